@@ -1,0 +1,180 @@
+//! The one error type. Every variant says what was expected and what was found, and names the file, layer, row or
+//! limit it is about. This module knows nothing of the rest of the crate.
+
+use std::path::PathBuf;
+
+/// The result of every fallible call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong.
+///
+/// ```
+/// use wgrad::{Device, Dense, Error, Loss, RmsProp, Sequential};
+///
+/// let nothing = Sequential::new(4).compile(&Device::cpu(), RmsProp::default(), Loss::MeanSquaredError);
+/// assert!(matches!(nothing, Err(Error::Configuration { .. })));
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was attempted: `read`, `create`, `rename` …
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is damaged, cut short, or of another kind than its name says.
+    #[error("{}: expected {expected}, found {found}", path.display())]
+    InvalidFile {
+        /// The file.
+        path: PathBuf,
+        /// What a good file would hold there.
+        expected: String,
+        /// What this one holds.
+        found: String,
+    },
+    /// A data set is not on this machine and could not be fetched.
+    #[error("cannot find {what}: {reason}")]
+    DataNotFound {
+        /// The data set.
+        what: String,
+        /// Where it was looked for, and why each place failed.
+        reason: String,
+    },
+    /// Numbers that do not fit together: a row length, a count, a tensor's shape.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// What has the wrong shape, a layer's name included where one is concerned.
+        what: String,
+        /// The shape or count it should have.
+        expected: String,
+        /// The one it has.
+        found: String,
+    },
+    /// A class label beyond the number of classes.
+    #[error("label {label} in row {row} is out of range: expected a class below {classes}")]
+    LabelOutOfRange {
+        /// The row, counted from 0.
+        row: usize,
+        /// The label found there.
+        label: u32,
+        /// How many classes there are.
+        classes: usize,
+    },
+    /// A NaN or an infinity where a finite number is needed.
+    #[error("{what}: expected finite numbers, found {value} in row {row}, column {column}")]
+    NotFinite {
+        /// Which numbers.
+        what: String,
+        /// The row, counted from 0.
+        row: usize,
+        /// The column, counted from 0.
+        column: usize,
+        /// The value found there.
+        value: f32,
+    },
+    /// A setting that makes no sense: batch size 0, a negative learning rate, cross-entropy on a linear output.
+    #[error("{what}: expected {expected}, found {found}")]
+    Configuration {
+        /// The setting, a layer's name included where one is concerned.
+        what: String,
+        /// What is accepted.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A checkpoint that is not a whole one, or is another model's.
+    #[error("checkpoint {}: expected {expected}, found {found}", path.display())]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What this model needs.
+        expected: String,
+        /// What the file holds.
+        found: String,
+    },
+    /// No GPU adapter fits the request.
+    #[error("no GPU adapter for {wanted}; this machine has {available}")]
+    NoAdapter {
+        /// What was asked for.
+        wanted: String,
+        /// The adapters there are, or `none`.
+        available: String,
+    },
+    /// The device's limits are too small for what is asked of it.
+    #[error("{what} needs {limit} of at least {needed}, and this device has {available}")]
+    Limit {
+        /// What needs more.
+        what: String,
+        /// The limit, by its WebGPU name.
+        limit: &'static str,
+        /// How much is needed.
+        needed: u64,
+        /// How much the device offers.
+        available: u64,
+    },
+    /// The device has no memory left.
+    #[error("out of device memory while {during}")]
+    OutOfMemory {
+        /// What was being done.
+        during: String,
+    },
+    /// The device is gone: unplugged, reset by a watchdog, or destroyed.
+    #[error("the device was lost while {during}: {reason}")]
+    DeviceLost {
+        /// What was being done.
+        during: String,
+        /// What the driver said.
+        reason: String,
+    },
+    /// wgpu refused a call. This is a bug in wgrad or in the driver.
+    #[error("wgpu refused {during}: {message}")]
+    Gpu {
+        /// What was being done.
+        during: String,
+        /// wgpu's message.
+        message: String,
+    },
+    /// Something that only a GPU device can do was asked of another device.
+    #[error("{what} needs a GPU device, and this model runs on {device}")]
+    NeedsGpu {
+        /// What was asked for.
+        what: &'static str,
+        /// The device's name.
+        device: String,
+    },
+    /// Verify mode found a launch whose result differs from its reference.
+    #[error(
+        "launch {launch} differs from its reference: output {output} element {element} is {found:e}, expected \
+         {expected:e} within {tolerance:e}"
+    )]
+    Verification {
+        /// The launch's label.
+        launch: String,
+        /// The output's name in the operation's binding list.
+        output: &'static str,
+        /// The index of the worst element.
+        element: usize,
+        /// The reference's value.
+        expected: f64,
+        /// The device's value.
+        found: f64,
+        /// How far apart they may be.
+        tolerance: f64,
+    },
+}
+
+impl Error {
+    pub(crate) fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Error::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+
+    pub(crate) fn configuration(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
+        Error::Configuration { what: what.into(), expected: expected.to_string(), found: found.to_string() }
+    }
+}

@@ -1,0 +1,7 @@
+//! wgrad
+
+mod error;
+mod random;
+pub mod data;
+
+pub use error::{Error, Result};
