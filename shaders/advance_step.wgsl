@@ -1,0 +1,40 @@
+// advance_step: adds up what the step found, keeps it, and moves the step block on to the next batch
+//   statistics[slot mod SLOTS] = (Σ loss, Σ correct, L2 penalty, rows)
+//   then position, rows, iteration, slot and the powers of β₁ and β₂ as src/step.rs has them
+//
+// Shapes: rows [B] of (loss, correct); penalties [PENALTIES]; statistics [SLOTS]. One sum over the batch: each invocation
+// takes every WORKGROUP-th row, then a tree.
+// Grid: one workgroup, which is why it may write the block that it reads. Reference: src/kernels/advance_step.rs.
+
+@group(0) @binding(0) var<storage, read> rows: array<vec2<f32>>;
+@group(0) @binding(1) var<storage, read> penalties: array<f32>;
+@group(0) @binding(2) var<storage, read_write> step: Step;
+@group(0) @binding(3) var<storage, read_write> statistics: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(local_invocation_index) local: u32) {
+    var loss = 0.0;
+    var correct = 0.0;
+    for (var r = local; r < step.rows; r += WORKGROUP) {
+        loss += rows[r].x;
+        correct += rows[r].y;
+    }
+    var penalty = 0.0;
+    for (var i = local; i < PENALTIES; i += WORKGROUP) {
+        penalty += penalties[i];
+    }
+    // The barriers inside also keep the block whole until every invocation has read it.
+    loss = lanes_sum(local, loss);
+    correct = lanes_sum(local, correct);
+    penalty = lanes_sum(local, penalty);
+    if local != 0u {
+        return;
+    }
+    statistics[step.slot % SLOTS] = vec4<f32>(loss, correct, penalty, f32(step.rows));
+    step.iteration += 1u;
+    step.slot += 1u;
+    step.position += step.rows;
+    step.rows = min(step.batch_size, step.samples - step.position);
+    step.beta_1_power *= BETA_1;
+    step.beta_2_power *= BETA_2;
+}

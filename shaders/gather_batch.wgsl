@@ -1,0 +1,58 @@
+// gather_batch: x[r, i] = scale · samples[order[position + r], i], and the same samples' targets and weights.
+//
+// Shapes: samples [N, I] as bytes (four a word) or floats, each row padded to WORDS_PER_ROW words; order [samples of the
+// epoch]; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; targets [B, TARGET_WORDS]; weights [B].
+// Rows that fill the last block of four, and columns behind I, become zero.
+// Grid: one invocation for each block of four columns, then one a target word, then one for the weight, row after row.
+// Reference: src/kernels/gather_batch.rs.
+
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read> samples: array<u32>;
+@group(0) @binding(2) var<storage, read> sample_targets: array<u32>;
+@group(0) @binding(3) var<storage, read> sample_weights: array<f32>;
+@group(0) @binding(4) var<storage, read> order: array<u32>;
+@group(0) @binding(5) var<storage, read_write> x: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> targets: array<u32>;
+@group(0) @binding(7) var<storage, read_write> weights: array<f32>;
+
+fn load(sample: u32, column: u32) -> vec4<f32> {
+    if BYTES {
+        return SCALE * vec4<f32>(unpack4xU8(samples[sample * WORDS_PER_ROW + column]));
+    }
+    let at = sample * WORDS_PER_ROW + 4u * column;
+    return bitcast<vec4<f32>>(vec4<u32>(samples[at], samples[at + 1u], samples[at + 2u], samples[at + 3u]));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let per_row = COLUMN_BLOCKS + TARGET_WORDS + 1u;
+    let item = linear_group(group, groups) * WORKGROUP + local;
+    let row = item / per_row;
+    let column = item % per_row;
+    if row >= 4u * row_blocks_of(step.rows) {
+        return;
+    }
+    let exists = row < step.rows;
+    var sample = 0u;
+    if exists {
+        sample = order[step.position + row];
+    }
+    if column < COLUMN_BLOCKS {
+        var value = vec4<f32>(0.0);
+        if exists {
+            value = load(sample, column);
+        }
+        x[row * COLUMN_BLOCKS + column] = value;
+    } else if column < COLUMN_BLOCKS + TARGET_WORDS {
+        let word = column - COLUMN_BLOCKS;
+        targets[row * TARGET_WORDS + word] = select(0u, sample_targets[sample * TARGET_WORDS + word], exists);
+    } else if HAS_WEIGHTS {
+        weights[row] = select(0.0, sample_weights[sample], exists);
+    } else {
+        weights[row] = select(0.0, 1.0, exists);
+    }
+}

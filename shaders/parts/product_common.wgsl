@@ -1,0 +1,20 @@
+// What the schedules of the matrix product share. All three compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
+// mat4x4 holds four lines of four numbers, line i being row i of the block. The operation around it gives
+//   load_a(row, depth), load_b(depth, column)    the blocks of A and B
+//   store(row, column, block)                    what becomes of a finished block
+//   store_sums(column, sums)                     Σ_k B[k, n] over all k, when SUM_COLUMNS is set (the bias gradient)
+//   row_blocks(), depth_blocks(), COLUMN_BLOCKS  the sizes in blocks
+// A whole sum runs in the order of k, or of k within each of SPLITS parts: the shape alone decides.
+
+// The blocks' product, added to c.
+fn multiply_add(a: mat4x4<f32>, b: mat4x4<f32>, c: mat4x4<f32>) -> mat4x4<f32> {
+    return mat4x4<f32>(line(a[0], b, c[0]), line(a[1], b, c[1]), line(a[2], b, c[2]), line(a[3], b, c[3]));
+}
+
+fn line(a: vec4<f32>, b: mat4x4<f32>, c: vec4<f32>) -> vec4<f32> {
+    return fma(vec4<f32>(a.w), b[3], fma(vec4<f32>(a.z), b[2], fma(vec4<f32>(a.y), b[1], fma(vec4<f32>(a.x), b[0], c))));
+}
+
+fn sum_lines(b: mat4x4<f32>, sums: vec4<f32>) -> vec4<f32> {
+    return (((sums + b[0]) + b[1]) + b[2]) + b[3];
+}

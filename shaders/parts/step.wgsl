@@ -1,0 +1,26 @@
+// The step block: all that changes from one training step to the next. src/step.rs holds the same struct, and
+// tests/shader_contract.rs compares the two layouts.
+struct Step {
+    iteration: u32,      // updates made before this one
+    position: u32,       // where this batch starts in the epoch's order
+    rows: u32,           // samples in this batch
+    samples: u32,        // samples in the whole order
+    batch_size: u32,     // rows of every batch but the last
+    slot: u32,           // where this step's statistics go
+    learning_rate: f32,
+    beta_1_power: f32,   // β₁ᵗ with t = iteration + 1
+    beta_2_power: f32,   // β₂ᵗ
+    reserved_0: u32,
+    reserved_1: u32,
+    reserved_2: u32,
+}
+
+// The place of a workgroup in a grid that is folded when it has more than 65,535 workgroups.
+fn linear_group(group: vec3<u32>, groups: vec3<u32>) -> u32 {
+    return group.y * groups.x + group.x;
+}
+
+// A batch's rows in blocks of four. Every tensor of a batch is zero in the rows that fill the last block.
+fn row_blocks_of(rows: u32) -> u32 {
+    return (rows + 3u) / 4u;
+}

@@ -1,0 +1,22 @@
+// relu_backward: dz = dy where y > 0, else 0
+//
+// Shapes: dy, y, dz [B, F], rows padded to COLUMN_BLOCKS blocks of four with zeros.
+// Grid: one invocation a block of four. Reference: src/kernels/relu_backward.rs.
+
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> dz: array<vec4<f32>>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let index = linear_group(group, groups) * WORKGROUP + local;
+    if index >= 4u * row_blocks_of(step.rows) * COLUMN_BLOCKS {
+        return;
+    }
+    dz[index] = select(vec4<f32>(0.0), dy[index], y[index] > vec4<f32>(0.0));
+}

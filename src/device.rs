@@ -1,0 +1,244 @@
+//! Devices: choosing, listing and describing them, and wrapping a caller's own. What runs on a device is not known here.
+
+pub(crate) mod context;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::kernels::product::Family;
+use context::Context;
+
+/// What kind of thing a device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeviceKind {
+    /// wgrad's own CPU path.
+    Cpu,
+    /// A GPU with its own memory.
+    DiscreteGpu,
+    /// A GPU that shares the CPU's memory.
+    IntegratedGpu,
+    /// A GPU of a virtual machine's host.
+    VirtualGpu,
+    /// A driver that runs shaders on the CPU, such as lavapipe or WARP.
+    SoftwareGpu,
+    /// An adapter that does not say what it is.
+    OtherGpu,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeviceKind::Cpu => "CPU",
+            DeviceKind::DiscreteGpu => "discrete GPU",
+            DeviceKind::IntegratedGpu => "integrated GPU",
+            DeviceKind::VirtualGpu => "virtual GPU",
+            DeviceKind::SoftwareGpu => "software GPU",
+            DeviceKind::OtherGpu => "GPU",
+        })
+    }
+}
+
+/// What a device says of itself.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// The adapter's name; `CPU` for the CPU device.
+    pub name: String,
+    /// What kind of thing it is.
+    pub kind: DeviceKind,
+    /// `vulkan`, `metal`, `dx12`, or `native` for the CPU device.
+    pub backend: String,
+    /// The driver's name and version, or the instruction set that the CPU device found.
+    pub driver: String,
+    /// Threads that compute, for the CPU device.
+    pub threads: Option<usize>,
+    /// The device's limits, for a GPU.
+    pub limits: Option<wgpu::Limits>,
+    /// The features that are switched on, for a GPU.
+    pub features: Option<wgpu::Features>,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.threads {
+            Some(1) => write!(f, "{} ({}, 1 thread)", self.name, self.driver),
+            Some(threads) => write!(f, "{} ({}, {threads} threads)", self.name, self.driver),
+            None => write!(f, "{} ({}, {}, {})", self.name, self.kind, self.backend, self.driver),
+        }
+    }
+}
+
+/// Where a model lives and computes. Cheap to clone; several models may share one, from several threads.
+///
+/// ```
+/// use wgrad::{Device, DeviceKind};
+///
+/// let device = Device::best()?;
+/// println!("{}", device.info());
+/// assert_eq!(Device::cpu().info().kind, DeviceKind::Cpu);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Device {
+    pub(crate) backend: Backend,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Cpu { threads: usize },
+    Gpu(Arc<Context>),
+}
+
+impl Device {
+    /// A hardware GPU where there is one (discrete before integrated before others), else the CPU device. A software
+    /// Vulkan driver is slower than the CPU device, so it is taken only when asked for.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`] if a hardware GPU is there but cannot be opened: falling back silently would hide that.
+    pub fn best() -> Result<Self> {
+        pollster::block_on(Self::best_async())
+    }
+
+    /// [`Device::best`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Device::best`].
+    pub async fn best_async() -> Result<Self> {
+        let mut adapters = context::adapters().await;
+        adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
+        match adapters.into_iter().next() {
+            Some((adapter, info)) => Self::open(adapter, info).await,
+            None => Ok(Self::cpu()),
+        }
+    }
+
+    /// The CPU device, on all cores.
+    pub fn cpu() -> Self {
+        Self::cpu_with_threads(available_threads())
+    }
+
+    /// The CPU device on a given number of threads, 1 at least. The number changes no result, only the time.
+    pub fn cpu_with_threads(threads: usize) -> Self {
+        Device { backend: Backend::Cpu { threads: threads.max(1) } }
+    }
+
+    /// A GPU: hardware before software.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where no driver offers one.
+    pub fn gpu() -> Result<Self> {
+        pollster::block_on(Self::gpu_named_async(""))
+    }
+
+    /// The first GPU whose name contains `part`, upper and lower case being the same.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], listing those there are.
+    pub fn gpu_named(part: &str) -> Result<Self> {
+        pollster::block_on(Self::gpu_named_async(part))
+    }
+
+    /// [`Device::gpu_named`] for callers that are asynchronous themselves; an empty name fits every GPU.
+    ///
+    /// # Errors
+    /// As [`Device::gpu_named`].
+    pub async fn gpu_named_async(part: &str) -> Result<Self> {
+        let adapters = context::adapters().await;
+        let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
+        let wanted = part.to_lowercase();
+        match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {
+            Some((adapter, info)) => Self::open(adapter, info).await,
+            None => Err(Error::NoAdapter {
+                wanted: if part.is_empty() { "any GPU".into() } else { format!("a name containing {part:?}") },
+                available: if names.is_empty() { "none".into() } else { names.join("; ") },
+            }),
+        }
+    }
+
+    /// A device for `best`, `cpu`, `gpu`, or any part of an adapter's name: what a `--device` option takes.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if nothing fits.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "best" => Self::best(),
+            "cpu" => Ok(Self::cpu()),
+            "gpu" => Self::gpu(),
+            part => Self::gpu_named(part),
+        }
+    }
+
+    /// Wraps a device and queue that the caller owns. Its error and device-lost handlers are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if a limit is below [`Device::required_limits`].
+    ///
+    /// ```no_run
+    /// # fn host_device() -> (wgpu::Device, wgpu::Queue) { unimplemented!() }
+    /// use wgrad::{Device, wgpu};
+    ///
+    /// let (device, queue) = host_device();
+    /// let shared = Device::from_wgpu(device, queue)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        Ok(Device { backend: Backend::Gpu(Arc::new(Context::wrap(device, queue)?)) })
+    }
+
+    /// The limits a caller's own device must have: WebGPU's defaults.
+    pub fn required_limits() -> wgpu::Limits {
+        wgpu::Limits::default()
+    }
+
+    async fn open(adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Self> {
+        Ok(Device { backend: Backend::Gpu(Arc::new(Context::open(adapter, info).await?)) })
+    }
+
+    /// What this device is.
+    pub fn info(&self) -> DeviceInfo {
+        match &self.backend {
+            Backend::Cpu { threads } => cpu_info(*threads),
+            Backend::Gpu(context) => context.info.clone(),
+        }
+    }
+
+    /// The wgpu device and queue; `None` for the CPU device.
+    pub fn wgpu(&self) -> Option<(&wgpu::Device, &wgpu::Queue)> {
+        match &self.backend {
+            Backend::Cpu { .. } => None,
+            Backend::Gpu(context) => Some((&context.device, &context.queue)),
+        }
+    }
+
+    pub(crate) fn family(&self) -> Family {
+        match &self.backend {
+            Backend::Gpu(context) if context.info.kind != DeviceKind::SoftwareGpu => Family::Hardware,
+            _ => Family::Software,
+        }
+    }
+}
+
+/// Every device of this machine: the GPUs, hardware first, then the CPU.
+pub fn devices() -> Vec<DeviceInfo> {
+    let mut found: Vec<_> = pollster::block_on(context::adapters()).into_iter().map(|(_, info)| info).collect();
+    found.push(Device::cpu().info());
+    found
+}
+
+fn cpu_info(threads: usize) -> DeviceInfo {
+    DeviceInfo {
+        name: "CPU".into(),
+        kind: DeviceKind::Cpu,
+        backend: "native".into(),
+        driver: format!("{:?}", pulp::Arch::new()),
+        threads: Some(threads),
+        limits: None,
+        features: None,
+    }
+}
+
+fn available_threads() -> usize {
+    if cfg!(feature = "native") { std::thread::available_parallelism().map_or(1, |threads| threads.get()) } else { 1 }
+}

@@ -1,0 +1,305 @@
+//! A GPU as this crate uses it: the wgpu device and queue, its pipelines, and the one way in which wgpu's errors become
+//! ours. Error scopes and polls are confined to this file.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{DeviceInfo, DeviceKind};
+use crate::error::{Error, Result};
+use crate::kernels::{Access, Definition, Kernel};
+
+/// A pipeline with the layout of its bind group.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+/// A GPU with what is made once for all models on it.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: DeviceInfo,
+    /// By the whole text of the shader: layers of one shape share theirs.
+    pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+    /// Why the device was lost, as far as wgpu told us. Never set for a caller's device, whose handler is the caller's.
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// The adapters of this machine, hardware first, discrete before integrated.
+pub(crate) async fn adapters() -> Vec<(wgpu::Adapter, DeviceInfo)> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let found = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
+    let mut adapters: Vec<_> = found
+        .into_iter()
+        .map(|adapter| {
+            let info = describe(adapter.get_info(), adapter.limits(), adapter.features());
+            (adapter, info)
+        })
+        .collect();
+    adapters.sort_by_key(|(_, info)| preference(info.kind));
+    adapters
+}
+
+fn preference(kind: DeviceKind) -> u32 {
+    match kind {
+        DeviceKind::DiscreteGpu => 0,
+        DeviceKind::IntegratedGpu => 1,
+        DeviceKind::VirtualGpu => 2,
+        DeviceKind::OtherGpu => 3,
+        DeviceKind::SoftwareGpu => 4,
+        DeviceKind::Cpu => 5,
+    }
+}
+
+fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
+    DeviceInfo {
+        name: info.name,
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
+            wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+            wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
+            wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
+            wgpu::DeviceType::Other => DeviceKind::OtherGpu,
+        },
+        backend: info.backend.to_string(),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        threads: None,
+        limits: Some(limits),
+        features: Some(features),
+    }
+}
+
+impl Context {
+    /// Opens an adapter: WebGPU's default limits, with buffers as large as the adapter allows.
+    pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Self> {
+        let offered = adapter.limits();
+        let limits = wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default()
+        };
+        check_limits(&info.name, &offered)?;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgrad device"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits,
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| Error::Gpu {
+            during: format!("opening {}", info.name),
+            message: error.to_string(),
+        })?;
+        let lost = Arc::new(Mutex::new(None));
+        let reason = lost.clone();
+        device.set_device_lost_callback(move |_, message| *lock(&reason) = Some(message));
+        let info = DeviceInfo { limits: Some(device.limits()), features: Some(device.features()), ..info };
+        Ok(Context { device, queue, info, pipelines: Mutex::default(), lost })
+    }
+
+    /// Wraps a caller's device, leaving its handlers alone.
+    pub fn wrap(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        let info = describe(device.adapter_info(), device.limits(), device.features());
+        check_limits(&info.name, &device.limits())?;
+        Ok(Context { device, queue, info, pipelines: Mutex::default(), lost: Arc::default() })
+    }
+
+    pub fn limits(&self) -> wgpu::Limits {
+        self.device.limits()
+    }
+
+    /// Runs calls to wgpu and turns the errors that they raise on this thread into ours.
+    pub fn scoped<T>(&self, during: &str, calls: impl FnOnce() -> T) -> Result<T> {
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let value = calls();
+        let mut found = None;
+        // Scopes end in the reverse order of their start. wgpu-core has the answer at once; nothing is waited for.
+        for scope in scopes.into_iter().rev() {
+            found = pollster::block_on(scope.pop()).or(found);
+        }
+        match found {
+            None => Ok(value),
+            Some(error) => Err(self.translate(during, error)),
+        }
+    }
+
+    fn translate(&self, during: &str, error: wgpu::Error) -> Error {
+        if let Some(reason) = lock(&self.lost).clone() {
+            return Error::DeviceLost { during: during.into(), reason };
+        }
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { during: during.into() },
+            other => {
+                let message = other.to_string();
+                if message.contains("Parent device is lost") {
+                    Error::DeviceLost { during: during.into(), reason: message }
+                } else {
+                    Error::Gpu { during: during.into(), message }
+                }
+            }
+        }
+    }
+
+    /// Waits for a submission. wgpu panics on some lost devices; that too becomes an error.
+    pub fn wait(&self, during: &str, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+        let lost = |reason: String| Error::DeviceLost { during: during.into(), reason };
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
+            Ok(Ok(_)) => match lock(&self.lost).clone() {
+                Some(reason) => Err(lost(reason)),
+                None => Ok(()),
+            },
+            Ok(Err(error)) => Err(lost(error.to_string())),
+            Err(_) => Err(lost("the driver stopped answering".into())),
+        }
+    }
+
+    /// A buffer with a label, its size checked against the device's limits first.
+    pub fn buffer(&self, label: &str, words: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let size = 4 * words.max(4) as u64;
+        let limits = self.limits();
+        let mut limit = ("maxBufferSize", limits.max_buffer_size);
+        if usage.contains(wgpu::BufferUsages::STORAGE) && limits.max_storage_buffer_binding_size < limit.1 {
+            limit = ("maxStorageBufferBindingSize", limits.max_storage_buffer_binding_size);
+        }
+        if size > limit.1 {
+            return Err(Error::Limit { what: label.into(), limit: limit.0, needed: size, available: limit.1 });
+        }
+        self.scoped(&format!("allocating {label} ({size} bytes)"), || {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&format!("wgrad {label}")),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// The pipelines of these kernels, made in parallel where they are not there yet.
+    pub fn pipelines(&self, kernels: &[&Kernel]) -> Result<Vec<Arc<Pipeline>>> {
+        let shaders: Vec<_> = kernels.iter().map(|kernel| (kernel.shader(), kernel.definition())).collect();
+        let mut missing: Vec<_> = {
+            let known = lock(&self.pipelines);
+            shaders.iter().filter(|(shader, _)| !known.contains_key(shader)).collect()
+        };
+        missing.sort_by(|a, b| a.0.cmp(&b.0));
+        missing.dedup_by(|a, b| a.0 == b.0);
+        for ((shader, _), made) in missing.iter().zip(self.make_all(&missing)) {
+            lock(&self.pipelines).insert(shader.clone(), Arc::new(made?));
+        }
+        let known = lock(&self.pipelines);
+        Ok(shaders.iter().filter_map(|(shader, _)| known.get(shader).cloned()).collect())
+    }
+
+    #[cfg(feature = "native")]
+    fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
+        use rayon::prelude::*;
+        missing.par_iter().map(|(shader, definition)| self.make(shader, definition)).collect()
+    }
+
+    #[cfg(not(feature = "native"))]
+    fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
+        missing.iter().map(|(shader, definition)| self.make(shader, definition)).collect()
+    }
+
+    fn make(&self, shader: &str, definition: &Definition) -> Result<Pipeline> {
+        let label = format!("wgrad {}", definition.name);
+        let entries: Vec<_> = (0..).zip(definition.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
+        self.scoped(&format!("compiling {}", definition.name), || {
+            let layout = self
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
+            let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&label),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            let descriptor =
+                wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(shader.into()) };
+            let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+            // SAFETY: the only check that is off guards against loops without an end. Every loop of every shader counts
+            // up to (or halves down from) a bound that the loop does not change, by a step of at least one, so each ends.
+            // Indexes stay checked.
+            let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&label),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every shader writes the workgroup memory that it reads, behind a barrier.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            });
+            Pipeline { pipeline, layout }
+        })
+    }
+}
+
+fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
+    let ty = match access {
+        Access::Step => wgpu::BufferBindingType::Uniform,
+        Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        Access::Write | Access::Update => wgpu::BufferBindingType::Storage { read_only: false },
+    };
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        count: None,
+    }
+}
+
+/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
+fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
+    let required = super::Device::required_limits();
+    let pairs: [(&'static str, u64, u64); 6] = [
+        (
+            "maxStorageBuffersPerShaderStage",
+            // Seven, not WebGPU's eight: no kernel binds more.
+            7,
+            limits.max_storage_buffers_per_shader_stage.into(),
+        ),
+        (
+            "maxComputeInvocationsPerWorkgroup",
+            required.max_compute_invocations_per_workgroup.into(),
+            limits.max_compute_invocations_per_workgroup.into(),
+        ),
+        (
+            "maxComputeWorkgroupSizeX",
+            required.max_compute_workgroup_size_x.into(),
+            limits.max_compute_workgroup_size_x.into(),
+        ),
+        (
+            "maxComputeWorkgroupStorageSize",
+            required.max_compute_workgroup_storage_size.into(),
+            limits.max_compute_workgroup_storage_size.into(),
+        ),
+        (
+            "maxComputeWorkgroupsPerDimension",
+            required.max_compute_workgroups_per_dimension.into(),
+            limits.max_compute_workgroups_per_dimension.into(),
+        ),
+        (
+            "maxStorageBufferBindingSize",
+            required.max_storage_buffer_binding_size,
+            limits.max_storage_buffer_binding_size,
+        ),
+    ];
+    for (limit, needed, available) in pairs {
+        if available < needed {
+            return Err(Error::Limit { what: format!("wgrad on {name}"), limit, needed, available });
+        }
+    }
+    Ok(())
+}
+
+/// Locks, going on with what is there if another thread panicked: nothing here is left half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,145 @@
+//! Executors run plans: one on a GPU, one on the CPU. This module is the face that both share; it knows plans and
+//! buffers, not models or epochs.
+
+pub(crate) mod cpu;
+pub(crate) mod gpu;
+pub(crate) mod rows;
+
+use crate::data::Dataset;
+use crate::device::{Backend, Device};
+use crate::error::Result;
+use crate::optimizers::Optimizer;
+use crate::parameters::Layout;
+use crate::plan::{Plan, PlanKey, Store};
+use crate::step::StepBlock;
+
+/// The model-wide buffers with their first contents, in words.
+pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: &[f32]) -> Vec<(Store, Vec<f32>)> {
+    let (chunks, ranges) = layout.chunks();
+    let words = |words: &[u32]| bytemuck::cast_slice(words).to_vec();
+    let mut buffers = vec![
+        (Store::Parameters, parameters.to_vec()),
+        (Store::Gradients, vec![0.0; layout.length]),
+        (Store::Tensors, layout.table(optimizer.weight_decay())),
+        (Store::TensorOf, words(&layout.tensor_of())),
+        (Store::Chunks, words(chunks.as_flattened())),
+        (Store::Ranges, words(ranges.as_flattened())),
+    ];
+    for (index, slot) in optimizer.slots().iter().enumerate() {
+        let length = if slot.used { layout.length } else { 4 };
+        buffers.push((Store::Slot(index), vec![slot.initial; length]));
+    }
+    buffers
+}
+
+/// Either executor. It holds the model's buffers and the programs made from plans.
+#[derive(Debug)]
+pub(crate) enum Executor {
+    Cpu(Box<cpu::Executor>),
+    Gpu(gpu::Executor),
+}
+
+/// A plan at work on a data set: where steps are submitted and results waited for.
+#[derive(Debug)]
+pub(crate) enum Run {
+    Cpu(Box<cpu::Run>),
+    Gpu(Box<gpu::Run>),
+}
+
+/// How a run gets at its data set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Feed {
+    /// Bytes of samples that may live on the device; larger sets are streamed.
+    pub budget: u64,
+    /// Rows of a batch.
+    pub batch_size: usize,
+}
+
+impl Executor {
+    pub fn new(device: &Device, buffers: Vec<(Store, Vec<f32>)>) -> Result<Self> {
+        Ok(match &device.backend {
+            Backend::Cpu { threads } => Executor::Cpu(Box::new(cpu::Executor::new(*threads, buffers))),
+            Backend::Gpu(context) => Executor::Gpu(gpu::Executor::new(context.clone(), buffers)?),
+        })
+    }
+
+    pub fn read(&self, store: Store) -> Result<Vec<f32>> {
+        match self {
+            Executor::Cpu(cpu) => Ok(cpu.read(store)),
+            Executor::Gpu(gpu) => gpu.read(store),
+        }
+    }
+
+    pub fn write(&mut self, store: Store, values: &[f32]) -> Result<()> {
+        match self {
+            Executor::Cpu(cpu) => {
+                cpu.write(store, values);
+                Ok(())
+            }
+            Executor::Gpu(gpu) => gpu.write(store, values),
+        }
+    }
+
+    /// Makes everything that a plan needs, unless a program for the same key is there, and binds it to a data set.
+    pub fn open(
+        &mut self,
+        key: PlanKey,
+        plan: impl FnOnce() -> Plan,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+        feed: Feed,
+    ) -> Result<Run> {
+        Ok(match self {
+            Executor::Cpu(cpu) => Run::Cpu(Box::new(cpu.open(key, plan, data, weights))),
+            Executor::Gpu(gpu) => Run::Gpu(Box::new(gpu.open(key, plan, data, weights, feed)?)),
+        })
+    }
+
+    /// Starts a pass over the samples in the given order.
+    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock) -> Result<()> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => {
+                cpu.begin(run, order, step);
+                Ok(())
+            }
+            (_, Run::Gpu(run)) => run.begin(order, step),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs up to `steps` steps, or sees to it that the device will; returns how many.
+    pub fn submit(&mut self, run: &mut Run, steps: usize) -> Result<usize> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => Ok(cpu.submit(run, steps)),
+            (_, Run::Gpu(run)) => run.submit(steps),
+            _ => Ok(0),
+        }
+    }
+
+    /// Waits for the oldest submission; returns four numbers a step (see `shaders/advance_step.wgsl`), or the outputs'
+    /// padded rows.
+    pub async fn wait(&mut self, run: &mut Run) -> Result<Vec<f32>> {
+        match run {
+            Run::Cpu(run) => Ok(run.wait()),
+            Run::Gpu(run) => run.wait().await,
+        }
+    }
+}
+
+impl Run {
+    /// Submissions that have not been waited for.
+    pub fn in_flight(&self) -> usize {
+        match self {
+            Run::Cpu(run) => run.in_flight(),
+            Run::Gpu(run) => run.in_flight(),
+        }
+    }
+
+    /// The plan at work.
+    pub fn plan(&self) -> &Plan {
+        match self {
+            Run::Cpu(run) => run.plan(),
+            Run::Gpu(run) => run.plan(),
+        }
+    }
+}

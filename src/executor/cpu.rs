@@ -1,0 +1,230 @@
+//! The CPU executor: the same plans on the host's memory. Every buffer is a vector made before the first step; a step
+//! moves vectors out and back, which allocates nothing.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::data::Dataset;
+use crate::executor::rows;
+use crate::kernels::{Access, Binding, Cpu, Element, Input, Output};
+use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
+use crate::step::StepBlock;
+
+/// A model's buffers and programs on the CPU.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    /// All buffers, of the model and of every program.
+    arena: Vec<Vec<f32>>,
+    stores: HashMap<Store, usize>,
+    /// Programs: a plan, and where in the arena each of its buffers is.
+    programs: Vec<(Plan, Vec<usize>)>,
+    cpu: Cpu,
+}
+
+/// A program at work on a data set.
+#[derive(Debug)]
+pub(crate) struct Run {
+    plan: Plan,
+    places: Vec<usize>,
+    data: Dataset,
+    /// The samples as words, if the set does not hold them so.
+    packed: Option<Vec<u32>>,
+    weights: Option<Vec<f32>>,
+    order: Vec<u32>,
+    results: VecDeque<Vec<f32>>,
+}
+
+impl Run {
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.results.len()
+    }
+
+    pub fn wait(&mut self) -> Vec<f32> {
+        self.results.pop_front().unwrap_or_default()
+    }
+
+    /// A buffer of the data set, as words.
+    fn data(&self, store: Store) -> &[u32] {
+        match store {
+            Store::Samples => match &self.packed {
+                Some(words) => words,
+                None => rows::borrowed_samples(&self.data).unwrap_or(&[]),
+            },
+            Store::SampleTargets => rows::borrowed_targets(&self.data),
+            Store::SampleWeights => bytemuck::cast_slice(self.weights.as_deref().unwrap_or(&[])),
+            _ => &self.order,
+        }
+    }
+}
+
+impl Executor {
+    pub fn new(threads: usize, buffers: Vec<(Store, Vec<f32>)>) -> Self {
+        let stores = buffers.iter().enumerate().map(|(index, (store, _))| (*store, index)).collect();
+        let arena = buffers.into_iter().map(|(_, values)| values).collect();
+        Executor { arena, stores, programs: Vec::new(), cpu: Cpu::new(threads) }
+    }
+
+    pub fn read(&self, store: Store) -> Vec<f32> {
+        self.stores.get(&store).map_or_else(Vec::new, |&index| self.arena[index].clone())
+    }
+
+    pub fn write(&mut self, store: Store, values: &[f32]) {
+        if let Some(&index) = self.stores.get(&store) {
+            self.arena[index].copy_from_slice(values);
+        }
+    }
+
+    pub fn open(
+        &mut self,
+        key: PlanKey,
+        plan: impl FnOnce() -> Plan,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+    ) -> Run {
+        let program = match self.programs.iter().position(|(plan, _)| plan.key == key) {
+            Some(index) => index,
+            None => self.add(plan()),
+        };
+        let (plan, places) = self.programs[program].clone();
+        let packed = rows::borrowed_samples(data).is_none().then(|| pack(data));
+        Run { plan, places, data: data.clone(), packed, weights, order: Vec::new(), results: VecDeque::new() }
+    }
+
+    fn add(&mut self, plan: Plan) -> usize {
+        let mut places = Vec::new();
+        for buffer in &plan.buffers {
+            places.push(match self.stores.get(&buffer.store) {
+                Some(&index) => index,
+                None => {
+                    let words = if buffer.store.is_data() { 0 } else { buffer.words };
+                    self.arena.push(vec![0.0; words]);
+                    self.arena.len() - 1
+                }
+            });
+        }
+        self.programs.push((plan, places));
+        self.programs.len() - 1
+    }
+
+    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock) {
+        run.order.clear();
+        run.order.extend_from_slice(order);
+        self.set_step(run, step);
+    }
+
+    fn step(&self, run: &Run) -> StepBlock {
+        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.arena[run.places[run.plan.step]]))
+    }
+
+    fn set_step(&mut self, run: &Run, step: StepBlock) {
+        let words: &mut [u8] = bytemuck::cast_slice_mut(&mut self.arena[run.places[run.plan.step]]);
+        words.copy_from_slice(bytemuck::bytes_of(&step));
+    }
+
+    pub fn submit(&mut self, run: &mut Run, steps: usize) -> usize {
+        let steps = if run.plan.key.mode == Mode::Predict { 1 } else { steps.min(STATISTICS_SLOTS / 2) };
+        let first = self.step(run).slot as usize;
+        for _ in 0..steps {
+            self.one_step(run);
+        }
+        let results = match run.plan.statistics {
+            Some(statistics) => {
+                let ring = &self.arena[run.places[statistics]];
+                (first..first + steps).flat_map(|slot| &ring[4 * (slot % STATISTICS_SLOTS)..][..4]).copied().collect()
+            }
+            None => self.take_outputs(run),
+        };
+        run.results.push_back(results);
+        steps
+    }
+
+    /// One training or evaluation step: every launch in order. Allocates nothing.
+    pub fn one_step(&mut self, run: &Run) {
+        for launch in &run.plan.launches {
+            self.launch(run, launch);
+        }
+    }
+
+    /// The rows of one batch of predictions; a plan for predictions has no launch that moves on, so this does.
+    fn take_outputs(&mut self, run: &Run) -> Vec<f32> {
+        let step = self.step(run);
+        let outputs = &self.arena[run.places[run.plan.outputs]];
+        let stride = outputs.len() / crate::kernels::padded(run.plan.key.capacity);
+        let rows = outputs[..stride * step.rows as usize].to_vec();
+        self.set_step(run, step.advance(1.0, 1.0));
+        rows
+    }
+
+    fn launch(&mut self, run: &Run, launch: &Launch) {
+        let step = self.step(run);
+        let bindings = launch.kernel.definition().bindings;
+        let outputs = || bindings.iter().zip(&launch.arguments).filter(|(binding, _)| binding.is_output());
+        // Outputs are moved out of the arena for the launch, so that inputs can be borrowed from it meanwhile.
+        let mut taken: [Vec<f32>; MOST_OUTPUTS] = Default::default();
+        for (slot, (_, argument)) in taken.iter_mut().zip(outputs()) {
+            *slot = std::mem::take(&mut self.arena[run.places[argument.buffer]]);
+        }
+        {
+            let mut output_views: [Output<'_, f32>; MOST_OUTPUTS] = std::array::from_fn(|_| Output::Words(&mut []));
+            let views = output_views.iter_mut().zip(taken.iter_mut());
+            for ((view, values), (binding, argument)) in views.zip(outputs()) {
+                *view = output_view(binding, slice_mut(values, argument));
+            }
+            let mut input_views: [Input<'_, f32>; MOST_INPUTS] = [Input::Words(&[]); MOST_INPUTS];
+            let inputs = bindings.iter().zip(&launch.arguments).filter(|(binding, _)| binding.access == Access::Read);
+            let mut count = 0;
+            for (view, (binding, argument)) in input_views.iter_mut().zip(inputs) {
+                *view = input_view(binding, self.words(run, argument));
+                count += 1;
+            }
+            let output_count = outputs().count();
+            launch.kernel.run(&mut self.cpu, &step, &input_views[..count], &mut output_views[..output_count]);
+        }
+        for (slot, (_, argument)) in taken.iter_mut().zip(outputs()) {
+            self.arena[run.places[argument.buffer]] = std::mem::take(slot);
+        }
+    }
+
+    fn words<'a>(&'a self, run: &'a Run, argument: &Argument) -> &'a [u32] {
+        let store = run.plan.buffers[argument.buffer].store;
+        if store.is_data() {
+            return run.data(store);
+        }
+        let words: &[u32] = bytemuck::cast_slice(&self.arena[run.places[argument.buffer]]);
+        if argument.words == 0 { words } else { &words[argument.offset..argument.offset + argument.words] }
+    }
+}
+
+/// No operation has more.
+const MOST_INPUTS: usize = 5;
+const MOST_OUTPUTS: usize = 4;
+
+fn slice_mut<'a>(values: &'a mut [f32], argument: &Argument) -> &'a mut [f32] {
+    if argument.words == 0 { values } else { &mut values[argument.offset..argument.offset + argument.words] }
+}
+
+fn input_view<'a>(binding: &Binding, words: &'a [u32]) -> Input<'a, f32> {
+    match binding.element {
+        Element::Float => Input::Floats(bytemuck::cast_slice(words)),
+        Element::Word => Input::Words(words),
+    }
+}
+
+fn output_view<'a>(binding: &Binding, values: &'a mut [f32]) -> Output<'a, f32> {
+    match binding.element {
+        Element::Float => Output::Floats(values),
+        Element::Word => Output::Words(bytemuck::cast_slice_mut(values)),
+    }
+}
+
+fn pack(data: &Dataset) -> Vec<u32> {
+    let per_sample = rows::sample_words(data);
+    let mut words = vec![0; per_sample * data.len()];
+    for (sample, row) in words.chunks_exact_mut(per_sample).enumerate() {
+        rows::pack_sample(data, sample, row);
+    }
+    words
+}

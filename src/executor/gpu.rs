@@ -1,0 +1,217 @@
+//! The GPU executor: model buffers, programs (a plan with its pipelines, bind groups and buffers), and kernels launched
+//! one at a time for tests and verification. A program at work on a data set is a [`Run`].
+
+mod feed;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wgpu::BufferUsages as Usage;
+
+use super::Feed;
+use crate::data::Dataset;
+use crate::device::context::{Context, Pipeline};
+use crate::error::Result;
+use crate::kernels::{Access, Kernel};
+use crate::plan::{Argument, Launch, Plan, PlanKey, Store};
+
+pub(crate) use run::Run;
+
+/// The usage of every buffer that kernels see: they are read back and written to as well.
+const KERNEL_USAGE: Usage = Usage::STORAGE.union(Usage::COPY_SRC).union(Usage::COPY_DST);
+
+/// A launch, ready to be recorded.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pipeline: Arc<Pipeline>,
+    /// `None` if it binds the data set: then each run has its own.
+    bind_group: Option<wgpu::BindGroup>,
+    groups: [u32; 2],
+}
+
+/// A plan with all that its launches need.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub plan: Plan,
+    /// For each of the plan's buffers; `None` for those of the data set.
+    pub buffers: Vec<Option<wgpu::Buffer>>,
+    pub launches: Vec<Prepared>,
+}
+
+/// A model's buffers and programs on a GPU.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pub context: Arc<Context>,
+    stores: HashMap<Store, wgpu::Buffer>,
+    programs: Vec<Arc<Program>>,
+}
+
+impl Executor {
+    pub fn new(context: Arc<Context>, buffers: Vec<(Store, Vec<f32>)>) -> Result<Self> {
+        let mut stores = HashMap::new();
+        for (store, values) in &buffers {
+            let buffer = context.buffer(&format!("{store:?}").to_lowercase(), values.len(), KERNEL_USAGE)?;
+            context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
+            stores.insert(*store, buffer);
+        }
+        Ok(Executor { context, stores, programs: Vec::new() })
+    }
+
+    /// A model-wide buffer.
+    pub fn store(&self, store: Store) -> Option<&wgpu::Buffer> {
+        self.stores.get(&store)
+    }
+
+    pub fn read(&self, store: Store) -> Result<Vec<f32>> {
+        match self.stores.get(&store) {
+            Some(buffer) => read_buffer(&self.context, buffer),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    pub fn write(&self, store: Store, values: &[f32]) -> Result<()> {
+        let Some(buffer) = self.stores.get(&store) else { return Ok(()) };
+        self.context.scoped("writing to the device", || {
+            self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+        })
+    }
+
+    pub fn open(
+        &mut self,
+        key: PlanKey,
+        plan: impl FnOnce() -> Plan,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+        feed: Feed,
+    ) -> Result<Run> {
+        let program = match self.programs.iter().find(|program| program.plan.key == key) {
+            Some(program) => program.clone(),
+            None => {
+                let program = Arc::new(Program::new(&self.context, plan(), &self.stores)?);
+                self.programs.push(program.clone());
+                program
+            }
+        };
+        Run::new(self.context.clone(), program, data, weights, feed)
+    }
+}
+
+impl Program {
+    fn new(context: &Context, plan: Plan, stores: &HashMap<Store, wgpu::Buffer>) -> Result<Self> {
+        let mut buffers = Vec::with_capacity(plan.buffers.len());
+        for (index, buffer) in plan.buffers.iter().enumerate() {
+            buffers.push(match buffer.store {
+                Store::Local => {
+                    let usage = if index == plan.step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
+                    Some(context.buffer(&buffer.label, buffer.words, usage)?)
+                }
+                store => stores.get(&store).cloned(),
+            });
+        }
+        let kernels: Vec<_> = plan.launches.iter().map(|launch| &launch.kernel).collect();
+        let pipelines = context.pipelines(&kernels)?;
+        let mut launches = Vec::with_capacity(plan.launches.len());
+        for (launch, pipeline) in plan.launches.iter().zip(pipelines) {
+            let bound: Option<Vec<_>> =
+                launch.arguments.iter().map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?))).collect();
+            let bind_group = match bound {
+                Some(bound) => Some(bind(context, launch, &pipeline, &bound)?),
+                None => None,
+            };
+            let groups = grid(launch.kernel.workgroups(plan.key.capacity));
+            launches.push(Prepared { pipeline, bind_group, groups });
+        }
+        Ok(Program { plan, buffers, launches })
+    }
+}
+
+/// Folds a count of workgroups into two dimensions: one alone goes no further than 65,535.
+pub(crate) fn grid(workgroups: usize) -> [u32; 2] {
+    let down = workgroups.div_ceil(65_535).max(1);
+    [workgroups.div_ceil(down) as u32, down as u32]
+}
+
+fn bind(
+    context: &Context,
+    launch: &Launch,
+    pipeline: &Pipeline,
+    arguments: &[(Argument, &wgpu::Buffer)],
+) -> Result<wgpu::BindGroup> {
+    let entries: Vec<_> = (0..)
+        .zip(arguments)
+        .map(|(binding, (argument, buffer))| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: 4 * argument.offset as u64,
+                size: std::num::NonZeroU64::new(4 * argument.words as u64),
+            }),
+        })
+        .collect();
+    let label = format!("wgrad {}", launch.label);
+    context.scoped(&format!("binding {}", launch.label), || {
+        context.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&label),
+            layout: &pipeline.layout,
+            entries: &entries,
+        })
+    })
+}
+
+/// Copies a whole buffer to the host. For checkpoints and tests: it allocates and waits.
+pub(crate) fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
+    let words = (buffer.size() / 4) as usize;
+    let staging = context.buffer("readback", words, Usage::COPY_DST | Usage::MAP_READ)?;
+    let submission = context.scoped("reading back", || {
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        let submission = context.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |_| {});
+        submission
+    })?;
+    context.wait("reading back", submission)?;
+    let view = staging
+        .get_mapped_range(..)
+        .map_err(|error| crate::Error::Gpu { during: "reading back".into(), message: error.to_string() })?;
+    Ok(bytemuck::pod_collect_to_vec(&view))
+}
+
+/// Runs one kernel once on buffers of its own: each argument's words go in, all of them come out. For tests and for
+/// looking at a single launch.
+pub(crate) fn run_once(context: &Context, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
+    let pipelines = context.pipelines(&[kernel])?;
+    let definition = kernel.definition();
+    let mut buffers = Vec::new();
+    for (binding, words) in definition.bindings.iter().zip(arguments.iter()) {
+        let usage = if binding.access == Access::Step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
+        let buffer = context.buffer(binding.name, words.len(), usage)?;
+        context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        buffers.push(buffer);
+    }
+    let whole = Argument { buffer: 0, offset: 0, words: 0 };
+    let launch = Launch {
+        label: definition.name.into(),
+        phase: crate::plan::Phase::Forward,
+        kernel: kernel.clone(),
+        arguments: Vec::new(),
+    };
+    let bound: Vec<_> = buffers.iter().map(|buffer| (whole, buffer)).collect();
+    let bind_group = bind(context, &launch, &pipelines[0], &bound)?;
+    let [x, y] = grid(kernel.workgroups(capacity));
+    context.scoped(definition.name, || {
+        let mut encoder = context.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_pipeline(&pipelines[0].pipeline);
+        pass.set_bind_group(0, &bind_group, &[]);
+        pass.dispatch_workgroups(x, y, 1);
+        drop(pass);
+        context.queue.submit([encoder.finish()]);
+    })?;
+    for (words, buffer) in arguments.iter_mut().zip(&buffers) {
+        let read = read_buffer(context, buffer)?;
+        let length = words.len();
+        words.copy_from_slice(&bytemuck::cast_slice::<f32, u32>(&read)[..length]);
+    }
+    Ok(())
+}

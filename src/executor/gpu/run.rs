@@ -1,0 +1,213 @@
+//! A program at work on a data set: steps are recorded, submitted, and their statistics (or outputs) read back through a
+//! ring of staging buffers, several submissions being under way at once.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+use wgpu::BufferUsages as Usage;
+
+use super::feed::Source;
+use super::{Feed, Program};
+use crate::data::Dataset;
+use crate::device::context::Context;
+use crate::error::{Error, Result};
+use crate::kernels::padded;
+use crate::plan::{Mode, Plan, STATISTICS_SLOTS};
+use crate::step::StepBlock;
+
+/// A submission whose results have not been read.
+#[derive(Debug)]
+struct InFlight {
+    staging: wgpu::Buffer,
+    bytes: u64,
+    submission: wgpu::SubmissionIndex,
+    mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    context: Arc<Context>,
+    program: Arc<Program>,
+    source: Source,
+    /// The device's step block as it will be when everything submitted is done.
+    step: StepBlock,
+    betas: (f32, f32),
+    spare: Vec<wgpu::Buffer>,
+    in_flight: VecDeque<InFlight>,
+}
+
+impl Run {
+    pub(super) fn new(
+        context: Arc<Context>,
+        program: Arc<Program>,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+        feed: Feed,
+    ) -> Result<Self> {
+        let source = Source::new(&context, &program, data, weights, feed)?;
+        let betas = program.plan.betas();
+        Ok(Run {
+            context,
+            program,
+            source,
+            step: StepBlock::default(),
+            betas,
+            spare: Vec::new(),
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.program.plan
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    pub fn begin(&mut self, order: &[u32], step: StepBlock) -> Result<()> {
+        self.source.begin(&self.context, order)?;
+        self.step = step;
+        self.write_step();
+        Ok(())
+    }
+
+    fn write_step(&self) {
+        if let Some(buffer) = &self.program.buffers[self.program.plan.step] {
+            self.context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&self.step));
+        }
+    }
+
+    /// Records and submits up to `steps` steps.
+    pub fn submit(&mut self, steps: usize) -> Result<usize> {
+        let predicts = self.program.plan.key.mode == Mode::Predict;
+        let most = if predicts { 1 } else { STATISTICS_SLOTS / 2 };
+        let batch = self.step.batch_size as usize;
+        let (steps, fresh) = self.source.prepare(&self.context, steps.min(most), batch)?;
+        if let Some(rows) = fresh {
+            self.step = self.step.start(rows as u32, self.step.batch_size);
+            self.write_step();
+        } else if predicts {
+            // A plan for predictions has no launch that moves the step block on.
+            self.write_step();
+        }
+        let bytes = if predicts { self.output_bytes() } else { 16 * steps as u64 };
+        let staging = self.staging()?;
+        let first_slot = self.step.slot as usize % STATISTICS_SLOTS;
+        let (sender, mapped) = oneshot::channel();
+        let submission = self.context.clone().scoped("submitting steps", || {
+            let mut encoder = self.context.device.create_command_encoder(&Default::default());
+            self.record(&mut encoder, steps);
+            self.copy_results(&mut encoder, &staging, first_slot, bytes);
+            let submission = self.context.queue.submit([encoder.finish()]);
+            // The receiver may be gone if the run was dropped; nobody misses the answer then.
+            staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
+            submission
+        })?;
+        self.in_flight.push_back(InFlight { staging, bytes, submission, mapped });
+        for _ in 0..steps {
+            self.step = self.step.advance(self.betas.0, self.betas.1);
+        }
+        Ok(steps)
+    }
+
+    /// Records `steps` steps without results.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("wgrad steps"),
+            timestamp_writes: None,
+        });
+        for _ in 0..steps {
+            for (launch, bind_group) in self.program.launches.iter().zip(self.source.bind_groups()) {
+                pass.set_pipeline(&launch.pipeline.pipeline);
+                pass.set_bind_group(0, launch.bind_group.as_ref().or(bind_group.as_ref()), &[]);
+                pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
+            }
+        }
+    }
+
+    /// Moves the host's copy of the step block on by steps that the caller recorded itself.
+    pub fn recorded(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.step = self.step.advance(self.betas.0, self.betas.1);
+        }
+    }
+
+    /// The step block as it will be when everything submitted is done.
+    pub fn step(&self) -> StepBlock {
+        self.step
+    }
+
+    /// Whether samples are uploaded during the run.
+    pub fn is_streamed(&self) -> bool {
+        self.source.is_streamed()
+    }
+
+    /// The buffer of the model's outputs.
+    pub fn outputs(&self) -> Option<&wgpu::Buffer> {
+        self.program.buffers[self.program.plan.outputs].as_ref()
+    }
+
+    fn output_bytes(&self) -> u64 {
+        let plan = &self.program.plan;
+        let words = plan.buffers[plan.outputs].words / padded(plan.key.capacity) * self.step.rows as usize;
+        4 * words as u64
+    }
+
+    fn copy_results(&self, encoder: &mut wgpu::CommandEncoder, staging: &wgpu::Buffer, first_slot: usize, bytes: u64) {
+        let buffer = |index: usize| self.program.buffers[index].as_ref();
+        match self.program.plan.statistics.and_then(buffer) {
+            Some(statistics) => {
+                let start = 16 * first_slot as u64;
+                let before_end = bytes.min(16 * STATISTICS_SLOTS as u64 - start);
+                encoder.copy_buffer_to_buffer(statistics, start, staging, 0, before_end);
+                if before_end < bytes {
+                    // The ring's end lies within this submission.
+                    encoder.copy_buffer_to_buffer(statistics, 0, staging, before_end, bytes - before_end);
+                }
+            }
+            None => {
+                if let Some(outputs) = buffer(self.program.plan.outputs) {
+                    encoder.copy_buffer_to_buffer(outputs, 0, staging, 0, bytes);
+                }
+            }
+        }
+    }
+
+    /// A staging buffer that no submission uses.
+    fn staging(&mut self) -> Result<wgpu::Buffer> {
+        if let Some(buffer) = self.spare.pop() {
+            return Ok(buffer);
+        }
+        let plan = &self.program.plan;
+        let words = match plan.statistics {
+            Some(_) => 4 * STATISTICS_SLOTS / 2,
+            None => plan.buffers[plan.outputs].words,
+        };
+        self.context.buffer("results", words, Usage::COPY_DST | Usage::MAP_READ)
+    }
+
+    /// Waits for the oldest submission and takes its results.
+    pub async fn wait(&mut self) -> Result<Vec<f32>> {
+        let Some(flight) = self.in_flight.pop_front() else { return Ok(Vec::new()) };
+        let during = "waiting for steps";
+        self.context.wait(during, flight.submission)?;
+        let unmapped = |reason: &str| Error::DeviceLost { during: during.into(), reason: reason.into() };
+        match flight.mapped.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(unmapped(&error.to_string())),
+            Err(_) => return Err(unmapped("the results never arrived")),
+        }
+        let values = {
+            let view = flight
+                .staging
+                .get_mapped_range(0..flight.bytes)
+                .map_err(|error| Error::Gpu { during: during.into(), message: error.to_string() })?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        flight.staging.unmap();
+        self.spare.push(flight.staging);
+        Ok(values)
+    }
+}

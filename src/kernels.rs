@@ -1,0 +1,294 @@
+//! The operations: what is computed, each in one WGSL file, one Rust file and one test file of the same name, and one row
+//! in the registry below. An operation's Rust file holds its parameters, its list of bindings, its grid and its
+//! `reference`, the same arithmetic in plain loops. *How* a product is computed is a [`product::Schedule`].
+//!
+//! Nothing here knows of models, plans or devices. The module is public for those who test kernels or add one; its
+//! contents may change in any release.
+
+use crate::shader::{Header, Part};
+use crate::step::StepBlock;
+
+pub mod activation;
+pub mod lanes;
+pub mod product;
+pub mod targets;
+pub mod update;
+
+/// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
+pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {
+    /// The value of an f32, exactly.
+    fn of(value: f32) -> Self;
+    /// The value as f64, exactly.
+    fn wide(self) -> f64;
+    /// The nearest value to an f64.
+    fn near(value: f64) -> Self;
+}
+
+impl Real for f32 {
+    fn of(value: f32) -> Self {
+        value
+    }
+    fn wide(self) -> f64 {
+        f64::from(self)
+    }
+    fn near(value: f64) -> Self {
+        value as f32
+    }
+}
+
+impl Real for f64 {
+    fn of(value: f32) -> Self {
+        f64::from(value)
+    }
+    fn wide(self) -> f64 {
+        self
+    }
+    fn near(value: f64) -> Self {
+        value
+    }
+}
+
+/// How a shader sees a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The step block, as a uniform.
+    Step,
+    /// A storage buffer that is only read.
+    Read,
+    /// A storage buffer of which every element in reach is written and none is read first.
+    Write,
+    /// A storage buffer that is updated in place.
+    Update,
+}
+
+/// What a binding's words are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Element {
+    /// 32-bit floats, the type that a reference sees as its own.
+    Float,
+    /// 32-bit words: indexes, packed bytes, the step block.
+    Word,
+}
+
+/// One line of an operation's list of bindings. Binding numbers are the positions in the list: the step block first
+/// (where it is a uniform), then inputs, then outputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Binding {
+    /// The variable's name in the WGSL file.
+    pub name: &'static str,
+    /// How the shader sees it.
+    pub access: Access,
+    /// What its words are.
+    pub element: Element,
+}
+
+impl Binding {
+    const STEP: Binding = Binding { name: "step", access: Access::Step, element: Element::Word };
+
+    const fn new(name: &'static str, access: Access, element: Element) -> Self {
+        Binding { name, access, element }
+    }
+    const fn read(name: &'static str) -> Self {
+        Binding::new(name, Access::Read, Element::Float)
+    }
+    const fn words(name: &'static str) -> Self {
+        Binding::new(name, Access::Read, Element::Word)
+    }
+    const fn write(name: &'static str) -> Self {
+        Binding::new(name, Access::Write, Element::Float)
+    }
+    const fn update(name: &'static str) -> Self {
+        Binding::new(name, Access::Update, Element::Float)
+    }
+
+    /// Whether the operation changes it.
+    pub fn is_output(&self) -> bool {
+        matches!(self.access, Access::Write | Access::Update)
+    }
+}
+
+/// An operation's row in the registry.
+#[derive(Clone, Copy, Debug)]
+pub struct Definition {
+    /// Its name: `shaders/NAME.wgsl`, `src/kernels/NAME.rs`, `tests/kernels/NAME.rs`.
+    pub name: &'static str,
+    /// The text of its WGSL file.
+    pub source: &'static str,
+    /// Its bindings in order.
+    pub bindings: &'static [Binding],
+}
+
+/// An argument that an operation reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a, F> {
+    /// Numbers.
+    Floats(&'a [F]),
+    /// Words.
+    Words(&'a [u32]),
+}
+
+impl<'a, F> Input<'a, F> {
+    /// The numbers; none if these are words.
+    pub fn floats(&self) -> &'a [F] {
+        match self {
+            Input::Floats(values) => values,
+            Input::Words(_) => &[],
+        }
+    }
+
+    /// The words; none if these are numbers.
+    pub fn words(&self) -> &'a [u32] {
+        match self {
+            Input::Words(values) => values,
+            Input::Floats(_) => &[],
+        }
+    }
+}
+
+/// An argument that an operation writes or updates.
+#[derive(Debug)]
+pub enum Output<'a, F> {
+    /// Numbers.
+    Floats(&'a mut [F]),
+    /// Words.
+    Words(&'a mut [u32]),
+}
+
+impl<F> Output<'_, F> {
+    /// The numbers; none if these are words.
+    pub fn floats(&mut self) -> &mut [F] {
+        match self {
+            Output::Floats(values) => values,
+            Output::Words(_) => &mut [],
+        }
+    }
+
+    /// The words; none if these are numbers.
+    pub fn words(&mut self) -> &mut [u32] {
+        match self {
+            Output::Words(values) => values,
+            Output::Floats(_) => &mut [],
+        }
+    }
+}
+
+/// What an operation's Rust file gives, beside its parameters.
+pub trait Operation {
+    /// Its row in the registry.
+    const DEFINITION: Definition;
+
+    /// The constants of the shader's header.
+    fn header(&self, header: &mut Header);
+
+    /// The parts that its shader uses.
+    fn parts(&self) -> &'static [Part];
+
+    /// How many workgroups a launch has, for a batch of at most `capacity` rows.
+    fn workgroups(&self, capacity: usize) -> usize;
+
+    /// The operation in plain loops, in the order of its formula. `inputs` are the bindings that are read and `outputs`
+    /// those that are written or updated, each in the order of the list.
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]);
+
+    /// The operation as the CPU device runs it.
+    fn run(&self, _cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        self.reference(step, inputs, outputs);
+    }
+}
+
+/// What operations on the CPU device share.
+#[derive(Debug, Default)]
+pub struct Cpu {}
+
+macro_rules! registry {
+    ($($module:ident $Name:ident: $what:literal,)*) => {
+        $(pub mod $module;)*
+
+        /// An operation with its parameters: what a launch runs.
+        #[derive(Clone, Debug)]
+        pub enum Kernel {
+            $(#[doc = $what] $Name($module::$Name),)*
+        }
+
+        /// Every operation there is.
+        pub const REGISTRY: &[Definition] = &[$($module::$Name::DEFINITION,)*];
+
+        impl Kernel {
+            /// The operation's row in the registry.
+            pub fn definition(&self) -> Definition {
+                match self { $(Kernel::$Name(_) => $module::$Name::DEFINITION,)* }
+            }
+
+            /// The whole shader.
+            pub fn shader(&self) -> String {
+                let mut header = Header::default();
+                match self { $(Kernel::$Name(operation) => operation.header(&mut header),)* }
+                let parts = match self { $(Kernel::$Name(operation) => operation.parts(),)* };
+                header.compose(parts, self.definition().source)
+            }
+
+            /// How many workgroups a launch has, for a batch of at most `capacity` rows.
+            pub fn workgroups(&self, capacity: usize) -> usize {
+                match self { $(Kernel::$Name(operation) => operation.workgroups(capacity),)* }
+            }
+
+            /// The operation in plain loops; see [`Operation::reference`].
+            pub fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+                match self { $(Kernel::$Name(operation) => operation.reference(step, inputs, outputs),)* }
+            }
+
+            /// The operation as the CPU device runs it; see [`Operation::run`].
+            pub fn run(
+                &self,
+                cpu: &mut Cpu,
+                step: &StepBlock,
+                inputs: &[Input<'_, f32>],
+                outputs: &mut [Output<'_, f32>],
+            ) {
+                match self { $(Kernel::$Name(operation) => operation.run(cpu, step, inputs, outputs),)* }
+            }
+        }
+
+        $(impl From<$module::$Name> for Kernel {
+            fn from(operation: $module::$Name) -> Self {
+                Kernel::$Name(operation)
+            }
+        })*
+    };
+}
+
+registry! {
+    gather_batch GatherBatch: "Builds a batch from the data set by index.",
+    dense_forward DenseForward: "A layer's output.",
+    dense_backward_input DenseBackwardInput: "The gradient of a layer's input.",
+    dense_backward_weights DenseBackwardWeights: "The gradients of a layer's kernel and bias.",
+    relu_forward ReluForward: "ReLU.",
+    relu_backward ReluBackward: "ReLU's gradient.",
+    activation_forward ActivationForward: "Any other activation of one number.",
+    activation_backward ActivationBackward: "Its gradient.",
+    softmax_forward SoftmaxForward: "Softmax over a row.",
+    softmax_backward SoftmaxBackward: "Its gradient.",
+    softmax_cross_entropy SoftmaxCrossEntropy: "Softmax and categorical cross-entropy with its gradient.",
+    binary_crossentropy BinaryCrossentropy: "Sigmoid and binary cross-entropy with its gradient.",
+    mean_squared_error MeanSquaredError: "Mean squared error with its gradient.",
+    sum_squares SumSquares: "Sums of squares, chunk by chunk.",
+    gradient_scales GradientScales: "The factors by which clipping by norm shrinks the gradients.",
+    rmsprop_update RmspropUpdate: "RMSprop's update.",
+    sgd_update SgdUpdate: "Gradient descent's update.",
+    adam_update AdamUpdate: "Adam's and AdamW's update.",
+    adagrad_update AdagradUpdate: "Adagrad's update.",
+    advance_step AdvanceStep: "Adds up the step's statistics and moves the step block on.",
+}
+
+/// Numbers in blocks of four: rows of matrices are padded to them.
+pub const fn blocks(count: usize) -> usize {
+    count.div_ceil(4)
+}
+
+/// `count` rounded up to whole blocks of four.
+pub const fn padded(count: usize) -> usize {
+    4 * blocks(count)
+}
+
+/// Invocations in a workgroup of the operations that work element by element.
+const WORKGROUP: usize = 64;

@@ -1,0 +1,45 @@
+//! activation_backward: dz = dy ⊙ f′(kept) for an activation of one number. Moves 12 bytes an element.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+use crate::layers::Activation;
+
+/// The parameters of `activation_backward`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivationBackward {
+    /// Features of a row.
+    pub columns: usize,
+    /// f.
+    pub activation: Activation,
+}
+
+impl Operation for ActivationBackward {
+    const DEFINITION: Definition = Definition {
+        name: "activation_backward",
+        source: include_str!("../../shaders/activation_backward.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("dy"), Binding::read("kept"), Binding::write("dz")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));
+        self.activation.header(header);
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[shader::STEP, shader::ACTIVATION]
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        (padded(capacity) * blocks(self.columns)).div_ceil(WORKGROUP)
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (dy, kept, dz) = (inputs[0].floats(), inputs[1].floats(), outputs[0].floats());
+        let length = padded(step.rows as usize) * padded(self.columns);
+        for (dz, (&dy, &kept)) in dz[..length].iter_mut().zip(dy.iter().zip(kept)) {
+            *dz = dy * self.activation.derivative(kept);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! activation_forward: y = f(z) for an activation of one number. Moves 8 bytes an element.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+use crate::layers::Activation;
+
+/// The parameters of `activation_forward`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActivationForward {
+    /// Features of a row.
+    pub columns: usize,
+    /// f.
+    pub activation: Activation,
+}
+
+impl Operation for ActivationForward {
+    const DEFINITION: Definition = Definition {
+        name: "activation_forward",
+        source: include_str!("../../shaders/activation_forward.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("z"), Binding::write("y")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));
+        header.number("COLUMNS", self.columns);
+        self.activation.header(header);
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[shader::STEP, shader::ACTIVATION]
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        (padded(capacity) * blocks(self.columns)).div_ceil(WORKGROUP)
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (z, y) = (inputs[0].floats(), outputs[0].floats());
+        let stride = padded(self.columns);
+        for row in 0..padded(step.rows as usize) {
+            for column in 0..stride {
+                let exists = row < step.rows as usize && column < self.columns;
+                let at = row * stride + column;
+                y[at] = if exists { self.activation.activate(z[at]) } else { F::zero() };
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! advance_step: adds up the step's loss and correct answers, and moves the step block on.
+
+use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, lanes};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+/// Invocations of its one workgroup.
+const WORKGROUP: usize = 256;
+
+/// The parameters of `advance_step`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdvanceStep {
+    /// How many sums of the L2 penalty there are.
+    pub penalties: usize,
+    /// How many steps' statistics are kept.
+    pub slots: usize,
+    /// What β₁'s power is multiplied by; 1 where there is no β₁.
+    pub beta_1: f32,
+    /// What β₂'s power is multiplied by.
+    pub beta_2: f32,
+}
+
+impl Operation for AdvanceStep {
+    const DEFINITION: Definition = Definition {
+        name: "advance_step",
+        source: include_str!("../../shaders/advance_step.wgsl"),
+        bindings: &[
+            Binding::read("rows"),
+            Binding::read("penalties"),
+            Binding::new("step", Access::Update, Element::Word),
+            Binding::write("statistics"),
+        ],
+    };
+
+    fn header(&self, header: &mut Header) {
+        lanes::header(header, WORKGROUP, WORKGROUP);
+        header.number("PENALTIES", self.penalties).number("SLOTS", self.slots);
+        header.float("BETA_1", self.beta_1).float("BETA_2", self.beta_2);
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[shader::STEP, shader::LANES]
+    }
+
+    fn workgroups(&self, _capacity: usize) -> usize {
+        1
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (rows, penalties) = (inputs[0].floats(), inputs[1].floats());
+        let [block, statistics] = outputs else { return };
+        let (mut loss, mut correct, mut penalty) = (F::zero(), F::zero(), F::zero());
+        for row in rows.chunks_exact(2).take(step.rows as usize) {
+            loss += row[0];
+            correct += row[1];
+        }
+        for &sum in &penalties[..self.penalties] {
+            penalty += sum;
+        }
+        let slot = step.slot as usize % self.slots;
+        let found = [loss, correct, penalty, F::near(f64::from(step.rows))];
+        statistics.floats()[4 * slot..][..4].copy_from_slice(&found);
+        let next = step.advance(self.beta_1, self.beta_2);
+        block.words().copy_from_slice(bytemuck::cast_slice(&[next]));
+    }
+}

@@ -1,0 +1,76 @@
+//! dense_backward_input: dx = (dz·Wᵀ) ⊙ f′(kept). 2·B·I·O floating-point operations.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+use super::product::{Schedule, Size};
+use crate::layers::Activation;
+
+/// The parameters of `dense_backward_input`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseBackwardInput {
+    /// The layer's features in, I.
+    pub inputs: usize,
+    /// The layer's features out, O.
+    pub outputs: usize,
+    /// f, the activation of the layer before; linear for none.
+    pub activation: Activation,
+    /// How the product is computed.
+    pub schedule: Schedule,
+}
+
+impl DenseBackwardInput {
+    /// The product's size in blocks for a batch of at most `capacity` rows.
+    pub fn size(&self, capacity: usize) -> Size {
+        Size { rows: blocks(capacity), columns: blocks(self.inputs), depth: blocks(self.outputs) }
+    }
+}
+
+impl Operation for DenseBackwardInput {
+    const DEFINITION: Definition = Definition {
+        name: "dense_backward_input",
+        source: include_str!("../../shaders/dense_backward_input.wgsl"),
+        bindings: &[
+            Binding::STEP,
+            Binding::read("dz"),
+            Binding::read("weights"),
+            Binding::read("kept"),
+            Binding::write("dx"),
+        ],
+    };
+
+    fn header(&self, header: &mut Header) {
+        self.schedule.header(header);
+        self.activation.header(header);
+        header
+            .number("DEPTH_BLOCKS", blocks(self.outputs))
+            .number("COLUMN_BLOCKS", blocks(self.inputs))
+            .number("INPUTS", self.inputs)
+            .flag("SUM_COLUMNS", false);
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        self.schedule.parts()
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        self.schedule.workgroups(self.size(capacity))
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (dz, weights, kept) = (inputs[0].floats(), inputs[1].floats(), inputs[2].floats());
+        let dx = outputs[0].floats();
+        let (z_stride, x_stride) = (padded(self.outputs), padded(self.inputs));
+        dx[..padded(step.rows as usize) * x_stride].fill(F::zero());
+        for b in 0..step.rows as usize {
+            for i in 0..self.inputs {
+                let mut sum = F::zero();
+                for o in 0..self.outputs {
+                    sum += dz[b * z_stride + o] * weights[i * z_stride + o];
+                }
+                dx[b * x_stride + i] = sum * self.activation.derivative(kept[b * x_stride + i]);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! dense_backward_weights: dW = xᵀ·dz and db = Σ dz over the batch. 2·B·I·O floating-point operations.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+use super::product::{Schedule, Size};
+use crate::layers::Activation;
+
+/// The parameters of `dense_backward_weights`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseBackwardWeights {
+    /// Features in, I.
+    pub inputs: usize,
+    /// Features out, O.
+    pub outputs: usize,
+    /// Where the bias's gradient starts in `gradients`, in numbers; `None` without a bias.
+    pub bias_offset: Option<usize>,
+    /// How the product is computed.
+    pub schedule: Schedule,
+}
+
+impl DenseBackwardWeights {
+    /// The product's size in blocks for a batch of at most `capacity` rows.
+    pub fn size(&self, capacity: usize) -> Size {
+        Size { rows: blocks(self.inputs), columns: blocks(self.outputs), depth: blocks(capacity) }
+    }
+}
+
+impl Operation for DenseBackwardWeights {
+    const DEFINITION: Definition = Definition {
+        name: "dense_backward_weights",
+        source: include_str!("../../shaders/dense_backward_weights.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("x"), Binding::read("dz"), Binding::write("gradients")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        self.schedule.header(header);
+        Activation::Linear.header(header);
+        header
+            .number("ROW_BLOCKS", blocks(self.inputs))
+            .number("COLUMN_BLOCKS", blocks(self.outputs))
+            .number("BIAS_OFFSET", self.bias_offset.unwrap_or(0) / 4)
+            .flag("SUM_COLUMNS", self.bias_offset.is_some());
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        self.schedule.parts()
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        self.schedule.workgroups(self.size(capacity))
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (x, dz, gradients) = (inputs[0].floats(), inputs[1].floats(), outputs[0].floats());
+        let (x_stride, z_stride, rows) = (padded(self.inputs), padded(self.outputs), step.rows as usize);
+        gradients[..x_stride * z_stride].fill(F::zero());
+        for i in 0..self.inputs {
+            for o in 0..self.outputs {
+                let mut sum = F::zero();
+                for b in 0..rows {
+                    sum += x[b * x_stride + i] * dz[b * z_stride + o];
+                }
+                gradients[i * z_stride + o] = sum;
+            }
+        }
+        if let Some(offset) = self.bias_offset {
+            for o in 0..z_stride {
+                let mut sum = F::zero();
+                for b in 0..rows {
+                    sum += dz[b * z_stride + o];
+                }
+                gradients[offset + o] = sum;
+            }
+        }
+    }
+}

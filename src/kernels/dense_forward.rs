@@ -1,0 +1,74 @@
+//! dense_forward: y = f(x·W + b). 2·B·I·O floating-point operations.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+use super::product::{Schedule, Size};
+use crate::layers::Activation;
+
+/// The parameters of `dense_forward`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseForward {
+    /// Features in, I.
+    pub inputs: usize,
+    /// Features out, O.
+    pub outputs: usize,
+    /// Where the bias starts in `weights`, in numbers; `None` without a bias.
+    pub bias_offset: Option<usize>,
+    /// f.
+    pub activation: Activation,
+    /// How the product is computed.
+    pub schedule: Schedule,
+}
+
+impl DenseForward {
+    /// The product's size in blocks for a batch of at most `capacity` rows.
+    pub fn size(&self, capacity: usize) -> Size {
+        Size { rows: blocks(capacity), columns: blocks(self.outputs), depth: blocks(self.inputs) }
+    }
+}
+
+impl Operation for DenseForward {
+    const DEFINITION: Definition = Definition {
+        name: "dense_forward",
+        source: include_str!("../../shaders/dense_forward.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("x"), Binding::read("weights"), Binding::write("y")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        self.schedule.header(header);
+        self.activation.header(header);
+        header
+            .number("DEPTH_BLOCKS", blocks(self.inputs))
+            .number("COLUMN_BLOCKS", blocks(self.outputs))
+            .number("OUTPUTS", self.outputs)
+            .flag("HAS_BIAS", self.bias_offset.is_some())
+            .number("BIAS_OFFSET", self.bias_offset.unwrap_or(0) / 4)
+            .flag("SUM_COLUMNS", false);
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        self.schedule.parts()
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        self.schedule.workgroups(self.size(capacity))
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (x, weights, y) = (inputs[0].floats(), inputs[1].floats(), outputs[0].floats());
+        let (x_stride, y_stride) = (padded(self.inputs), padded(self.outputs));
+        y[..padded(step.rows as usize) * y_stride].fill(F::zero());
+        for b in 0..step.rows as usize {
+            for o in 0..self.outputs {
+                let mut z = F::zero();
+                for i in 0..self.inputs {
+                    z += x[b * x_stride + i] * weights[i * y_stride + o];
+                }
+                let bias = self.bias_offset.map_or(F::zero(), |offset| weights[offset + o]);
+                y[b * y_stride + o] = self.activation.activate(z + bias);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+/// The parameters of `relu_backward`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReluBackward {
+    /// Features of a row.
+    pub columns: usize,
+}
+
+impl Operation for ReluBackward {
+    const DEFINITION: Definition = Definition {
+        name: "relu_backward",
+        source: include_str!("../../shaders/relu_backward.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("dy"), Binding::read("y"), Binding::write("dz")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[shader::STEP]
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        (padded(capacity) * blocks(self.columns)).div_ceil(WORKGROUP)
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (dy, y, dz) = (inputs[0].floats(), inputs[1].floats(), outputs[0].floats());
+        let length = padded(step.rows as usize) * padded(self.columns);
+        for (dz, (&dy, &y)) in dz[..length].iter_mut().zip(dy.iter().zip(y)) {
+            *dz = if y > F::zero() { dy } else { F::zero() };
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! relu_forward: y = max(z, 0). Moves 8 bytes an element.
+
+use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::shader::{self, Header, Part};
+use crate::step::StepBlock;
+
+/// The parameters of `relu_forward`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReluForward {
+    /// Features of a row.
+    pub columns: usize,
+}
+
+impl Operation for ReluForward {
+    const DEFINITION: Definition = Definition {
+        name: "relu_forward",
+        source: include_str!("../../shaders/relu_forward.wgsl"),
+        bindings: &[Binding::STEP, Binding::read("z"), Binding::write("y")],
+    };
+
+    fn header(&self, header: &mut Header) {
+        header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));
+    }
+
+    fn parts(&self) -> &'static [Part] {
+        &[shader::STEP]
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        (padded(capacity) * blocks(self.columns)).div_ceil(WORKGROUP)
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        let (z, y) = (inputs[0].floats(), outputs[0].floats());
+        let length = padded(step.rows as usize) * padded(self.columns);
+        for (y, &z) in y[..length].iter_mut().zip(z) {
+            // A NaN is not below zero and stays one.
+            *y = if z < F::zero() { F::zero() } else { z };
+        }
+    }
+}

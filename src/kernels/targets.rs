@@ -1,0 +1,67 @@
+//! How a loss reads its targets: the mirror of `shaders/parts/targets.wgsl`.
+
+use super::Real;
+use crate::shader::Header;
+
+/// What the targets of a batch are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TargetLayout {
+    /// Class ids, one word a row; else rows of numbers.
+    pub ids: bool,
+    /// Outputs of the model: the width of a target row.
+    pub columns: usize,
+    /// The share of label smoothing, 0 for none.
+    pub smoothing: f32,
+    /// What smoothing adds to each target.
+    pub smoothing_share: f32,
+}
+
+impl TargetLayout {
+    /// Words a row of targets takes.
+    pub fn words(&self) -> usize {
+        if self.ids { 1 } else { self.columns }
+    }
+
+    /// The target before smoothing.
+    pub fn raw<F: Real>(&self, targets: &[u32], row: usize, column: usize) -> F {
+        if !self.ids {
+            return F::of(f32::from_bits(targets[row * self.columns + column]));
+        }
+        let id = targets[row];
+        if self.columns == 1 {
+            return F::of(id as f32);
+        }
+        if id as usize == column { F::one() } else { F::zero() }
+    }
+
+    /// The target as the loss sees it.
+    pub fn at<F: Real>(&self, targets: &[u32], row: usize, column: usize) -> F {
+        self.raw::<F>(targets, row, column) * (F::one() - F::of(self.smoothing)) + F::of(self.smoothing_share)
+    }
+
+    /// Where the first largest target stands.
+    pub fn wanted(&self, targets: &[u32], row: usize) -> usize {
+        first_largest((0..self.columns).map(|column| self.raw::<f64>(targets, row, column)))
+    }
+
+    pub(crate) fn header(&self, header: &mut Header) {
+        header
+            .flag("TARGET_IDS", self.ids)
+            .number("TARGET_WIDTH", self.columns)
+            .number("COLUMNS", self.columns)
+            .number("COLUMN_BLOCKS", super::blocks(self.columns))
+            .float("SMOOTHING", self.smoothing)
+            .float("SMOOTHING_SHARE", self.smoothing_share);
+    }
+}
+
+/// The index of the first largest value: what argmax means here.
+pub(crate) fn first_largest(values: impl Iterator<Item = f64>) -> usize {
+    let mut best = (0, f64::NEG_INFINITY);
+    for (index, value) in values.enumerate() {
+        if value > best.1 {
+            best = (index, value);
+        }
+    }
+    best.0
+}

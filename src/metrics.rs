@@ -1,0 +1,70 @@
+//! What training and evaluation count: plain numbers, summed in f64 on the host.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A loss and an accuracy over some samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// The mean loss. In training it includes the L2 penalty; in evaluation it does not, nor label smoothing.
+    pub loss: f64,
+    /// The share of right answers, 0 to 1; `None` for regression.
+    pub accuracy: Option<f64>,
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {:.4}", self.loss)?;
+        match self.accuracy {
+            Some(accuracy) => write!(f, ", accuracy {:.2} %", 100.0 * accuracy),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One step's numbers, as the device keeps them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepStatistics {
+    pub loss_sum: f64,
+    pub correct: f64,
+    pub penalty: f64,
+    pub rows: f64,
+}
+
+impl StepStatistics {
+    pub fn all(values: &[f32]) -> impl Iterator<Item = StepStatistics> + '_ {
+        values.chunks_exact(4).map(|slot| StepStatistics {
+            loss_sum: slot[0].into(),
+            correct: slot[1].into(),
+            penalty: slot[2].into(),
+            rows: slot[3].into(),
+        })
+    }
+}
+
+/// Sums over steps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Meter {
+    loss_sum: f64,
+    correct: f64,
+    rows: f64,
+}
+
+impl Meter {
+    pub fn add(&mut self, step: StepStatistics) {
+        // The penalty counts once a step, whatever its rows; Keras weighs each step's loss with its rows.
+        self.loss_sum += step.loss_sum + step.penalty * step.rows;
+        self.correct += step.correct;
+        self.rows += step.rows;
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows as usize
+    }
+
+    /// The means so far.
+    pub fn score(&self, counts_answers: bool) -> Score {
+        Score { loss: self.loss_sum / self.rows, accuracy: counts_answers.then(|| self.correct / self.rows) }
+    }
+}

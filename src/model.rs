@@ -1,0 +1,230 @@
+//! A compiled model: the description together with its parameters on a device. Training, evaluation and prediction are
+//! in `train.rs`, files in `checkpoint.rs`.
+
+use std::fmt::Write;
+
+use crate::device::{Device, DeviceInfo};
+use crate::error::{Error, Result};
+use crate::executor::{Executor, model_buffers};
+use crate::losses::LossFunction;
+use crate::optimizers::Optimizer;
+use crate::parameters::{Layout, Tensor};
+use crate::plan::{Recipe, Store};
+use crate::sequential::Sequential;
+use crate::step::StepBlock;
+
+/// A model that lives on a device. Made by [`Sequential::compile`] or [`Model::load`].
+#[derive(Debug)]
+pub struct Model {
+    device: Device,
+    description: Sequential,
+    optimizer: Optimizer,
+    loss: LossFunction,
+    pub(crate) layout: Layout,
+    pub(crate) executor: Executor,
+    step: StepBlock,
+    pub(crate) fused: bool,
+    /// Whether the data at hand has class ids.
+    pub(crate) classifies: bool,
+}
+
+impl Model {
+    pub(crate) fn new(
+        description: Sequential,
+        device: &Device,
+        optimizer: Optimizer,
+        loss: LossFunction,
+    ) -> Result<Self> {
+        description.validate(&loss)?;
+        optimizer.validate()?;
+        let layout = Layout::new(&description);
+        if layout.length > u32::MAX as usize {
+            return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
+        }
+        let parameters = layout.initial(&description);
+        let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
+        let (beta_1_power, beta_2_power) = optimizer.betas();
+        let step =
+            StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
+        Ok(Model {
+            device: device.clone(),
+            description,
+            optimizer,
+            loss,
+            layout,
+            executor,
+            step,
+            fused: true,
+            classifies: true,
+        })
+    }
+
+    pub(crate) fn recipe(&self) -> Recipe<'_> {
+        Recipe { model: &self.description, layout: &self.layout, loss: &self.loss, optimizer: &self.optimizer }
+    }
+
+    /// The device it lives on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// What that device is.
+    pub fn device_info(&self) -> DeviceInfo {
+        self.device.info()
+    }
+
+    /// The description it was compiled from.
+    pub fn description(&self) -> &Sequential {
+        &self.description
+    }
+
+    /// Its optimizer.
+    pub fn optimizer(&self) -> &Optimizer {
+        &self.optimizer
+    }
+
+    /// Its loss.
+    pub fn loss(&self) -> &LossFunction {
+        &self.loss
+    }
+
+    /// Features of a sample.
+    pub fn features(&self) -> usize {
+        self.description.input.features()
+    }
+
+    /// Outputs for a sample.
+    pub fn outputs(&self) -> usize {
+        self.description.outputs()
+    }
+
+    /// Updates made so far.
+    pub fn iterations(&self) -> u32 {
+        self.step.iteration
+    }
+
+    pub(crate) fn step(&self) -> StepBlock {
+        self.step
+    }
+
+    pub(crate) fn set_iterations(&mut self, iterations: u32) {
+        let (beta_1, beta_2) = self.optimizer.betas();
+        let start = StepBlock {
+            learning_rate: self.step.learning_rate,
+            beta_1_power: beta_1,
+            beta_2_power: beta_2,
+            ..StepBlock::default()
+        };
+        self.step = start;
+        self.advance(iterations as usize);
+    }
+
+    /// Moves the host's copy of the step block on by steps that were submitted.
+    pub(crate) fn advance(&mut self, steps: usize) {
+        let (beta_1, beta_2) = self.optimizer.betas();
+        for _ in 0..steps {
+            // Only what lasts beyond an epoch is kept here: where an epoch stands is the run's.
+            self.step = StepBlock { position: 0, rows: 0, samples: 0, ..self.step.advance(beta_1, beta_2) };
+        }
+    }
+
+    /// The learning rate of the next update.
+    pub fn learning_rate(&self) -> f32 {
+        self.step.learning_rate
+    }
+
+    /// Changes the learning rate from the next `fit` on.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if it is negative or not finite.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<()> {
+        let optimizer = self.optimizer.with_learning_rate(learning_rate);
+        optimizer.validate()?;
+        self.optimizer = optimizer;
+        self.step.learning_rate = learning_rate;
+        Ok(())
+    }
+
+    /// Parameters in all layers.
+    pub fn parameter_count(&self) -> usize {
+        self.layout.parameter_count()
+    }
+
+    /// The names of the parameters with their shapes: `dense_0.kernel` [in, out], `dense_0.bias` [out], …
+    pub fn parameter_names(&self) -> impl Iterator<Item = (&str, Vec<usize>)> + '_ {
+        self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape()))
+    }
+
+    /// A parameter's numbers, row-major, copied from the device.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if there is no such parameter, and whatever the device reports.
+    pub fn parameter(&self, name: &str) -> Result<Vec<f32>> {
+        let tensor = self.tensor(name)?;
+        Ok(tensor.unpack(&self.executor.read(Store::Parameters)?))
+    }
+
+    /// Sets parameters by name; those that are not named stay.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
+    /// infinity; nothing is changed then.
+    pub fn set_parameters<'v>(&mut self, values: impl IntoIterator<Item = (&'v str, &'v [f32])>) -> Result<()> {
+        let mut buffer = self.executor.read(Store::Parameters)?;
+        for (name, values) in values {
+            let tensor = self.tensor(name)?;
+            let count = tensor.rows * tensor.columns;
+            if values.len() != count {
+                return Err(Error::shape(name, format!("{count} numbers"), values.len()));
+            }
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                let (row, column) = (at / tensor.columns, at % tensor.columns);
+                return Err(Error::NotFinite { what: name.into(), row, column, value: values[at] });
+            }
+            tensor.pack(values, &mut buffer);
+        }
+        self.executor.write(Store::Parameters, &buffer)
+    }
+
+    fn tensor(&self, name: &str) -> Result<&Tensor> {
+        self.layout.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.layout.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+            Error::configuration("parameter name", names.join(", "), format!("{name:?}"))
+        })
+    }
+
+    /// Whether activations and their derivatives ride in the products' launches; they do by default. Turning it off
+    /// changes no result beyond rounding; it is there to look at each operation alone.
+    pub fn set_fusion(&mut self, fused: bool) {
+        self.fused = fused;
+    }
+
+    /// The model as a table, laid out as Keras's `summary` prints it.
+    pub fn summary(&self) -> String {
+        let rule = "=".repeat(65);
+        let mut text = format!("Model: \"sequential\"\n{}\n", "_".repeat(65));
+        let mut line = |name: &str, shape: &str, count: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, " {name:<28}{shape:<26}{count:<10}");
+        };
+        line("Layer (type)", "Output Shape", "Param #");
+        let mut rows = Vec::new();
+        for (index, (layer, (inputs, units))) in
+            self.description.layers.iter().zip(self.description.widths()).enumerate()
+        {
+            let count = inputs * units + if layer.use_bias { units } else { 0 };
+            rows.push((format!("dense_{index} (Dense)"), format!("(None, {units})"), count, layer.trainable));
+        }
+        let _ = writeln!(text, "{rule}");
+        for (name, shape, count, _) in &rows {
+            let _ = writeln!(text, " {name:<28}{shape:<26}{count:<10}");
+        }
+        let sum = |trainable: bool| rows.iter().filter(|row| row.3 == trainable).map(|row| row.2).sum::<usize>();
+        let size = |count: usize| format!("{count} ({:.2} KB)", count as f64 * 4.0 / 1024.0);
+        let _ = writeln!(text, "{rule}");
+        let _ = writeln!(text, "Total params: {}", size(sum(true) + sum(false)));
+        let _ = writeln!(text, "Trainable params: {}", size(sum(true)));
+        let _ = writeln!(text, "Non-trainable params: {}", size(sum(false)));
+        text
+    }
+}

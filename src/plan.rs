@@ -1,0 +1,172 @@
+//! The plan: model, loss and optimizer as a list of launches over a list of buffers. Either executor runs it. A plan is
+//! made for a number of rows at most; how many rows a batch has is data, so a smaller last batch uses the same plan.
+//!
+//! It decides what is computed and in which order, and fuses what may be fused. It knows nothing of devices beyond the
+//! family that a product's schedule is chosen for.
+
+mod build;
+
+use std::fmt;
+
+use crate::kernels::Kernel;
+use crate::kernels::product::Family;
+
+pub(crate) use build::Recipe;
+
+/// The part of a step that a launch belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Building the batch.
+    Gather,
+    /// The layers, first to last.
+    Forward,
+    /// The loss and the gradient of the outputs.
+    Loss,
+    /// The layers, last to first.
+    Backward,
+    /// Sums over gradients and parameters.
+    Reduce,
+    /// The optimizer, and moving on.
+    Update,
+}
+
+/// Whose a buffer is, and so how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Store {
+    /// The plan's own: activations, gradients of activations, statistics, the step block.
+    Local,
+    /// The model's parameters.
+    Parameters,
+    /// Their gradients.
+    Gradients,
+    /// One of the optimizer's slots.
+    Slot(usize),
+    /// The tensor table.
+    Tensors,
+    /// Which tensor each run of 64 numbers belongs to.
+    TensorOf,
+    /// The chunks of the sums of squares.
+    Chunks,
+    /// Each tensor's range of chunks.
+    Ranges,
+    /// The data set's samples.
+    Samples,
+    /// Its targets.
+    SampleTargets,
+    /// Its weights.
+    SampleWeights,
+    /// The order of the epoch.
+    Order,
+}
+
+impl Store {
+    /// Whether the buffer belongs to a data set.
+    pub fn is_data(self) -> bool {
+        matches!(self, Store::Samples | Store::SampleTargets | Store::SampleWeights | Store::Order)
+    }
+}
+
+/// A buffer that launches use.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Buffer {
+    /// What it holds, for labels.
+    pub label: String,
+    /// Whose it is.
+    pub store: Store,
+    /// Its length in 32-bit words; 0 where the data set decides.
+    pub words: usize,
+}
+
+/// What a launch binds: a range of a buffer, in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Argument {
+    /// Index into [`Plan::buffers`].
+    pub buffer: usize,
+    /// Where the range starts.
+    pub offset: usize,
+    /// Its length; 0 for the whole buffer.
+    pub words: usize,
+}
+
+/// One launch of one operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    /// `dense_0.forward` and the like.
+    pub label: String,
+    pub phase: Phase,
+    pub kernel: Kernel,
+    /// One for each binding, in order.
+    pub arguments: Vec<Argument>,
+}
+
+/// What a plan is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Mode {
+    Train,
+    Evaluate,
+    Predict,
+}
+
+/// What a plan must know of the data set it reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct DataFormat {
+    pub byte_scale: Option<f32>,
+    /// Class ids or rows; `None` when there are no targets.
+    pub target_ids: Option<bool>,
+    pub weighted: bool,
+}
+
+/// What distinguishes the plans of one model from each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PlanKey {
+    pub mode: Mode,
+    /// Rows of a batch, at most.
+    pub capacity: usize,
+    pub format: DataFormat,
+    /// Whether activations ride in the products' epilogues.
+    pub fused: bool,
+    pub family: Family,
+}
+
+/// A list of launches over a list of buffers.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub key: PlanKey,
+    pub buffers: Vec<Buffer>,
+    pub launches: Vec<Launch>,
+    /// The step block's buffer.
+    pub step: usize,
+    /// The statistics' buffer; `None` where nothing is counted.
+    pub statistics: Option<usize>,
+    /// The model's outputs.
+    pub outputs: usize,
+}
+
+/// How many steps' statistics a plan's ring holds.
+pub(crate) const STATISTICS_SLOTS: usize = 1024;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for launch in &self.launches {
+            let phase = format!("{:?}", launch.phase).to_lowercase();
+            write!(f, "{phase:<9} {:<26} {:<24}", launch.label, launch.kernel.definition().name)?;
+            for (binding, argument) in launch.kernel.definition().bindings.iter().zip(&launch.arguments) {
+                let arrow = if binding.is_output() { "→" } else { "" };
+                write!(f, " {arrow}{}", self.buffers[argument.buffer].label)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// What each step multiplies the powers of β₁ and β₂ with.
+    pub fn betas(&self) -> (f32, f32) {
+        let advance = self.launches.iter().find_map(|launch| match &launch.kernel {
+            Kernel::AdvanceStep(advance) => Some((advance.beta_1, advance.beta_2)),
+            _ => None,
+        });
+        advance.unwrap_or((1.0, 1.0))
+    }
+}

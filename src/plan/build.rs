@@ -1,0 +1,417 @@
+//! Builds a plan from the descriptions. Each method adds the launches of one part of a step; what a layer leaves behind
+//! for the backward pass is in [`Trace`].
+
+use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, STATISTICS_SLOTS, Store};
+use crate::kernels::activation_backward::ActivationBackward;
+use crate::kernels::activation_forward::ActivationForward;
+use crate::kernels::adagrad_update::AdagradUpdate;
+use crate::kernels::adam_update::AdamUpdate;
+use crate::kernels::advance_step::AdvanceStep;
+use crate::kernels::binary_crossentropy::BinaryCrossentropy;
+use crate::kernels::dense_backward_input::DenseBackwardInput;
+use crate::kernels::dense_backward_weights::DenseBackwardWeights;
+use crate::kernels::dense_forward::DenseForward;
+use crate::kernels::gather_batch::GatherBatch;
+use crate::kernels::gradient_scales::GradientScales;
+use crate::kernels::mean_squared_error::MeanSquaredError;
+use crate::kernels::product::Schedule;
+use crate::kernels::relu_backward::ReluBackward;
+use crate::kernels::relu_forward::ReluForward;
+use crate::kernels::rmsprop_update::RmspropUpdate;
+use crate::kernels::sgd_update::SgdUpdate;
+use crate::kernels::softmax_backward::SoftmaxBackward;
+use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
+use crate::kernels::softmax_forward::SoftmaxForward;
+use crate::kernels::sum_squares::SumSquares;
+use crate::kernels::targets::TargetLayout;
+use crate::kernels::update::{Common, TENSOR_ENTRY};
+use crate::kernels::{Kernel, padded};
+use crate::layers::Activation;
+use crate::losses::{Loss, LossFunction};
+use crate::optimizers::{Adam, AdamW, Clip, Optimizer};
+use crate::parameters::{LayerRange, Layout};
+use crate::sequential::Sequential;
+use crate::step::StepBlock;
+
+/// Everything that a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipe<'a> {
+    pub model: &'a Sequential,
+    pub layout: &'a Layout,
+    pub loss: &'a LossFunction,
+    pub optimizer: &'a Optimizer,
+}
+
+/// What a layer's forward pass leaves behind.
+#[derive(Clone, Copy, Debug)]
+struct Trace {
+    input: Argument,
+    output: Argument,
+    /// What f′ is computed from.
+    kept: Argument,
+}
+
+struct Builder<'a> {
+    recipe: Recipe<'a>,
+    key: PlanKey,
+    buffers: Vec<Buffer>,
+    launches: Vec<Launch>,
+    step: Argument,
+}
+
+impl Recipe<'_> {
+    /// The plan for one way of using the model.
+    pub fn plan(&self, key: PlanKey) -> Plan {
+        let mut builder = Builder {
+            recipe: *self,
+            key,
+            buffers: Vec::new(),
+            launches: Vec::new(),
+            step: Argument { buffer: 0, offset: 0, words: 0 },
+        };
+        builder.step = builder.local("step", StepBlock::WORDS);
+        let (x, targets, weights) = builder.gather();
+        let traces = builder.forward(x);
+        let outputs = traces.last().map_or(x, |trace| trace.output);
+        let mut statistics = None;
+        if key.mode != Mode::Predict {
+            let rows = builder.local("rows", 2 * padded(key.capacity));
+            let gradient = builder.loss(outputs, targets, weights, rows);
+            if key.mode == Mode::Train {
+                builder.backward(&traces, gradient);
+            }
+            statistics = Some(builder.finish(rows));
+        }
+        Plan {
+            key,
+            buffers: builder.buffers,
+            launches: builder.launches,
+            step: builder.step.buffer,
+            statistics,
+            outputs: outputs.buffer,
+        }
+    }
+}
+
+impl Builder<'_> {
+    fn buffer(&mut self, label: &str, store: Store, words: usize) -> Argument {
+        let known = self.buffers.iter().position(|buffer| store != Store::Local && buffer.store == store);
+        let buffer = known.unwrap_or_else(|| {
+            self.buffers.push(Buffer { label: label.to_string(), store, words });
+            self.buffers.len() - 1
+        });
+        Argument { buffer, offset: 0, words: 0 }
+    }
+
+    fn local(&mut self, label: &str, words: usize) -> Argument {
+        self.buffer(label, Store::Local, words)
+    }
+
+    /// A batch of rows, each padded to four numbers.
+    fn batch(&mut self, label: &str, columns: usize) -> Argument {
+        self.local(label, padded(self.key.capacity) * padded(columns))
+    }
+
+    fn parameters(&mut self) -> Argument {
+        self.buffer("parameters", Store::Parameters, self.recipe.layout.length)
+    }
+
+    fn gradients(&mut self) -> Argument {
+        self.buffer("gradients", Store::Gradients, self.recipe.layout.length)
+    }
+
+    fn tensors(&mut self) -> Argument {
+        self.buffer("tensors", Store::Tensors, self.recipe.layout.tensors.len() * TENSOR_ENTRY)
+    }
+
+    fn range(argument: Argument, range: LayerRange) -> Argument {
+        Argument { offset: range.offset, words: range.length, ..argument }
+    }
+
+    fn launch(&mut self, phase: Phase, label: impl Into<String>, kernel: impl Into<Kernel>, arguments: &[Argument]) {
+        let launch = Launch { label: label.into(), phase, kernel: kernel.into(), arguments: arguments.to_vec() };
+        self.launches.push(launch);
+    }
+
+    /// Launches a product with the schedule that suits its size.
+    fn schedule(&self, size: crate::kernels::product::Size) -> Schedule {
+        Schedule::choose(size, self.key.family)
+    }
+
+    fn target_layout(&self) -> TargetLayout {
+        let loss = self.recipe.loss;
+        let columns = self.recipe.model.outputs();
+        let smoothing = if self.key.mode == Mode::Train { loss.label_smoothing } else { 0.0 };
+        let sharers = if loss.loss == Loss::BinaryCrossentropy { 2.0 } else { columns as f32 };
+        TargetLayout {
+            ids: self.key.format.target_ids.unwrap_or(false),
+            columns,
+            smoothing,
+            smoothing_share: smoothing / sharers,
+        }
+    }
+
+    /// Builds the batch; returns samples, targets and weights.
+    fn gather(&mut self) -> (Argument, Argument, Argument) {
+        let features = self.recipe.model.input.features();
+        let target_words = if self.key.format.target_ids.is_some() { self.target_layout().words() } else { 0 };
+        let kernel = GatherBatch {
+            features,
+            byte_scale: self.key.format.byte_scale,
+            target_words,
+            weighted: self.key.format.weighted,
+        };
+        let x = self.batch("x", features);
+        let targets = self.local("targets", (padded(self.key.capacity) * target_words).max(4));
+        let weights = self.local("weights", padded(self.key.capacity));
+        let arguments = [
+            self.step,
+            self.buffer("samples", Store::Samples, 0),
+            self.buffer("sample_targets", Store::SampleTargets, 0),
+            self.buffer("sample_weights", Store::SampleWeights, 0),
+            self.buffer("order", Store::Order, 0),
+            x,
+            targets,
+            weights,
+        ];
+        self.launch(Phase::Gather, "gather", kernel, &arguments);
+        (x, targets, weights)
+    }
+
+    /// The layers, first to last.
+    fn forward(&mut self, x: Argument) -> Vec<Trace> {
+        let mut traces: Vec<Trace> = Vec::new();
+        let mut input = x;
+        for index in 0..self.recipe.model.layers.len() {
+            let trace = self.layer_forward(index, input);
+            traces.push(trace);
+            input = trace.output;
+        }
+        traces
+    }
+
+    /// The activation that layer `index` applies in this plan: none where the loss, or nothing, follows its sums.
+    fn activation(&self, index: usize) -> Activation {
+        let model = self.recipe.model;
+        let is_last = index + 1 == model.layers.len();
+        if is_last && self.key.mode != Mode::Predict && model.loss_takes_logits(self.recipe.loss) {
+            return Activation::Linear;
+        }
+        model.layers[index].activation
+    }
+
+    /// Whether an activation may ride in a product's epilogue: it works number by number, and nobody needs z.
+    fn fuses(&self, activation: Activation) -> bool {
+        self.key.fused && activation != Activation::Softmax && !activation.keeps_input()
+    }
+
+    fn layer_forward(&mut self, index: usize, input: Argument) -> Trace {
+        let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else {
+            return Trace { input, output: input, kept: input };
+        };
+        let range = self.recipe.layout.layers[index];
+        let activation = self.activation(index);
+        let fused = self.fuses(activation);
+        let mut kernel = DenseForward {
+            inputs,
+            outputs,
+            bias_offset: range.bias,
+            activation: if fused { activation } else { Activation::Linear },
+            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
+        };
+        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
+        let parameters = self.parameters();
+        let separate = !fused && activation != Activation::Linear;
+        let sums = self.batch(&format!("dense_{index}.{}", if separate { "z" } else { "y" }), outputs);
+        let arguments = [self.step, input, Self::range(parameters, range), sums];
+        self.launch(Phase::Forward, format!("dense_{index}.forward"), kernel, &arguments);
+        if !separate {
+            return Trace { input, output: sums, kept: sums };
+        }
+        let y = self.batch(&format!("dense_{index}.y"), outputs);
+        let kernel: Kernel = match activation {
+            Activation::Relu => ReluForward { columns: outputs }.into(),
+            Activation::Softmax => SoftmaxForward { columns: outputs }.into(),
+            _ => ActivationForward { columns: outputs, activation }.into(),
+        };
+        let label = format!("dense_{index}.{activation}");
+        self.launch(Phase::Forward, label, kernel, &[self.step, sums, y]);
+        Trace { input, output: y, kept: if activation.keeps_input() { sums } else { y } }
+    }
+
+    /// The loss; returns the gradient of what it was computed from.
+    fn loss(&mut self, outputs: Argument, targets: Argument, weights: Argument, rows: Argument) -> Argument {
+        let (layout, gradient) = (self.target_layout(), self.key.mode == Mode::Train);
+        let loss = self.recipe.loss.loss;
+        let kernel: Kernel = match loss {
+            Loss::CategoricalCrossentropy => SoftmaxCrossEntropy { targets: layout, gradient }.into(),
+            Loss::BinaryCrossentropy => BinaryCrossentropy { targets: layout, gradient }.into(),
+            Loss::MeanSquaredError => MeanSquaredError { targets: layout, gradient }.into(),
+        };
+        let down = self.batch("loss.gradient", layout.columns);
+        let arguments = [self.step, outputs, targets, weights, down, rows];
+        self.launch(Phase::Loss, loss.to_string(), kernel, &arguments);
+        down
+    }
+
+    /// The layers, last to first, then the reductions and the update.
+    fn backward(&mut self, traces: &[Trace], gradient: Argument) {
+        let model = self.recipe.model;
+        // Below the lowest layer that is trained no gradient is needed.
+        let Some(lowest) = model.layers.iter().position(|layer| layer.trainable) else { return };
+        let mut down = gradient;
+        let mut done = false; // whether `down` is dz already, not dy
+        for index in (lowest..model.layers.len()).rev() {
+            let dz = if done { down } else { self.activation_backward(index, &traces[index], down) };
+            if model.layers[index].trainable {
+                self.weights_backward(index, &traces[index], dz);
+            }
+            if index > lowest {
+                (down, done) = self.input_backward(index, &traces[index - 1], dz);
+            }
+        }
+        self.update();
+    }
+
+    fn activation_backward(&mut self, index: usize, trace: &Trace, dy: Argument) -> Argument {
+        let columns = self.recipe.model.layers[index].units;
+        let activation = self.activation(index);
+        let kernel: Kernel = match activation {
+            Activation::Linear => return dy,
+            Activation::Relu => ReluBackward { columns }.into(),
+            Activation::Softmax => SoftmaxBackward { columns }.into(),
+            _ => ActivationBackward { columns, activation }.into(),
+        };
+        let dz = self.batch(&format!("dense_{index}.dz"), columns);
+        let label = format!("dense_{index}.{activation}.backward");
+        self.launch(Phase::Backward, label, kernel, &[self.step, dy, trace.kept, dz]);
+        dz
+    }
+
+    fn weights_backward(&mut self, index: usize, trace: &Trace, dz: Argument) {
+        let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else { return };
+        let range = self.recipe.layout.layers[index];
+        let mut kernel = DenseBackwardWeights {
+            inputs,
+            outputs,
+            bias_offset: range.bias,
+            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
+        };
+        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
+        let gradients = Self::range(self.gradients(), range);
+        let label = format!("dense_{index}.backward_weights");
+        self.launch(Phase::Backward, label, kernel, &[self.step, trace.input, dz, gradients]);
+    }
+
+    /// The gradient of layer `index`'s input, which is the output of the layer before: dz of that layer where its
+    /// activation may ride along, else dy.
+    fn input_backward(&mut self, index: usize, before: &Trace, dz: Argument) -> (Argument, bool) {
+        let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else { return (dz, false) };
+        let activation = self.recipe.model.layers[index - 1].activation;
+        let rides = self.key.fused && activation != Activation::Softmax;
+        let mut kernel = DenseBackwardInput {
+            inputs,
+            outputs,
+            activation: if rides { activation } else { Activation::Linear },
+            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
+        };
+        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
+        let parameters = self.parameters();
+        let weights = Self::range(parameters, self.recipe.layout.layers[index]);
+        let down = self.batch(&format!("dense_{}.{}", index - 1, if rides { "dz" } else { "dy" }), inputs);
+        let arguments = [self.step, dz, weights, before.kept, down];
+        self.launch(Phase::Backward, format!("dense_{index}.backward_input"), kernel, &arguments);
+        (down, rides)
+    }
+
+    /// Sums of squares over all chunks: the squares of the gradients, or the L2 penalty.
+    fn sum_squares(&mut self, label: &str, of_gradients: bool) -> Argument {
+        let (chunks, _) = self.recipe.layout.chunks();
+        let sums = self.local(label, padded(chunks.len()));
+        let arguments = [
+            self.step,
+            self.gradients(),
+            self.parameters(),
+            self.tensors(),
+            self.buffer("chunks", Store::Chunks, 4 * chunks.len()),
+            sums,
+        ];
+        self.launch(Phase::Reduce, label, SumSquares { chunks: chunks.len(), of_gradients }, &arguments);
+        sums
+    }
+
+    fn clip(&mut self) {
+        let (clip, global) = match self.recipe.optimizer.clip() {
+            Clip::Norm(limit) => (limit, false),
+            Clip::GlobalNorm(limit) => (limit, true),
+            Clip::None | Clip::Value(_) => return,
+        };
+        let sums = self.sum_squares("gradient_squares", true);
+        let tensors = self.recipe.layout.tensors.len();
+        let ranges = self.buffer("ranges", Store::Ranges, 2 * tensors);
+        let arguments = [self.step, sums, ranges, self.tensors()];
+        self.launch(Phase::Reduce, "gradient_scales", GradientScales { tensors, clip, global }, &arguments);
+    }
+
+    fn update(&mut self) {
+        self.clip();
+        let kernel = self.update_kernel();
+        let length = self.recipe.layout.length;
+        let tensor_of = self.recipe.layout.tensor_of().len();
+        let mut arguments = vec![
+            self.step,
+            self.gradients(),
+            self.tensors(),
+            self.buffer("tensor_of", Store::TensorOf, tensor_of),
+            self.parameters(),
+        ];
+        for (index, slot) in self.recipe.optimizer.slots().iter().enumerate() {
+            let words = if slot.used { length } else { 4 };
+            arguments.push(self.buffer(slot.name, Store::Slot(index), words));
+        }
+        self.launch(Phase::Update, "update", kernel, &arguments);
+    }
+
+    fn update_kernel(&self) -> Kernel {
+        let optimizer = self.recipe.optimizer;
+        let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
+        let common = Common { length: self.recipe.layout.length, clip_value };
+        match *optimizer {
+            Optimizer::RmsProp(o) => RmspropUpdate {
+                common,
+                rho: o.rho,
+                momentum: o.momentum,
+                epsilon: o.epsilon,
+                centered: o.centered,
+            }
+            .into(),
+            Optimizer::Sgd(o) => SgdUpdate { common, momentum: o.momentum, nesterov: o.nesterov }.into(),
+            Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
+            | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
+                AdamUpdate { common, beta_1, beta_2, epsilon }.into()
+            }
+            Optimizer::Adagrad(o) => AdagradUpdate { common, epsilon: o.epsilon }.into(),
+        }
+    }
+
+    /// Adds up the statistics and moves on; returns the buffer of the statistics. The penalty is of the parameters
+    /// before their update, so its launch stands before that.
+    fn finish(&mut self, rows: Argument) -> usize {
+        let penalised = self.key.mode == Mode::Train && self.recipe.layout.tensors.iter().any(|t| t.l2 > 0.0);
+        let (penalties, count) = if penalised {
+            let sums = self.sum_squares("l2_penalty", false);
+            let launch = self.launches.pop();
+            let update = self.launches.iter().position(|launch| launch.phase == Phase::Update);
+            let place = update.unwrap_or(self.launches.len());
+            self.launches.splice(place..place, launch);
+            (sums, self.recipe.layout.chunks().0.len())
+        } else {
+            (self.local("no_penalties", 4), 0)
+        };
+        let (beta_1, beta_2) = self.recipe.optimizer.betas();
+        let statistics = self.local("statistics", 4 * STATISTICS_SLOTS);
+        let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, beta_1, beta_2 };
+        self.launch(Phase::Update, "advance_step", kernel, &[rows, penalties, self.step, statistics]);
+        statistics.buffer
+    }
+}

@@ -1,0 +1,71 @@
+//! Composes a shader: a generated header of named constants, the parts that the operation uses, and the operation's own
+//! file. WGSL's module scope has no order, so plain concatenation does. It knows nothing of devices.
+
+use std::fmt::Write;
+
+/// A piece of WGSL that several operations share: a file of `shaders/parts`.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The file's name without its ending.
+    pub name: &'static str,
+    /// Its text.
+    pub source: &'static str,
+}
+
+macro_rules! parts {
+    ($($constant:ident = $name:literal;)*) => {
+        $(#[doc = concat!("`shaders/parts/", $name, ".wgsl`")]
+        pub const $constant: Part = Part { name: $name, source: include_str!(concat!("../shaders/parts/", $name, ".wgsl")) };)*
+    };
+}
+
+parts! {
+    STEP = "step";
+    ACTIVATION = "activation";
+    LANES = "lanes";
+    TARGETS = "targets";
+    UPDATE = "update";
+    PRODUCT_COMMON = "product_common";
+    PRODUCT_DIRECT = "product_direct";
+    PRODUCT_STAGED = "product_staged";
+    PRODUCT_SPLIT = "product_split";
+}
+
+/// The generated header: module-scope constants, one a line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Header(String);
+
+impl Header {
+    /// Adds `const NAME = VALUEu;`.
+    pub fn number(&mut self, name: &str, value: usize) -> &mut Self {
+        self.line(format_args!("const {name} = {value}u;"))
+    }
+
+    /// Adds `const NAME = true;` or `false`.
+    pub fn flag(&mut self, name: &str, value: bool) -> &mut Self {
+        self.line(format_args!("const {name} = {value};"))
+    }
+
+    /// Adds an f32 constant, to the last bit.
+    pub fn float(&mut self, name: &str, value: f32) -> &mut Self {
+        self.line(format_args!("const {name}: f32 = {value:e};"))
+    }
+
+    fn line(&mut self, line: std::fmt::Arguments<'_>) -> &mut Self {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.0, "{line}");
+        self
+    }
+
+    /// The whole shader: this header, then the parts, then the operation's own text.
+    pub fn compose(&self, parts: &[Part], operation: &str) -> String {
+        let mut text = self.0.clone();
+        for part in parts {
+            text.push('\n');
+            text.push_str(part.source);
+        }
+        text.push('\n');
+        text.push_str(operation);
+        text
+    }
+}
