@@ -1,7 +1,8 @@
 //! wgrad
 
+pub mod data;
 mod error;
 mod random;
-pub mod data;
 
+pub use data::{Dataset, mnist};
 pub use error::{Error, Result};
