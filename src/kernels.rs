@@ -197,8 +197,15 @@ pub trait Operation {
 }
 
 /// What operations on the CPU device share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cpu {}
+
+impl Cpu {
+    /// For this many threads.
+    pub(crate) fn new(_threads: usize) -> Self {
+        Cpu {}
+    }
+}
 
 macro_rules! registry {
     ($($module:ident $Name:ident: $what:literal,)*) => {

@@ -23,7 +23,10 @@ fn mix(mut z: u64) -> u64 {
 impl Random {
     /// The stream numbered `stream` of `seed`. Streams of one seed are independent of each other.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        Random { key: mix(seed.wrapping_add(GOLDEN)) ^ mix(mix(stream.wrapping_add(GOLDEN)).wrapping_add(1)), counter: 0 }
+        Random {
+            key: mix(seed.wrapping_add(GOLDEN)) ^ mix(mix(stream.wrapping_add(GOLDEN)).wrapping_add(1)),
+            counter: 0,
+        }
     }
 
     /// 64 random bits.

@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use crate::callbacks::{Event, StepRecord};
-use crate::data::{Dataset, InputRows, TargetRows, fill_order};
+use crate::data::batches::fill_order;
+use crate::data::{Dataset, InputRows, TargetRows};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Feed, Run};
 use crate::history::{EpochRecord, History};

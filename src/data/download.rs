@@ -1,0 +1,181 @@
+//! Fetching one file from the first of several mirrors that delivers it whole. This module owns the transfer: the HTTP
+//! client, the lock that keeps two processes from fetching at once, the temporary file, and that a file appears under
+//! its name only after it was verified and is on disk. What is fetched, from where, and what makes it right is the
+//! caller's concern.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// The file's name in the cache.
+    pub file: &'a str,
+    /// Where it is being fetched from.
+    pub url: &'a str,
+    /// Bytes that have arrived.
+    pub received: u64,
+    /// Bytes that will arrive, where the server says so.
+    pub total: Option<u64>,
+}
+
+/// An answer to a request.
+pub(crate) struct Response {
+    pub body: Box<dyn Read>,
+    /// Bytes in the body, where the server says so.
+    pub length: Option<u64>,
+}
+
+/// What gets a response for an address, or says why not.
+pub(crate) trait Transport {
+    fn get(&self, url: &str) -> Result<Response, String>;
+}
+
+/// One file to fetch.
+pub(crate) struct Order<'a, T> {
+    /// Addresses of the same file, in the order in which they are tried.
+    pub urls: Vec<String>,
+    /// Where the file shall be; its directory exists and is locked.
+    pub destination: PathBuf,
+    /// More bytes than this are refused.
+    pub most: u64,
+    /// Reads what has arrived and judges it.
+    pub verify: &'a dyn Fn(&Path) -> Result<T>,
+}
+
+/// Fetches a file, replacing one of the same name. `Err` has a line for each address: why it failed.
+pub(crate) fn obtain<T>(
+    order: &Order<'_, T>,
+    transport: &dyn Transport,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<T, Vec<String>> {
+    let mut failures = Vec::new();
+    for url in &order.urls {
+        match attempt(order, url, transport, progress) {
+            Ok(value) => return Ok(value),
+            Err(reason) => failures.push(format!("{url}: {reason}")),
+        }
+    }
+    Err(failures)
+}
+
+/// Waits until no other process (or thread) holds the lock of `directory`, and holds it until the file is dropped or
+/// the process ends, however it ends. The directory is made if need be. The lock's file stays: to remove it would race.
+pub(crate) fn lock(directory: &Path) -> Result<File> {
+    let path = directory.join("lock");
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    };
+    fs::create_dir_all(directory).map_err(failed("create", directory))?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed("create", &path))?;
+    file.lock().map_err(failed("lock", &path))?;
+    Ok(file)
+}
+
+fn attempt<T>(
+    order: &Order<'_, T>,
+    url: &str,
+    transport: &dyn Transport,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<T, String> {
+    let response = transport.get(url)?;
+    let part = Part(order.destination.with_extension("part"));
+    let local = |error: std::io::Error| format!("cannot write {}: {error}", part.0.display());
+    let mut file = File::create(&part.0).map_err(local)?;
+    let name = order.destination.file_name().unwrap_or_default().to_string_lossy();
+    let total = response.length;
+    receive(response, &mut file, order.most, |received| progress(Progress { file: &name, url, received, total }))?;
+    file.sync_all().map_err(local)?;
+    drop(file);
+    let value = (order.verify)(&part.0).map_err(without_path)?;
+    fs::rename(&part.0, &order.destination).and_then(|()| sync_parent(&order.destination)).map_err(local)?;
+    Ok(value)
+}
+
+/// A file that is not whole yet, in the directory of the whole one so that a rename suffices. There is one name for
+/// it, since the lock is held: what a killed process leaves behind is overwritten, not added to.
+struct Part(PathBuf);
+
+impl Drop for Part {
+    /// After the rename there is nothing to remove, and a part that stays does no harm: nothing ever reads it.
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+fn receive(response: Response, file: &mut File, most: u64, mut arrived: impl FnMut(u64)) -> Result<(), String> {
+    let Response { mut body, length } = response;
+    let mut buffer = vec![0; 1 << 16];
+    let mut received = 0;
+    loop {
+        let count = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(format!("interrupted after {received} bytes: {error}")),
+        };
+        received += count as u64;
+        if received > most {
+            return Err(format!("expected at most {most} bytes, found more"));
+        }
+        file.write_all(&buffer[..count]).map_err(|error| format!("cannot keep what arrives: {error}"))?;
+        arrived(received);
+    }
+    match length {
+        Some(length) if length != received => Err(format!("interrupted after {received} of {length} bytes")),
+        _ => Ok(()),
+    }
+}
+
+/// The path would be the temporary file's, which is gone when the message is read.
+fn without_path(error: Error) -> String {
+    match error {
+        Error::InvalidFile { expected, found, .. } => format!("expected {expected}, found {found}"),
+        other => other.to_string(),
+    }
+}
+
+/// A rename is on disk only when its directory is. Elsewhere than on Unix a directory cannot be synced, nor need it be.
+fn sync_parent(path: &Path) -> std::io::Result<()> {
+    match path.parent() {
+        Some(parent) if cfg!(unix) => File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// The network: HTTPS only, with a limit on how long each part of an answer may take.
+pub(crate) struct Https(ureq::Agent);
+
+impl Https {
+    pub(crate) fn new() -> Self {
+        Self::with_schemes(true)
+    }
+
+    fn with_schemes(https_only: bool) -> Self {
+        let seconds = |count| Some(Duration::from_secs(count));
+        let config = ureq::Agent::config_builder()
+            .https_only(https_only)
+            .timeout_resolve(seconds(10))
+            .timeout_connect(seconds(15))
+            .timeout_recv_response(seconds(30))
+            .timeout_per_read(seconds(30))
+            .timeout_recv_body(seconds(15 * 60));
+        Https(config.build().into())
+    }
+}
+
+impl Transport for Https {
+    fn get(&self, url: &str) -> Result<Response, String> {
+        let body = self.0.get(url).call().map_err(|error| error.to_string())?.into_body();
+        Ok(Response { length: body.content_length(), body: Box::new(body.into_reader()) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

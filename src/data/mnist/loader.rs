@@ -1,0 +1,202 @@
+//! Which of the places a set can be in is looked at, in which order.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::{CLASSES, Mnist, Source, files};
+#[cfg(feature = "download")]
+use super::{Progress, cache};
+use crate::error::{Error, Result};
+
+/// The environment variable that names a directory with the four files.
+const VARIABLE: &str = "MNIST_DIR";
+
+/// Loads MNIST: from the directory that `MNIST_DIR` names, else from the user's cache, else by download into it.
+/// [`Loader`] has the details, and the choices.
+///
+/// # Errors
+///
+/// As [`Loader::load`].
+///
+/// ```no_run
+/// let mnist = wgrad::mnist::load()?;
+/// println!("{} training images from {}", mnist.train.len(), mnist.source);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn load() -> Result<Mnist> {
+    Loader::new().load()
+}
+
+/// Loads any set that has MNIST's four file names (Fashion-MNIST, KMNIST, a set of your own) from `directory`:
+/// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
+/// plain or with `.gz`. Images may be of any one size; there are [`CLASSES`] classes. The content is checked for being
+/// well-formed, not for being MNIST.
+///
+/// # Errors
+///
+/// As [`Loader::load`].
+///
+/// ```
+/// use wgrad::data::idx::IdxArray;
+///
+/// let directory = tempfile::tempdir().unwrap();
+/// for part in ["train", "t10k"] {
+///     let images = IdxArray { dims: vec![3, 2, 2], values: vec![0; 12] };
+///     let labels = IdxArray { dims: vec![3], values: vec![7, 0, 9] };
+///     std::fs::write(directory.path().join(format!("{part}-images-idx3-ubyte")), images.to_bytes()).unwrap();
+///     std::fs::write(directory.path().join(format!("{part}-labels-idx1-ubyte")), labels.to_bytes()).unwrap();
+/// }
+/// let set = wgrad::mnist::load_from(directory.path())?;
+/// assert_eq!((set.train.len(), set.train.features()), (3, 4));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub fn load_from(directory: impl AsRef<Path>) -> Result<Mnist> {
+    Loader::new().directory(directory.as_ref()).load()
+}
+
+/// Loads MNIST, or a set in its form, with choices. Without any, the places are, in this order:
+///
+/// 1. the directory that the environment variable `MNIST_DIR` names: if it is set, no other place is tried;
+/// 2. the cache, `wgrad/mnist` in the user's cache directory (`$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on
+///    macOS; `%LOCALAPPDATA%` on Windows). A file there counts only if the SHA-256 of its content is MNIST's;
+/// 3. the public mirrors of MNIST (11.6 MB over HTTPS; the proxy variables such as `HTTPS_PROXY` are honoured). What
+///    arrives is verified in the same way, then kept in the cache. Other processes that want the same wait.
+///
+/// The cache and the mirrors need the feature `download`.
+#[derive(Default)]
+pub struct Loader {
+    directory: Option<PathBuf>,
+    classes: Option<usize>,
+    #[cfg(feature = "download")]
+    cache: Option<PathBuf>,
+    #[cfg(feature = "download")]
+    offline: bool,
+    #[cfg(feature = "download")]
+    progress: Option<Box<dyn FnMut(Progress<'_>) + Send>>,
+}
+
+impl Loader {
+    /// A loader that looks in all places.
+    pub fn new() -> Self {
+        Loader::default()
+    }
+
+    /// Looks only in this directory, whatever `MNIST_DIR` says.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// How many classes a set read from a directory has, where it isn't 10. MNIST from the cache always has 10.
+    pub fn classes(mut self, classes: usize) -> Self {
+        self.classes = Some(classes);
+        self
+    }
+
+    /// Keeps downloaded files in this directory rather than in the user's cache.
+    #[cfg(feature = "download")]
+    pub fn cache(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cache = Some(directory.into());
+        self
+    }
+
+    /// Never touches the network: what is in no directory is an error.
+    ///
+    /// ```
+    /// let nowhere = tempfile::tempdir().unwrap();
+    /// if std::env::var_os("MNIST_DIR").is_none() {
+    ///     let missing = wgrad::mnist::Loader::new().cache(nowhere.path()).offline().load();
+    ///     assert!(matches!(missing, Err(wgrad::Error::DataNotFound { .. })));
+    /// }
+    /// ```
+    #[cfg(feature = "download")]
+    pub fn offline(mut self) -> Self {
+        self.offline = true;
+        self
+    }
+
+    /// Calls `observer` while files arrive, about every 64 KiB. By default a download is silent.
+    ///
+    /// ```
+    /// let loader = wgrad::mnist::Loader::new().on_progress(|progress| {
+    ///     eprint!("\r{} {} bytes", progress.file, progress.received);
+    /// });
+    /// # drop(loader);
+    /// ```
+    #[cfg(feature = "download")]
+    pub fn on_progress(mut self, observer: impl FnMut(Progress<'_>) + Send + 'static) -> Self {
+        self.progress = Some(Box::new(observer));
+        self
+    }
+
+    /// Loads the set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DataNotFound`], which names every place that was tried and why it failed;
+    /// [`Error::InvalidFile`] or [`Error::Io`] where a named directory has the files but one cannot be read, is
+    /// damaged, or doesn't fit the others.
+    pub fn load(self) -> Result<Mnist> {
+        match self.directory.clone().or_else(|| variable(VARIABLE)) {
+            Some(directory) => {
+                let arrays = files::read_directory(&directory)?;
+                let paths = files::NAMES.map(|name| directory.join(name));
+                arrays.into_mnist(&paths, self.classes.unwrap_or(CLASSES), Source::Directory(directory))
+            }
+            None => self.load_cached(),
+        }
+    }
+
+    #[cfg(feature = "download")]
+    fn load_cached(mut self) -> Result<Mnist> {
+        let directory = self.cache.take().or_else(user_cache).ok_or_else(|| {
+            not_found("no directory for the cache is known, since neither XDG_CACHE_HOME nor HOME is set")
+        })?;
+        let mut silent = |_: Progress<'_>| ();
+        let progress: &mut dyn FnMut(Progress<'_>) = match &mut self.progress {
+            Some(observer) => observer,
+            None => &mut silent,
+        };
+        let transport = crate::data::download::Https::new();
+        let network = (!self.offline).then_some((&transport as _, progress));
+        let arrays = cache::load(&cache::MNIST, &directory, network)?;
+        let paths = files::NAMES.map(|name| directory.join(name));
+        arrays.into_mnist(&paths, CLASSES, Source::Downloaded(directory))
+    }
+
+    #[cfg(not(feature = "download"))]
+    fn load_cached(self) -> Result<Mnist> {
+        Err(not_found("this build cannot download it, having no `download` feature"))
+    }
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// The one message for a set that is nowhere, with what a user can do about it.
+pub(super) fn not_found(reason: impl fmt::Display) -> Error {
+    let reason = format!("{reason}; {VARIABLE} can name a directory that has its four files");
+    Error::DataNotFound { what: "MNIST".to_owned(), reason }
+}
+
+/// An empty variable counts as none, as the XDG specification has it.
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+#[cfg(feature = "download")]
+fn user_cache() -> Option<PathBuf> {
+    let cache = if cfg!(windows) {
+        variable("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        variable("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        variable("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+    };
+    Some(cache?.join("wgrad").join("mnist"))
+}
