@@ -439,11 +439,8 @@ impl Model {
             InputRows::Floats(_) => None,
         };
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
-        let format = DataFormat {
-            byte_scale,
-            target_ids: (mode != Mode::Predict).then_some(ids),
-            weighted: weights.is_some(),
-        };
+        let format =
+            DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted: weights.is_some() };
         self.classifies = ids;
         let key = PlanKey { mode, capacity: batch_size, format, fused: self.fused, family: self.device().family() };
         let plan = self.recipe().plan(key);
@@ -453,7 +450,9 @@ impl Model {
     fn check_features(&self, data: &Dataset) -> Result<()> {
         match data.features() == self.features() {
             true => Ok(()),
-            false => Err(Error::shape("samples for layer dense_0", features(self.features()), features(data.features()))),
+            false => {
+                Err(Error::shape("samples for layer dense_0", features(self.features()), features(data.features())))
+            }
         }
     }
 

@@ -88,10 +88,10 @@ impl Context {
             required_limits: limits,
             ..Default::default()
         };
-        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| Error::Gpu {
-            during: format!("opening {}", info.name),
-            message: error.to_string(),
-        })?;
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|error| Error::Gpu { during: format!("opening {}", info.name), message: error.to_string() })?;
         let lost = Arc::new(Mutex::new(None));
         let reason = lost.clone();
         device.set_device_lost_callback(move |_, message| *lock(&reason) = Some(message));
@@ -207,7 +207,8 @@ impl Context {
 
     fn make(&self, shader: &str, definition: &Definition) -> Result<Pipeline> {
         let label = format!("wgrad {}", definition.name);
-        let entries: Vec<_> = (0..).zip(definition.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
+        let entries: Vec<_> =
+            (0..).zip(definition.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
         self.scoped(&format!("compiling {}", definition.name), || {
             let layout = self
                 .device
@@ -219,7 +220,8 @@ impl Context {
             });
             let descriptor =
                 wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(shader.into()) };
-            let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+            let checks =
+                wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
             // SAFETY: the only check that is off guards against loops without an end. Every loop of every shader counts
             // up to (or halves down from) a bound that the loop does not change, by a step of at least one, so each ends.
             // Indexes stay checked.

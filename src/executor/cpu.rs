@@ -177,7 +177,7 @@ impl Executor {
             let inputs = bindings.iter().zip(&launch.arguments).filter(|(binding, _)| binding.access == Access::Read);
             let mut count = 0;
             for (view, (binding, argument)) in input_views.iter_mut().zip(inputs) {
-                *view = input_view(binding, self.words(run, argument));
+                *view = input_view(binding, words(&self.arena, run, argument));
                 count += 1;
             }
             let output_count = outputs().count();
@@ -187,15 +187,15 @@ impl Executor {
             self.arena[run.places[argument.buffer]] = std::mem::take(slot);
         }
     }
+}
 
-    fn words<'a>(&'a self, run: &'a Run, argument: &Argument) -> &'a [u32] {
-        let store = run.plan.buffers[argument.buffer].store;
-        if store.is_data() {
-            return run.data(store);
-        }
-        let words: &[u32] = bytemuck::cast_slice(&self.arena[run.places[argument.buffer]]);
-        if argument.words == 0 { words } else { &words[argument.offset..argument.offset + argument.words] }
+fn words<'a>(arena: &'a [Vec<f32>], run: &'a Run, argument: &Argument) -> &'a [u32] {
+    let store = run.plan.buffers[argument.buffer].store;
+    if store.is_data() {
+        return run.data(store);
     }
+    let words: &[u32] = bytemuck::cast_slice(&arena[run.places[argument.buffer]]);
+    if argument.words == 0 { words } else { &words[argument.offset..argument.offset + argument.words] }
 }
 
 /// No operation has more.

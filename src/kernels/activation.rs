@@ -20,14 +20,38 @@ impl Activation {
         match self {
             Activation::Linear | Activation::Softmax => z,
             // A NaN is not below zero and stays one.
-            Activation::Relu => if z < zero { zero } else { z },
-            Activation::LeakyRelu(slope) => if z < zero { F::of(slope) * z } else { z },
-            Activation::Elu(alpha) => if z < zero { F::of(alpha) * z.exp_m1() } else { z },
+            Activation::Relu => {
+                if z < zero {
+                    zero
+                } else {
+                    z
+                }
+            }
+            Activation::LeakyRelu(slope) => {
+                if z < zero {
+                    F::of(slope) * z
+                } else {
+                    z
+                }
+            }
+            Activation::Elu(alpha) => {
+                if z < zero {
+                    F::of(alpha) * z.exp_m1()
+                } else {
+                    z
+                }
+            }
             Activation::Sigmoid => one / (one + (-z).exp()),
             Activation::Tanh => z.tanh(),
             Activation::Silu => z / (one + (-z).exp()),
             Activation::Gelu => F::of(0.5) * z * (one + gelu_inner(z).tanh()),
-            Activation::Softplus => if z.is_nan() { z } else { z.max(zero) + (-z.abs()).exp().ln_1p() },
+            Activation::Softplus => {
+                if z.is_nan() {
+                    z
+                } else {
+                    z.max(zero) + (-z.abs()).exp().ln_1p()
+                }
+            }
         }
     }
 
@@ -37,9 +61,27 @@ impl Activation {
         let (zero, one) = (F::zero(), F::one());
         match self {
             Activation::Linear | Activation::Softmax => one,
-            Activation::Relu => if kept > zero { one } else { zero },
-            Activation::LeakyRelu(slope) => if kept > zero { one } else { F::of(slope) },
-            Activation::Elu(alpha) => if kept > zero { one } else { kept + F::of(alpha) },
+            Activation::Relu => {
+                if kept > zero {
+                    one
+                } else {
+                    zero
+                }
+            }
+            Activation::LeakyRelu(slope) => {
+                if kept > zero {
+                    one
+                } else {
+                    F::of(slope)
+                }
+            }
+            Activation::Elu(alpha) => {
+                if kept > zero {
+                    one
+                } else {
+                    kept + F::of(alpha)
+                }
+            }
             Activation::Sigmoid => kept * (one - kept),
             Activation::Tanh => one - kept * kept,
             Activation::Silu => {

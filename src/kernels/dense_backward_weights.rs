@@ -1,7 +1,7 @@
 //! dense_backward_weights: dW = xᵀ·dz and db = Σ dz over the batch. 2·B·I·O floating-point operations.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
-use crate::shader::{self, Header, Part};
+use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 use super::product::{Schedule, Size};

@@ -377,14 +377,10 @@ impl Builder<'_> {
         let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
         let common = Common { length: self.recipe.layout.length, clip_value };
         match *optimizer {
-            Optimizer::RmsProp(o) => RmspropUpdate {
-                common,
-                rho: o.rho,
-                momentum: o.momentum,
-                epsilon: o.epsilon,
-                centered: o.centered,
+            Optimizer::RmsProp(o) => {
+                RmspropUpdate { common, rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered }
+                    .into()
             }
-            .into(),
             Optimizer::Sgd(o) => SgdUpdate { common, momentum: o.momentum, nesterov: o.nesterov }.into(),
             Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
             | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {

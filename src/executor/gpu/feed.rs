@@ -19,6 +19,7 @@ pub(super) struct DataBuffers {
     targets: wgpu::Buffer,
     weights: wgpu::Buffer,
     order: wgpu::Buffer,
+    sizes: Sizes,
     /// For each launch of the program; `None` for those that do not read the data set.
     pub bind_groups: Vec<Option<wgpu::BindGroup>>,
 }
@@ -40,6 +41,7 @@ impl DataBuffers {
             targets: context.buffer("sample_targets", sizes.rows * sizes.target_words, KERNEL_USAGE)?,
             weights: context.buffer("sample_weights", weights, KERNEL_USAGE)?,
             order: context.buffer("order", sizes.rows, KERNEL_USAGE)?,
+            sizes,
             bind_groups: Vec::new(),
         };
         for (launch, prepared) in program.plan.launches.iter().zip(&program.launches) {
@@ -79,12 +81,11 @@ impl DataBuffers {
         rows: impl Iterator<Item = usize> + Clone,
         count: usize,
     ) {
-        let per_sample = sample_words(data);
-        let mut words = vec![0; per_sample];
+        let mut words = vec![0; self.sizes.sample_words];
         write_rows(context, &self.samples, rows.clone(), count, &mut words, |sample, words| {
             pack_sample(data, sample, words);
         });
-        words.resize(target_words(data), 0);
+        words.resize(self.sizes.target_words, 0);
         write_rows(context, &self.targets, rows.clone(), count, &mut words, |sample, words| {
             pack_target(data, sample, words);
         });

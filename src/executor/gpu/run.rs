@@ -114,10 +114,8 @@ impl Run {
 
     /// Records `steps` steps without results.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("wgrad steps"),
-            timestamp_writes: None,
-        });
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None });
         for _ in 0..steps {
             for (launch, bind_group) in self.program.launches.iter().zip(self.source.bind_groups()) {
                 pass.set_pipeline(&launch.pipeline.pipeline);
