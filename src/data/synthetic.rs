@@ -124,12 +124,12 @@ struct Hand {
 
 impl Hand {
     fn new(random: &mut Random) -> Self {
-        let (width, height) = (random.uniform(9.0, 17.0), random.uniform(16.0, 21.0));
-        let (slant, tilt) = (bell(random, 0.45), bell(random, 0.22));
+        let (width, height) = (random.uniform(8.0, 17.0), random.uniform(15.0, 21.0));
+        let (slant, tilt) = (bell(random, 0.5), bell(random, 0.28));
         Hand {
             transform: [[width, -slant * height], [tilt * width, height]],
-            centre: [13.5 + bell(random, 2.5), 13.5 + bell(random, 2.5)],
-            jitter: random.uniform(0.03, 0.14),
+            centre: [13.5 + bell(random, 3.0), 13.5 + bell(random, 3.0)],
+            jitter: random.uniform(0.04, 0.19),
             radius: random.uniform(0.6, 1.7),
             pressure: random.uniform(0.8, 1.05),
         }
