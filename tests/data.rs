@@ -1,6 +1,8 @@
 //! The public behaviour of data sets: what good input gives, and the exact message that bad input gets. Whether the
 //! test on the real MNIST is shown as ignored is decided when it runs, by `MNIST_DIR`; hence a harness of its own.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
