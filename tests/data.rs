@@ -234,8 +234,9 @@ fn an_empty_cache_offline_says_what_to_do() {
     }
     let cache = tempfile::tempdir().unwrap();
     let message = format!(
-        "cannot find MNIST: {} lacks train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz, \
-         t10k-labels-idx1-ubyte.gz; downloading was not allowed; MNIST_DIR can name a directory that has its four files",
+        "cannot find MNIST: {} lacks train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, \
+         t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; downloading was not allowed; MNIST_DIR can name a \
+         directory that has its four files",
         cache.path().display()
     );
     refuses(mnist::Loader::new().cache(cache.path()).offline().load(), &message);

@@ -1,4 +1,4 @@
-//! A set of four tiny files, whose digests were made with Python's hashlib, in a cache that is whole, damaged, empty or busy.
+//! A set of four tiny files in a cache that is whole, damaged, empty or busy. Their digests are from Python's hashlib.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
