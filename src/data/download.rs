@@ -154,13 +154,14 @@ pub(crate) struct Https(ureq::Agent);
 
 impl Https {
     pub(crate) fn new() -> Self {
-        Self::with_schemes(true)
+        Self::with(true, ureq::Proxy::try_from_env())
     }
 
-    fn with_schemes(https_only: bool) -> Self {
+    fn with(https_only: bool, proxy: Option<ureq::Proxy>) -> Self {
         let seconds = |count| Some(Duration::from_secs(count));
         let config = ureq::Agent::config_builder()
             .https_only(https_only)
+            .proxy(proxy)
             .timeout_resolve(seconds(10))
             .timeout_connect(seconds(15))
             .timeout_recv_response(seconds(30))

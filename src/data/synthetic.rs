@@ -24,7 +24,7 @@ const TEST: u64 = 1 << 32;
 const SALT: u64 = 0x6469_6769_7473;
 
 /// As many drawn digits as MNIST has: 60,000 for training and 10,000 for testing, each 784 bytes. A net of 784-512-10
-/// gets 97 to 99 % of the test samples right after five epochs, as it does on MNIST; they are no MNIST all the same.
+/// gets about 98 % of the test samples right after five epochs, as it does on MNIST; they are no MNIST all the same.
 ///
 /// # Errors
 ///
@@ -124,12 +124,12 @@ struct Hand {
 
 impl Hand {
     fn new(random: &mut Random) -> Self {
-        let (width, height) = (random.uniform(9.0, 17.0), random.uniform(16.0, 21.0));
-        let (slant, tilt) = (bell(random, 0.45), bell(random, 0.22));
+        let (width, height) = (random.uniform(8.0, 17.0), random.uniform(15.0, 21.0));
+        let (slant, tilt) = (bell(random, 0.5), bell(random, 0.25));
         Hand {
             transform: [[width, -slant * height], [tilt * width, height]],
-            centre: [13.5 + bell(random, 2.5), 13.5 + bell(random, 2.5)],
-            jitter: random.uniform(0.03, 0.14),
+            centre: [13.5 + bell(random, 3.0), 13.5 + bell(random, 3.0)],
+            jitter: random.uniform(0.04, 0.165),
             radius: random.uniform(0.6, 1.7),
             pressure: random.uniform(0.8, 1.05),
         }
@@ -221,11 +221,21 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_gives_the_same_bytes_on_every_machine_and_in_every_release() {
+        let data = digits(100, 0, 7).unwrap().train;
+        // FNV-1a over the pixels. The number is what this code gave when it was released: it pins, it proves nothing.
+        let hash = bytes(&data)
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        assert_eq!(hash, 15_336_443_900_796_195_012);
+    }
+
+    #[test]
     fn every_image_has_ink_and_background() {
         let data = digits(2000, 0, 5).unwrap().train;
         for (row, image) in bytes(&data).chunks_exact(PIXELS).enumerate() {
             let dark = image.iter().filter(|&&byte| byte > 127).count();
-            assert!((15..350).contains(&dark), "image {row} has {dark} dark pixels");
+            assert!((8..350).contains(&dark), "image {row} has {dark} dark pixels");
         }
         let counts = data.class_counts().unwrap();
         assert!(counts.iter().all(|&count| (140..260).contains(&count)), "{counts:?}");

@@ -1,1 +1,182 @@
+//! Transfers from mirrors that work, lie, break off or are not there; nothing here leaves this machine.
 
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::thread;
+
+use super::*;
+
+/// What a mirror does when asked; `Stalls` breaks off after these bytes.
+enum Mirror {
+    Dead,
+    Serves(&'static [u8], Option<u64>),
+    Stalls(&'static [u8]),
+}
+
+/// Mirror `0`, `1` … by their place in the list.
+struct Fake(Vec<Mirror>);
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(ErrorKind::ConnectionReset, "the line went dead"))
+    }
+}
+
+impl Transport for Fake {
+    fn get(&self, url: &str) -> Result<Response, String> {
+        match &self.0[url.parse::<usize>().unwrap()] {
+            Mirror::Dead => Err("no such host".to_owned()),
+            Mirror::Serves(bytes, length) => Ok(Response { body: Box::new(*bytes), length: *length }),
+            Mirror::Stalls(bytes) => Ok(Response { body: Box::new(bytes.chain(Broken)), length: Some(100) }),
+        }
+    }
+}
+
+/// A good file says `good`.
+fn verify(path: &Path) -> Result<String> {
+    let found = fs::read_to_string(path).unwrap();
+    if found == "good" {
+        return Ok(found);
+    }
+    Err(Error::InvalidFile { path: path.to_owned(), expected: "good".to_owned(), found })
+}
+
+fn fetch(directory: &Path, mirrors: Vec<Mirror>) -> Result<String, Vec<String>> {
+    let urls = (0..mirrors.len()).map(|mirror| mirror.to_string()).collect();
+    let order = Order { urls, destination: directory.join("file.gz"), most: 10, verify: &verify };
+    obtain(&order, &Fake(mirrors), &mut |_| ())
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_second_mirror_serves_when_the_first_is_dead() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(fetch(directory.path(), vec![Mirror::Dead, Mirror::Serves(b"good", Some(4))]).unwrap(), "good");
+    assert_eq!(names(directory.path()), ["file.gz"]);
+}
+
+#[test]
+fn wrong_content_is_not_kept_and_the_next_mirror_is_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let failures = fetch(directory.path(), vec![Mirror::Serves(b"bad", None)]).unwrap_err();
+    assert_eq!(failures, ["0: expected good, found bad"]);
+    assert!(names(directory.path()).is_empty());
+    fetch(directory.path(), vec![Mirror::Serves(b"bad", None), Mirror::Serves(b"good", None)]).unwrap();
+    assert_eq!(fs::read(directory.path().join("file.gz")).unwrap(), b"good");
+}
+
+#[test]
+fn an_interrupted_transfer_leaves_nothing_and_can_be_repeated() {
+    let directory = tempfile::tempdir().unwrap();
+    let failures = fetch(directory.path(), vec![Mirror::Stalls(b"go"), Mirror::Serves(b"goo", Some(4))]).unwrap_err();
+    assert_eq!(failures, ["0: interrupted after 2 bytes: the line went dead", "1: interrupted after 3 of 4 bytes"]);
+    assert!(names(directory.path()).is_empty());
+    fetch(directory.path(), vec![Mirror::Serves(b"good", Some(4))]).unwrap();
+    assert_eq!(names(directory.path()), ["file.gz"]);
+}
+
+#[test]
+fn a_failed_transfer_leaves_the_old_file_and_a_good_one_replaces_it_and_what_a_killed_process_left() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file.gz"), "old").unwrap();
+    fs::write(directory.path().join("file.part"), "a longer half of something").unwrap();
+    fetch(directory.path(), vec![Mirror::Stalls(b"go")]).unwrap_err();
+    assert_eq!(fs::read(directory.path().join("file.gz")).unwrap(), b"old");
+    fs::write(directory.path().join("file.part"), "a longer half of something").unwrap();
+    fetch(directory.path(), vec![Mirror::Serves(b"good", None)]).unwrap();
+    assert_eq!(fs::read(directory.path().join("file.gz")).unwrap(), b"good");
+    assert_eq!(names(directory.path()), ["file.gz"]);
+}
+
+#[test]
+fn a_mirror_that_never_ends_is_cut_off() {
+    struct Endless;
+    impl Transport for Endless {
+        fn get(&self, _: &str) -> Result<Response, String> {
+            Ok(Response { body: Box::new(io::repeat(0)), length: None })
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let destination = directory.path().join("file.gz");
+    let order = Order { urls: vec!["endless".to_owned()], destination, most: 1 << 20, verify: &verify };
+    let failures = obtain(&order, &Endless, &mut |_| ()).unwrap_err();
+    assert_eq!(failures, ["endless: expected at most 1048576 bytes, found more"]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_to_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let failures = fetch(&file, vec![Mirror::Serves(b"good", None)]).unwrap_err().join("");
+    assert!(failures.starts_with(&format!("0: cannot write {}: ", file.join("file.part").display())), "{failures}");
+    let message = lock(&file).unwrap_err().to_string();
+    assert!(message.starts_with(&format!("cannot create {}: ", file.display())), "{message}");
+}
+
+#[test]
+fn a_lock_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let held = lock(directory.path()).unwrap();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| lock(directory.path()).map(|_| fs::read(directory.path().join("done")).unwrap()));
+        thread::sleep(Duration::from_millis(50));
+        assert!(!waiting.is_finished());
+        fs::write(directory.path().join("done"), "yes").unwrap();
+        drop(held);
+        assert_eq!(waiting.join().unwrap().unwrap(), b"yes");
+    });
+}
+
+/// Answers one request after the other with these bytes, then stops listening.
+fn serve(answers: Vec<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            assert!(lines.map_while(Result::ok).any(|line| line.is_empty()), "a request ends with an empty line");
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    format!("http://{address}/file.gz")
+}
+
+fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
+    let header = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    [header.as_bytes(), body].concat()
+}
+
+#[test]
+fn the_client_speaks_http() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = serve(vec![answer("404 Not Found", 0, b""), answer("200 OK", 9, b"half"), answer("200 OK", 4, b"good")]);
+    let seen = RefCell::new(Vec::new());
+    let destination = directory.path().join("file.gz");
+    let order = Order { urls: vec![url.clone()], destination, most: 10, verify: &verify };
+    let fetch = || {
+        let observe = &mut |progress: Progress<'_>| {
+            seen.borrow_mut().push((progress.file.to_owned(), progress.received, progress.total));
+        };
+        obtain(&order, &Https::with(false, None), observe)
+    };
+    assert_eq!(fetch().unwrap_err(), [format!("{url}: http status: 404")]);
+    let cut = fetch().unwrap_err().join("");
+    assert!(cut.starts_with(&format!("{url}: interrupted after 4 ")), "{cut}");
+    assert_eq!(fetch().unwrap(), "good");
+    assert_eq!(seen.borrow().last().unwrap(), &("file.gz".to_owned(), 4, Some(4)));
+}
+
+#[test]
+fn plain_http_is_refused() {
+    let refused = Https::with(true, None).get("http://127.0.0.1:9/file.gz").err().unwrap();
+    assert!(refused.contains("https"), "{refused}");
+}

@@ -11,6 +11,10 @@ use crate::error::{Error, Result};
 /// The environment variable that names a directory with the four files.
 const VARIABLE: &str = "MNIST_DIR";
 
+/// What is told how far a download is.
+#[cfg(feature = "download")]
+type Observer = Box<dyn FnMut(Progress<'_>) + Send>;
+
 /// Loads MNIST: from the directory that `MNIST_DIR` names, else from the user's cache, else by download into it.
 /// [`Loader`] has the details, and the choices.
 ///
@@ -72,7 +76,7 @@ pub struct Loader {
     #[cfg(feature = "download")]
     offline: bool,
     #[cfg(feature = "download")]
-    progress: Option<Box<dyn FnMut(Progress<'_>) + Send>>,
+    progress: Option<Observer>,
 }
 
 impl Loader {
