@@ -6,6 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::executor;
+use crate::kernels::Kernel;
 use crate::kernels::product::Family;
 use context::Context;
 
@@ -210,6 +212,16 @@ impl Device {
             Backend::Cpu { .. } => None,
             Backend::Gpu(context) => Some((&context.device, &context.queue)),
         }
+    }
+
+    /// Runs one kernel once, on memory of its own: `arguments` are the words of each binding in the order of the kernel's
+    /// list, and come back as the kernel leaves them. The step block among them says how many rows there are; the launch
+    /// is made for `capacity` rows at most. For tests, and for those who add an operation.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a wrong number of arguments, and whatever the device reports.
+    pub fn launch(&self, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
+        executor::launch_once(self, kernel, capacity, arguments)
     }
 
     pub(crate) fn family(&self) -> Family {

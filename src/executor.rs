@@ -7,7 +7,8 @@ pub(crate) mod rows;
 
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kernels::Kernel;
 use crate::optimizers::Optimizer;
 use crate::parameters::Layout;
 use crate::plan::{Plan, PlanKey, Store};
@@ -141,5 +142,22 @@ impl Run {
             Run::Cpu(run) => run.plan(),
             Run::Gpu(run) => run.plan(),
         }
+    }
+}
+
+/// Runs one kernel once, on memory of its own: `arguments` are the words of each binding in order, which come back as the
+/// kernel leaves them. The first word of the step block's rows decides how many rows there are; `capacity` is the most
+/// that the launch is made for.
+pub(crate) fn launch_once(device: &Device, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
+    let bindings = kernel.definition().bindings;
+    if arguments.len() != bindings.len() {
+        return Err(Error::shape(kernel.definition().name, format!("{} arguments", bindings.len()), arguments.len()));
+    }
+    match &device.backend {
+        Backend::Cpu { threads } => {
+            cpu::run_once(*threads, kernel, arguments);
+            Ok(())
+        }
+        Backend::Gpu(context) => gpu::run_once(context, kernel, capacity, arguments),
     }
 }

@@ -5,6 +5,7 @@
 //! Nothing here knows of models, plans or devices. The module is public for those who test kernels or add one; its
 //! contents may change in any release.
 
+use crate::cpu::Cpu;
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
@@ -193,17 +194,6 @@ pub trait Operation {
     /// The operation as the CPU device runs it.
     fn run(&self, _cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
         self.reference(step, inputs, outputs);
-    }
-}
-
-/// What operations on the CPU device share.
-#[derive(Debug)]
-pub struct Cpu {}
-
-impl Cpu {
-    /// For this many threads.
-    pub(crate) fn new(_threads: usize) -> Self {
-        Cpu {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! wgrad
 
 mod callbacks;
+mod cpu;
 pub mod data;
 mod device;
 mod error;

@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::cpu::Cpu;
 use crate::data::Dataset;
 use crate::executor::rows;
-use crate::kernels::{Access, Binding, Cpu, Element, Input, Output};
+use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::step::StepBlock;
 
@@ -227,4 +228,21 @@ fn pack(data: &Dataset) -> Vec<u32> {
         rows::pack_sample(data, sample, row);
     }
     words
+}
+
+/// Runs one kernel once on the arguments' own memory.
+pub(crate) fn run_once(threads: usize, kernel: &Kernel, arguments: &mut [Vec<u32>]) {
+    let bindings = kernel.definition().bindings;
+    let is_step = |binding: &Binding| binding.name == "step";
+    let step = bindings.iter().zip(arguments.iter()).find(|(binding, _)| is_step(binding)).map(|(_, words)| words);
+    let step = step.map_or_else(StepBlock::default, |words| bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)));
+    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+    for (binding, words) in bindings.iter().zip(arguments) {
+        match binding.access {
+            Access::Step => {}
+            Access::Read => inputs.push(input_view(binding, words)),
+            Access::Write | Access::Update => outputs.push(output_view(binding, bytemuck::cast_slice_mut(words))),
+        }
+    }
+    kernel.run(&mut Cpu::new(threads), &step, &inputs, &mut outputs);
 }

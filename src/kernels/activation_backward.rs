@@ -1,6 +1,7 @@
 //! activation_backward: dz = dy ⊙ f′(kept) for an activation of one number. Moves 12 bytes an element.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -41,5 +42,16 @@ impl Operation for ActivationBackward {
         for (dz, (&dy, &kept)) in dz[..length].iter_mut().zip(dy.iter().zip(kept)) {
             *dz = dy * self.activation.derivative(kept);
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (dy, kept, stride) = (inputs[0].floats(), inputs[1].floats(), padded(self.columns));
+        let fill = |first: usize, dz: &mut [f32]| {
+            let range = first * stride..first * stride + dz.len();
+            dz.copy_from_slice(&dy[range.clone()]);
+            self.activation.differentiate_all(&kept[range], dz);
+        };
+        let dz = &mut outputs[0].floats()[..step.rows as usize * stride];
+        cpu.pool.for_rows(dz, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

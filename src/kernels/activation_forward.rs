@@ -1,6 +1,7 @@
 //! activation_forward: y = f(z) for an activation of one number. Moves 8 bytes an element.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -46,5 +47,16 @@ impl Operation for ActivationForward {
                 y[at] = if exists { self.activation.activate(z[at]) } else { F::zero() };
             }
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (z, stride) = (inputs[0].floats(), padded(self.columns));
+        let fill = |first: usize, y: &mut [f32]| {
+            y.copy_from_slice(&z[first * stride..][..y.len()]);
+            // Only what exists: f(0) is not always 0, and the padding stays zero.
+            y.chunks_exact_mut(stride).for_each(|row| self.activation.activate_all(&mut row[..self.columns]));
+        };
+        let y = &mut outputs[0].floats()[..step.rows as usize * stride];
+        cpu.pool.for_rows(y, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

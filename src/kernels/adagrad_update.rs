@@ -1,10 +1,11 @@
 //! adagrad_update, as Keras 3 has it. Moves 20 bytes a parameter.
 
 use super::{Binding, Definition, Input, Operation, Output, Real};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
+use super::update::{self, Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS, run_of};
 
 /// The parameters of `adagrad_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,28 @@ pub struct AdagradUpdate {
     pub common: Common,
     /// ε.
     pub epsilon: f32,
+}
+
+impl AdagradUpdate {
+    /// Updates the part of the parameters that starts at `start`.
+    #[inline(always)]
+    fn update<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], start: usize, outputs: [&mut [F]; 2]) {
+        let [parameters, accumulators] = outputs;
+        let (rate, epsilon) = (F::of(step.learning_rate), F::of(self.epsilon));
+        self.common.each(
+            step,
+            inputs,
+            start,
+            parameters,
+            #[inline(always)]
+            |at, g, w| {
+                for ((w, s), &g) in w.iter_mut().zip(run_of(accumulators, at)).zip(g) {
+                    *s += g * g;
+                    *w = *w - rate * g / (*s + epsilon).sqrt();
+                }
+            },
+        );
+    }
 }
 
 impl Operation for AdagradUpdate {
@@ -35,14 +58,17 @@ impl Operation for AdagradUpdate {
         self.common.workgroups()
     }
 
-    #[inline(always)]
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let [parameters, accumulators] = outputs else { return };
-        let accumulators = accumulators.floats();
-        let rate = F::of(step.learning_rate);
-        self.common.each(step, inputs, parameters.floats(), |i, g, w| {
-            accumulators[i] += g * g;
-            w - rate * g / (accumulators[i] + F::of(self.epsilon)).sqrt()
-        });
+        let Ok(outputs) = <&mut [Output<'_, F>; 2]>::try_from(outputs) else { return };
+        self.update(step, inputs, 0, outputs.each_mut().map(Output::floats));
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        update::share(
+            cpu,
+            outputs,
+            #[inline(always)]
+            |start, slices| self.update(step, inputs, start, slices),
+        );
     }
 }

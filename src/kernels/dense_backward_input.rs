@@ -1,6 +1,8 @@
 //! dense_backward_input: dx = (dz·Wᵀ) ⊙ f′(kept). 2·B·I·O floating-point operations.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::cpu::Cpu;
+use crate::cpu::product::{Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
@@ -72,5 +74,20 @@ impl Operation for DenseBackwardInput {
                 dx[b * x_stride + i] = sum * self.activation.derivative(kept[b * x_stride + i]);
             }
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (rows, stride) = (step.rows as usize, padded(self.inputs));
+        let dz = Matrix::row_major(inputs[0].floats(), rows, self.outputs, padded(self.outputs));
+        let w = Matrix::row_major(inputs[1].floats(), self.inputs, self.outputs, padded(self.outputs));
+        let kept = inputs[2].floats();
+        let activation = self.activation;
+        product(&cpu.pool, &mut cpu.workspace, dz, w.transposed(), outputs[0].floats(), stride, 
+            #[inline(always)]
+        |row: usize, first: usize, segment: &mut [f32]| {
+            let kept = &kept[row * stride + first..][..segment.len()];
+            activation.differentiate_all(kept, segment);
+        },
+        );
     }
 }

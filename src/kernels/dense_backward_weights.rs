@@ -1,6 +1,8 @@
 //! dense_backward_weights: dW = xᵀ·dz and db = Σ dz over the batch. 2·B·I·O floating-point operations.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::cpu::Cpu;
+use crate::cpu::product::{Matrix, column_sums, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
@@ -74,5 +76,16 @@ impl Operation for DenseBackwardWeights {
                 gradients[offset + o] = sum;
             }
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (rows, stride) = (step.rows as usize, padded(self.outputs));
+        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
+        let dz = Matrix::row_major(inputs[1].floats(), rows, self.outputs, stride);
+        let gradients = outputs[0].floats();
+        if let Some(offset) = self.bias_offset {
+            column_sums(dz, &mut gradients[offset..offset + self.outputs]);
+        }
+        product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, stride, |_, _, _| {});
     }
 }

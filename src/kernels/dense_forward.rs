@@ -1,6 +1,8 @@
 //! dense_forward: y = f(x·W + b). 2·B·I·O floating-point operations.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use crate::cpu::Cpu;
+use crate::cpu::product::{Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
@@ -70,5 +72,23 @@ impl Operation for DenseForward {
                 y[b * y_stride + o] = self.activation.activate(z + bias);
             }
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (rows, stride) = (step.rows as usize, padded(self.outputs));
+        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
+        let weights = inputs[1].floats();
+        let w = Matrix::row_major(weights, self.inputs, self.outputs, stride);
+        let bias = self.bias_offset.map(|offset| &weights[offset..offset + self.outputs]);
+        let activation = self.activation;
+        product(&cpu.pool, &mut cpu.workspace, x, w, outputs[0].floats(), stride, 
+            #[inline(always)]
+        |_row: usize, first: usize, segment: &mut [f32]| {
+            if let Some(bias) = bias {
+                segment.iter_mut().zip(&bias[first..]).for_each(|(z, b)| *z += b);
+            }
+            activation.activate_all(segment);
+        },
+        );
     }
 }

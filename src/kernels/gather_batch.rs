@@ -1,6 +1,7 @@
 //! gather_batch: builds a batch from the data set by index; bytes become scaled floats. Moves I + 4·I bytes a row.
 
 use super::{Binding, Definition, Element, Access, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -21,6 +22,18 @@ impl GatherBatch {
     /// Words a sample takes on the device: rows are padded to four features.
     pub fn words_per_row(&self) -> usize {
         if self.byte_scale.is_some() { blocks(self.features) } else { padded(self.features) }
+    }
+
+    /// One row of x from a sample's words.
+    #[inline(always)]
+    fn fill_row(&self, words: &[u32], row: &mut [f32]) {
+        match self.byte_scale {
+            Some(scale) => {
+                let bytes: &[u8] = bytemuck::cast_slice(words);
+                row.iter_mut().zip(bytes).for_each(|(x, &byte)| *x = scale * f32::from(byte));
+            }
+            None => row.copy_from_slice(bytemuck::cast_slice(words)),
+        }
     }
 
     fn feature<F: Real>(&self, samples: &[u32], sample: usize, feature: usize) -> F {
@@ -86,6 +99,26 @@ impl Operation for GatherBatch {
             }
             let weight = sample.map_or(F::zero(), |s| if self.weighted { sample_weights[s] } else { F::one() });
             weights.floats()[row] = weight;
+        }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let samples = inputs[0].words();
+        let order = &inputs[3].words()[step.position as usize..][..step.rows as usize];
+        let (stride, per_row) = (padded(self.features), self.words_per_row());
+        let fill = |first: usize, block: &mut [f32]| {
+            for (row, &sample) in block.chunks_exact_mut(stride).zip(&order[first..]) {
+                let words = &samples[sample as usize * per_row..][..per_row];
+                self.fill_row(words, row);
+            }
+        };
+        let x = &mut outputs[0].floats()[..order.len() * stride];
+        cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        for (row, &sample) in order.iter().enumerate() {
+            let at = sample as usize * self.target_words;
+            outputs[1].words()[row * self.target_words..][..self.target_words]
+                .copy_from_slice(&inputs[1].words()[at..at + self.target_words]);
+            outputs[2].floats()[row] = if self.weighted { inputs[2].floats()[sample as usize] } else { 1.0 };
         }
     }
 }

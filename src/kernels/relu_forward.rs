@@ -1,6 +1,8 @@
 //! relu_forward: y = max(z, 0). Moves 8 bytes an element.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use crate::cpu::Cpu;
+use crate::layers::Activation;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -37,5 +39,15 @@ impl Operation for ReluForward {
             // A NaN is not below zero and stays one.
             *y = if z < F::zero() { F::zero() } else { z };
         }
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let (z, stride) = (inputs[0].floats(), padded(self.columns));
+        let fill = |first: usize, y: &mut [f32]| {
+            y.copy_from_slice(&z[first * stride..][..y.len()]);
+            Activation::Relu.activate_all(y);
+        };
+        let y = &mut outputs[0].floats()[..step.rows as usize * stride];
+        cpu.pool.for_rows(y, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

@@ -1,10 +1,11 @@
 //! rmsprop_update, as Keras 3 has it: ε stands inside the root. Moves 20 bytes a parameter, 8 more for each option.
 
 use super::{Binding, Definition, Input, Operation, Output, Real};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
+use super::update::{self, Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS, run_of};
 
 /// The parameters of `rmsprop_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +20,48 @@ pub struct RmspropUpdate {
     pub epsilon: f32,
     /// Whether the mean gradient's square is taken off.
     pub centered: bool,
+}
+
+impl RmspropUpdate {
+    /// Updates the part of the parameters that starts at `start`.
+    #[inline(always)]
+    fn update<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], start: usize, outputs: [&mut [F]; 4]) {
+        let [parameters, velocities, averages, momentums] = outputs;
+        let (rho, rest) = (F::of(self.rho), F::one() - F::of(self.rho));
+        let (rate, epsilon, momentum) = (F::of(step.learning_rate), F::of(self.epsilon), F::of(self.momentum));
+        self.common.each(
+            step,
+            inputs,
+            start,
+            parameters,
+            #[inline(always)]
+            |at, g, w| {
+                let mut d = *g;
+                for ((d, v), &g) in d.iter_mut().zip(run_of(velocities, at)).zip(g) {
+                    *v = rho * *v + rest * g * g;
+                    *d = *v + epsilon;
+                }
+                if self.centered {
+                    for ((d, a), &g) in d.iter_mut().zip(run_of(averages, at)).zip(g) {
+                        *a = rho * *a + rest * g;
+                        *d = *d - *a * *a;
+                    }
+                }
+                for (d, &g) in d.iter_mut().zip(g) {
+                    *d = rate * g / d.sqrt();
+                }
+                if self.momentum > 0.0 {
+                    for (d, m) in d.iter_mut().zip(run_of(momentums, at)) {
+                        *m = momentum * *m + *d;
+                        *d = *m;
+                    }
+                }
+                for (w, &d) in w.iter_mut().zip(&d) {
+                    *w = *w - d;
+                }
+            },
+        );
+    }
 }
 
 impl Operation for RmspropUpdate {
@@ -42,26 +85,17 @@ impl Operation for RmspropUpdate {
         self.common.workgroups()
     }
 
-    #[inline(always)]
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let [parameters, velocities, averages, momentums] = outputs else { return };
-        let (velocities, averages, momentums) = (velocities.floats(), averages.floats(), momentums.floats());
-        let (rho, rest) = (F::of(self.rho), F::one() - F::of(self.rho));
-        let rate = F::of(step.learning_rate);
-        self.common.each(step, inputs, parameters.floats(), |i, g, w| {
-            let v = rho * velocities[i] + rest * g * g;
-            velocities[i] = v;
-            let mut d = v + F::of(self.epsilon);
-            if self.centered {
-                averages[i] = rho * averages[i] + rest * g;
-                d = d - averages[i] * averages[i];
-            }
-            let mut change = rate * g / d.sqrt();
-            if self.momentum > 0.0 {
-                change += F::of(self.momentum) * momentums[i];
-                momentums[i] = change;
-            }
-            w - change
-        });
+        let Ok(outputs) = <&mut [Output<'_, F>; 4]>::try_from(outputs) else { return };
+        self.update(step, inputs, 0, outputs.each_mut().map(Output::floats));
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        update::share(
+            cpu,
+            outputs,
+            #[inline(always)]
+            |start, slices| self.update(step, inputs, start, slices),
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! sgd_update, as Keras 3 has it. Moves 12 bytes a parameter, 8 more with momentum.
 
 use super::{Binding, Definition, Input, Operation, Output, Real};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
+use super::update::{self, Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS, run_of};
 
 /// The parameters of `sgd_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,32 @@ pub struct SgdUpdate {
     pub momentum: f32,
     /// Whether the momentum is looked ahead along.
     pub nesterov: bool,
+}
+
+impl SgdUpdate {
+    /// Updates the part of the parameters that starts at `start`.
+    #[inline(always)]
+    fn update<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], start: usize, outputs: [&mut [F]; 2]) {
+        let [parameters, momentums] = outputs;
+        let (rate, momentum) = (F::of(step.learning_rate), F::of(self.momentum));
+        self.common.each(
+            step,
+            inputs,
+            start,
+            parameters,
+            #[inline(always)]
+            |at, g, w| {
+                if self.momentum == 0.0 {
+                    w.iter_mut().zip(g).for_each(|(w, &g)| *w = *w - rate * g);
+                    return;
+                }
+                for ((w, m), &g) in w.iter_mut().zip(run_of(momentums, at)).zip(g) {
+                    *m = momentum * *m - rate * g;
+                    *w = if self.nesterov { *w + momentum * *m - rate * g } else { *w + *m };
+                }
+            },
+        );
+    }
 }
 
 impl Operation for SgdUpdate {
@@ -37,19 +64,17 @@ impl Operation for SgdUpdate {
         self.common.workgroups()
     }
 
-    #[inline(always)]
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let [parameters, momentums] = outputs else { return };
-        let momentums = momentums.floats();
-        let (rate, momentum) = (F::of(step.learning_rate), F::of(self.momentum));
-        self.common.each(step, inputs, parameters.floats(), |i, g, w| {
-            let plain = rate * g;
-            if self.momentum == 0.0 {
-                return w - plain;
-            }
-            let m = momentum * momentums[i] - plain;
-            momentums[i] = m;
-            if self.nesterov { w + momentum * m - plain } else { w + m }
-        });
+        let Ok(outputs) = <&mut [Output<'_, F>; 2]>::try_from(outputs) else { return };
+        self.update(step, inputs, 0, outputs.each_mut().map(Output::floats));
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        update::share(
+            cpu,
+            outputs,
+            #[inline(always)]
+            |start, slices| self.update(step, inputs, start, slices),
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! What the optimizers' updates share: the tensor table and the gradient as the optimizer sees it. The mirror of
 //! `shaders/parts/update.wgsl`.
 
-use super::{Binding, Input, Real, WORKGROUP};
+use super::{Binding, Input, Output, Real, WORKGROUP};
+use crate::cpu::Cpu;
 use crate::shader::Header;
 use crate::step::StepBlock;
 
@@ -35,34 +36,63 @@ impl Common {
         (self.length / 4).div_ceil(WORKGROUP)
     }
 
-    /// Calls `element(index, gradient, decayed parameter)` for every trained parameter; it gives the new parameter.
+    /// Calls `body(at, gradients, parameters)` for each run of a trained tensor's numbers: `at` is where the run starts
+    /// in `parameters`, which itself starts at `start` of the whole buffer; the parameters are decayed already, and what
+    /// `body` makes of them is their new value. Fixed lengths let the compiler use whole vectors.
     #[inline(always)]
     pub(crate) fn each<F: Real>(
         &self,
         step: &StepBlock,
         inputs: &[Input<'_, F>],
+        start: usize,
         parameters: &mut [F],
-        mut element: impl FnMut(usize, F, F) -> F,
+        mut body: impl FnMut(usize, &Run<F>, &mut Run<F>),
     ) {
         let (gradients, tensors, tensor_of) = (inputs[0].floats(), inputs[1].floats(), inputs[2].words());
-        for (run, &tensor) in tensor_of.iter().enumerate() {
+        let (gradients, _) = gradients[start..].as_chunks::<TENSOR_ALIGNMENT>();
+        let (parameters, _) = parameters.as_chunks_mut::<TENSOR_ALIGNMENT>();
+        let tensor_of = &tensor_of[start / TENSOR_ALIGNMENT..];
+        for (run, ((w, gradients), &tensor)) in parameters.iter_mut().zip(gradients).zip(tensor_of).enumerate() {
             let entry = &tensors[tensor as usize * TENSOR_ENTRY..][..TENSOR_ENTRY];
             if entry[2] == F::zero() {
                 continue;
             }
-            let end = ((run + 1) * TENSOR_ALIGNMENT).min(self.length);
-            for index in run * TENSOR_ALIGNMENT..end {
-                let w = parameters[index];
-                let g = self.gradient(gradients[index], w, entry);
-                parameters[index] = element(index, g, w - w * entry[1] * F::of(step.learning_rate));
+            let (l2, decay) = (F::of(2.0) * entry[0], entry[1] * F::of(step.learning_rate));
+            let mut g = *gradients;
+            for (g, w) in g.iter_mut().zip(w.iter()) {
+                *g = (*g + l2 * *w) * entry[3];
             }
+            if self.clip_value > 0.0 {
+                let limit = F::of(self.clip_value);
+                g.iter_mut().for_each(|g| *g = if g.abs() > limit { limit * g.signum() } else { *g });
+            }
+            w.iter_mut().for_each(|w| *w = *w - *w * decay);
+            body(run * TENSOR_ALIGNMENT, &g, w);
         }
     }
+}
 
-    #[inline(always)]
-    fn gradient<F: Real>(&self, gradient: F, parameter: F, entry: &[F]) -> F {
-        let g = (gradient + F::of(2.0) * entry[0] * parameter) * entry[3];
-        let limit = F::of(self.clip_value);
-        if self.clip_value > 0.0 && g.abs() > limit { limit * g.signum() } else { g }
-    }
+/// Numbers that belong to one tensor.
+pub(crate) type Run<F> = [F; TENSOR_ALIGNMENT];
+
+/// The run of a slot's numbers that starts at `at`.
+#[inline(always)]
+pub(crate) fn run_of<F>(slot: &mut [F], at: usize) -> &mut Run<F> {
+    // Slots have the parameters' length, so there always is such a run; the indexing states it to the compiler.
+    let (runs, _) = slot.as_chunks_mut();
+    &mut runs[at / TENSOR_ALIGNMENT]
+}
+
+/// Shares an update out among the CPU device's threads: `part(start, slices)` gets the same range of the parameters and
+/// of each slot.
+pub(crate) fn share<const N: usize>(
+    cpu: &Cpu,
+    outputs: &mut [Output<'_, f32>],
+    part: impl Fn(usize, [&mut [f32]; N]) + Sync,
+) {
+    let Ok(outputs) = <&mut [Output<'_, f32>; N]>::try_from(outputs) else { return };
+    let slices = outputs.each_mut().map(Output::floats);
+    cpu.pool.for_parts(slices, TENSOR_ALIGNMENT, |start, slices| {
+        pulp::Arch::new().dispatch(|| part(start, slices));
+    });
 }

@@ -1,0 +1,29 @@
+//! What the CPU device computes with: its threads, and the matrix product that they share. Nothing here knows of kernels or
+//! plans.
+
+pub(crate) mod pool;
+pub(crate) mod product;
+
+use pool::Pool;
+use product::Workspace;
+
+/// The threads of a CPU device with the buffers that they pack matrices into.
+pub struct Cpu {
+    pub(crate) pool: Pool,
+    pub(crate) workspace: Workspace,
+}
+
+impl Cpu {
+    /// For this many threads.
+    pub(crate) fn new(threads: usize) -> Self {
+        let pool = Pool::new(threads);
+        let workspace = Workspace::new(pool.threads());
+        Cpu { pool, workspace }
+    }
+}
+
+impl std::fmt::Debug for Cpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cpu").field("threads", &self.pool.threads()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Products with so few rows that packing B would cost more than the arithmetic: B is read once, in place.
+
+use pulp::Simd;
+
+use super::Part;
+
+/// Rows of B added in one pass over a row of C, so that C is loaded and stored once for all of them.
+const STEPS: usize = 8;
+
+impl<E: Fn(usize, usize, &mut [f32]) + Sync> Part<'_, E> {
+    /// Each row of C is a sum of rows of B, which must have consecutive columns.
+    #[inline(always)]
+    pub(super) fn few_rows<S: Simd>(mut self, simd: S) {
+        let columns = self.piece.columns.clone();
+        let (a, b) = (self.a, self.b);
+        let factor = |row: usize, k: usize| a.data[row * a.row_stride + k * a.column_stride];
+        let line = |k: usize| &b.data[k * b.row_stride + columns.start..][..columns.len()];
+        let whole = a.columns - a.columns % STEPS;
+        for row in self.piece.rows.clone() {
+            self.piece.segment(row, &columns).fill(0.0);
+        }
+        for k in (0..whole).step_by(STEPS) {
+            for row in self.piece.rows.clone() {
+                let factors: [f32; STEPS] = core::array::from_fn(|step| factor(row, k + step));
+                let lines: [&[f32]; STEPS] = core::array::from_fn(|step| line(k + step));
+                add(simd, factors, lines, self.piece.segment(row, &columns));
+            }
+        }
+        for k in whole..a.columns {
+            for row in self.piece.rows.clone() {
+                add(simd, [factor(row, k)], [line(k)], self.piece.segment(row, &columns));
+            }
+        }
+        for row in self.piece.rows.clone() {
+            (self.epilogue)(row, columns.start, self.piece.segment(row, &columns));
+        }
+    }
+}
+
+/// Adds the lines, each times its factor, to `sums`, in their order.
+#[inline(always)]
+pub(super) fn add<S: Simd, const STEPS: usize>(
+    simd: S,
+    factors: [f32; STEPS],
+    lines: [&[f32]; STEPS],
+    sums: &mut [f32],
+) {
+    let factors = factors.map(|factor| simd.splat_f32s(factor));
+    let lines = lines.map(|line| S::as_simd_f32s(line));
+    let (whole, rest) = S::as_mut_simd_f32s(sums);
+    let lines_whole = lines.map(|(line, _)| &line[..whole.len()]);
+    for (index, sum) in whole.iter_mut().enumerate() {
+        for (factor, line) in factors.iter().zip(lines_whole) {
+            *sum = simd.mul_add_e_f32s(*factor, line[index], *sum);
+        }
+    }
+    if !rest.is_empty() {
+        let mut sum = simd.partial_load_f32s(rest);
+        for (factor, (_, line)) in factors.iter().zip(lines) {
+            sum = simd.mul_add_e_f32s(*factor, simd.partial_load_f32s(line), sum);
+        }
+        simd.partial_store_f32s(rest, sum);
+    }
+}

@@ -1,0 +1,51 @@
+//! Sums over the rows of a matrix: the gradient of a bias.
+
+use pulp::{Arch, Simd, WithSimd};
+
+use super::Matrix;
+use super::few_rows::add;
+
+/// Rows added in one pass over the sums.
+const STEPS: usize = 8;
+
+/// Writes the sum of every column to `sums`, each in ascending row order whatever the machine.
+///
+/// Runs on the calling thread: the matrix was just written and is in cache, and a bias gradient is a small part of a
+/// step. A matrix that does not fit or does not match is a caller's mistake: nothing is computed then.
+pub(crate) fn column_sums(matrix: Matrix<'_>, sums: &mut [f32]) {
+    let valid = matrix.fits() && sums.len() == matrix.columns;
+    debug_assert!(valid, "the sums do not match the matrix");
+    if valid {
+        Arch::new().dispatch(ColumnSums { matrix, sums });
+    }
+}
+
+struct ColumnSums<'a> {
+    matrix: Matrix<'a>,
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for ColumnSums<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let ColumnSums { matrix, sums } = self;
+        sums.fill(0.0);
+        if matrix.column_stride != 1 {
+            for (column, sum) in sums.iter_mut().enumerate() {
+                let value = |row: usize| matrix.data[row * matrix.row_stride + column * matrix.column_stride];
+                *sum = (0..matrix.rows).map(value).fold(0.0, |sum, value| sum + value);
+            }
+            return;
+        }
+        let line = |row: usize| &matrix.data[row * matrix.row_stride..][..matrix.columns];
+        let whole = matrix.rows - matrix.rows % STEPS;
+        for row in (0..whole).step_by(STEPS) {
+            add(simd, [1.0; STEPS], core::array::from_fn(|step| line(row + step)), sums);
+        }
+        for row in whole..matrix.rows {
+            add(simd, [1.0], [line(row)], sums);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Every path of the product against a naive one in f64.
+
+use std::sync::Mutex;
+
+use super::{Matrix, Pool, Workspace, column_sums, product};
+
+/// Written to C beforehand, so that an element nobody wrote shows.
+const POISON: f32 = -12345.0;
+
+fn values(length: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..length).map(|_| next()).collect()
+}
+
+/// How a factor lies in memory.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    Rows,
+    Columns,
+    Scattered,
+}
+
+const LAYOUTS: [Layout; 3] = [Layout::Rows, Layout::Columns, Layout::Scattered];
+
+impl Layout {
+    fn view(self, data: &[f32], rows: usize, columns: usize) -> Matrix<'_> {
+        match self {
+            Layout::Rows => Matrix::row_major(data, rows, columns, columns + 3),
+            Layout::Columns => Matrix::row_major(data, columns, rows, rows + 1).transposed(),
+            Layout::Scattered => Matrix { data, rows, columns, row_stride: 2 * columns + 1, column_stride: 2 },
+        }
+    }
+}
+
+fn storage(rows: usize, columns: usize, seed: u64) -> Vec<f32> {
+    values((rows + 3) * (columns + 3) * 2, seed)
+}
+
+fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f64 {
+    f64::from(matrix.data[row * matrix.row_stride + column * matrix.column_stride])
+}
+
+/// Computes a product with one, two and three threads, checks that the bits agree, and returns C with its stride.
+fn compute(a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
+    let stride = b.columns + 5;
+    let results: Vec<Vec<f32>> = (1..=3)
+        .map(|threads| {
+            let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
+            let mut c = vec![POISON; a.rows * stride];
+            product(&pool, &mut workspace, a, b, &mut c, stride, |_, _, _| ());
+            c
+        })
+        .collect();
+    for result in &results[1..] {
+        let same = result.iter().zip(&results[0]).all(|(a, b)| a.to_bits() == b.to_bits());
+        assert!(same, "{}x{}x{}: the bits depend on the number of threads", a.rows, a.columns, b.columns);
+    }
+    (results[0].clone(), stride)
+}
+
+/// |computed − exact| ≤ k·ε·Σ|a||b| for a chain of k multiply-adds: each of at most 2k roundings (k where they fuse) has
+/// a relative error of ε/2 on a partial sum that Σ|a||b| bounds; higher powers of k·ε are below one part in a thousand,
+/// which the factor 1.01 covers.
+fn check(a: Matrix<'_>, b: Matrix<'_>) {
+    let (c, stride) = compute(a, b);
+    for row in 0..a.rows {
+        for column in 0..b.columns {
+            let terms = || (0..a.columns).map(|k| element(&a, row, k) * element(&b, k, column));
+            let (exact, size) = (terms().sum::<f64>(), terms().map(f64::abs).sum::<f64>());
+            let error = (f64::from(c[row * stride + column]) - exact).abs();
+            let bound = 1.01 * a.columns as f64 * f64::from(f32::EPSILON) * size;
+            let shape = (a.rows, a.columns, b.columns);
+            assert!(error <= bound, "{shape:?} at ({row}, {column}): off by {error:e}, bound {bound:e}");
+        }
+        let between = &c[row * stride + b.columns..(row + 1) * stride];
+        assert!(between.iter().all(|value| *value == POISON), "wrote between the rows of C");
+    }
+}
+
+fn check_shape(rows: usize, depth: usize, columns: usize, a: Layout, b: Layout) {
+    let (left, right) = (storage(rows, depth, 1), storage(depth, columns, 2));
+    check(a.view(&left, rows, depth), b.view(&right, depth, columns));
+}
+
+#[test]
+fn tile_edges_in_every_layout() {
+    for rows in [1, 3, 4, 5, 7, 8, 9, 17] {
+        for columns in [1, 10, 15, 16, 17, 31, 33, 47, 48, 49, 65] {
+            for depth in [1, 7, 8, 13] {
+                for (a, b) in LAYOUTS.into_iter().flat_map(|a| LAYOUTS.map(|b| (a, b))) {
+                    check_shape(rows, depth, columns, a, b);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn block_edges() {
+    for (rows, depth, columns) in
+        [(9, 399, 50), (9, 400, 50), (9, 401, 10), (67, 801, 53), (701, 401, 64), (1, 1203, 131), (3, 999, 10)]
+    {
+        for (a, b) in LAYOUTS.into_iter().flat_map(|a| LAYOUTS.map(|b| (a, b))) {
+            check_shape(rows, depth, columns, a, b);
+        }
+    }
+}
+
+#[test]
+fn random_shapes() {
+    let sizes = values(120, 7);
+    for sizes in sizes.chunks_exact(3) {
+        let size = |value: f32| 1 + ((value + 1.0) * 75.0) as usize;
+        let layout = |value: f32| LAYOUTS[size(value) % 3];
+        let (rows, depth, columns) = (size(sizes[0]), size(sizes[1]), size(sizes[2]));
+        check_shape(rows, depth, columns, layout(sizes[1]), layout(sizes[2]));
+    }
+}
+
+#[test]
+fn a_sum_of_nothing_is_zero() {
+    let (c, stride) = compute(Matrix::row_major(&[], 3, 0, 0), Matrix::row_major(&[], 0, 20, 20));
+    assert!(c.chunks(stride).all(|row| row[..20].iter().all(|value| *value == 0.0)));
+}
+
+#[test]
+fn empty_products_do_nothing() {
+    let data = [1.0; 12];
+    compute(Matrix::row_major(&data, 0, 3, 3), Matrix::row_major(&data, 3, 4, 4));
+    compute(Matrix::row_major(&data, 4, 3, 3), Matrix::row_major(&data, 3, 0, 0));
+}
+
+#[test]
+fn not_a_number_reaches_its_row_and_column_even_past_a_zero() {
+    for rows in [2, 20] {
+        let (depth, columns) = (11, 37);
+        let (mut left, mut right) = (vec![0.0; rows * depth], vec![0.0; depth * columns]);
+        left[depth + 4] = f32::NAN;
+        right[6 * columns + 30] = f32::INFINITY;
+        let (c, stride) =
+            compute(Matrix::row_major(&left, rows, depth, depth), Matrix::row_major(&right, depth, columns, columns));
+        for row in 0..rows {
+            for column in 0..columns {
+                let expected = row == 1 || column == 30;
+                assert_eq!(c[row * stride + column].is_nan(), expected, "({row}, {column}) of {rows} rows");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_epilogue_sees_every_element_once_and_finished() {
+    for (rows, depth, columns) in
+        [(130, 801, 500), (500, 70, 130), (1, 600, 300), (3, 50, 70), (300, 410, 10), (5, 0, 9)]
+    {
+        let (left, right) = (values(rows * depth, 3), values(depth * columns, 4));
+        let a = Matrix::row_major(&left, rows, depth, depth);
+        let b = Matrix::row_major(&right, depth, columns, columns);
+        let (plain, stride) = compute(a, b);
+        let (pool, mut workspace) = (Pool::new(2), Workspace::new(2));
+        let mut c = vec![POISON; rows * columns];
+        let seen = Mutex::new(vec![0; rows * columns]);
+        product(&pool, &mut workspace, a, b, &mut c, columns, |row, first, segment| {
+            let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            seen[row * columns + first..][..segment.len()].iter_mut().for_each(|count| *count += 1);
+            segment.iter_mut().for_each(|value| *value += 1.0);
+        });
+        assert!(seen.into_inner().is_ok_and(|seen| seen.iter().all(|count| *count == 1)));
+        for (row, c) in c.chunks(columns).enumerate() {
+            for (value, plain) in c.iter().zip(&plain[row * stride..]) {
+                assert_eq!(value.to_bits(), (plain + 1.0).to_bits());
+            }
+        }
+    }
+}
+
+#[test]
+fn column_sums_add_in_row_order() {
+    for (rows, columns) in [(0, 5), (1, 1), (7, 10), (8, 16), (9, 17), (128, 512), (131, 53)] {
+        for layout in LAYOUTS {
+            let data = storage(rows, columns, 5);
+            let matrix = layout.view(&data, rows, columns);
+            let mut sums = vec![POISON; columns];
+            column_sums(matrix, &mut sums);
+            for (column, sum) in sums.iter().enumerate() {
+                let expected = (0..rows).map(|row| element(&matrix, row, column) as f32).fold(0.0, |sum, x| sum + x);
+                assert_eq!(*sum, expected);
+            }
+        }
+    }
+}
