@@ -244,7 +244,7 @@ fn cpu_info(threads: usize) -> DeviceInfo {
         name: "CPU".into(),
         kind: DeviceKind::Cpu,
         backend: "native".into(),
-        driver: format!("{:?}", pulp::Arch::new()),
+        driver: instruction_set(),
         threads: Some(threads),
         limits: None,
         features: None,
@@ -253,4 +253,17 @@ fn cpu_info(threads: usize) -> DeviceInfo {
 
 fn available_threads() -> usize {
     if cfg!(feature = "native") { std::thread::available_parallelism().map_or(1, |threads| threads.get()) } else { 1 }
+}
+
+/// The vector instructions that the CPU device found: pulp's levels under the names that people know.
+fn instruction_set() -> String {
+    let level = format!("{:?}", pulp::Arch::new());
+    match level.split('(').next() {
+        Some("V4") => "AVX-512",
+        Some("V3") => "AVX2",
+        Some("Neon" | "NeonFcma") => "NEON",
+        Some("RelaxedSimd" | "Simd128") => "WebAssembly SIMD",
+        _ => "scalar",
+    }
+    .into()
 }

@@ -13,6 +13,7 @@ use crate::optimizers::Optimizer;
 use crate::parameters::Layout;
 use crate::plan::{Plan, PlanKey, Store};
 use crate::step::StepBlock;
+use crate::verify::Verification;
 
 /// The model-wide buffers with their first contents, in words.
 pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: &[f32]) -> Vec<(Store, Vec<f32>)> {
@@ -123,6 +124,17 @@ impl Executor {
         match run {
             Run::Cpu(run) => Ok(run.wait()),
             Run::Gpu(run) => run.wait().await,
+        }
+    }
+}
+
+impl Executor {
+    /// Runs one step launch by launch, each against its reference. See `verify.rs`.
+    pub fn verify_step(&mut self, run: &mut Run, verification: &mut Verification) -> Result<()> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => cpu.verify_step(run, verification),
+            (_, Run::Gpu(run)) => run.verify_step(verification),
+            _ => Ok(()),
         }
     }
 }

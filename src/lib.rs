@@ -1,11 +1,15 @@
 //! wgrad
 
 mod callbacks;
+mod checkpoint;
 mod cpu;
 pub mod data;
 mod device;
+mod embed;
 mod error;
 mod executor;
+#[cfg(feature = "native")]
+mod files;
 mod history;
 mod init;
 pub mod kernels;
@@ -21,10 +25,12 @@ mod sequential;
 pub mod shader;
 mod step;
 mod train;
+mod verify;
 
 pub use callbacks::{Event, StepRecord};
 pub use data::{Dataset, mnist};
 pub use device::{Device, DeviceInfo, DeviceKind, devices};
+pub use embed::{BufferView, Predictor, Trainer};
 pub use error::{Error, Result};
 pub use history::{EpochRecord, History};
 pub use init::Initializer;
@@ -36,4 +42,5 @@ pub use optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 pub use sequential::{Sequential, Shape};
 pub use step::StepBlock;
 pub use train::{Fit, MAX_BATCH_SIZE, Samples};
+pub use verify::Verification;
 pub use wgpu;

@@ -186,7 +186,7 @@ impl Model {
         self.executor.write(Store::Parameters, &buffer)
     }
 
-    fn tensor(&self, name: &str) -> Result<&Tensor> {
+    pub(crate) fn tensor(&self, name: &str) -> Result<&Tensor> {
         self.layout.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(|| {
             let names: Vec<_> = self.layout.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
             Error::configuration("parameter name", names.join(", "), format!("{name:?}"))

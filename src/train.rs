@@ -7,7 +7,7 @@ use crate::callbacks::{Event, StepRecord};
 use crate::data::batches::fill_order;
 use crate::data::{Dataset, InputRows, TargetRows};
 use crate::error::{Error, Result};
-use crate::executor::{Executor, Feed, Run};
+use crate::executor::{Feed, Run};
 use crate::history::{EpochRecord, History};
 use crate::losses::Loss;
 use crate::metrics::{Meter, Score, StepStatistics};
@@ -152,15 +152,20 @@ impl<'a> Fit<'a> {
     }
 
     fn validate(&self) -> Result<()> {
-        if self.batch_size == 0 || self.batch_size > MAX_BATCH_SIZE {
-            return Err(Error::configuration("batch size", format!("1 to {MAX_BATCH_SIZE}"), self.batch_size));
-        }
+        check_batch_size(self.batch_size)?;
         if !(0.0..1.0).contains(&self.validation_split) {
             let expected = "a share from 0 up to, not including, 1";
             return Err(Error::configuration("validation split", expected, self.validation_split));
         }
         Ok(())
     }
+}
+
+pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
+    if (1..=MAX_BATCH_SIZE).contains(&batch_size) {
+        return Ok(());
+    }
+    Err(Error::configuration("batch size", format!("1 to {MAX_BATCH_SIZE}"), batch_size))
 }
 
 /// Measures seconds where there is a clock.
@@ -529,7 +534,7 @@ impl<'a> From<&'a Vec<f32>> for Samples<'a> {
 }
 
 impl Samples<'_> {
-    fn into_dataset(self, features: usize) -> Result<Dataset> {
+    pub(crate) fn into_dataset(self, features: usize) -> Result<Dataset> {
         match self {
             Samples::Dataset(data) => Ok(data.clone()),
             Samples::Rows(rows) if rows.len().is_multiple_of(features) => {
@@ -540,15 +545,5 @@ impl Samples<'_> {
                 Err(Error::shape("samples to predict", format!("rows of {features} numbers"), rows.len()))
             }
         }
-    }
-}
-
-impl Executor {
-    /// A pass that nothing waits for cannot be left behind: the next one would read its results.
-    pub(crate) async fn drain(&mut self, run: &mut Run) -> Result<()> {
-        while run.in_flight() > 0 {
-            self.wait(run).await?;
-        }
-        Ok(())
     }
 }

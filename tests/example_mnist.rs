@@ -157,6 +157,29 @@ fn history_is_a_table() {
 }
 
 #[test]
+fn a_saved_model_measures_the_same_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("model.safetensors");
+    let file = file.to_str().unwrap();
+    let trained = json(&run_short(&["--save", file]));
+    let loaded = json(&run_short(&["--init", file, "--epochs", "0"]));
+    assert_eq!(trained["test"], loaded["test"]);
+    // Another net's weights are refused, by the layer's name.
+    let other = run(&[SHORT, &["--init", file, "--layers", "64:relu,10:softmax"]].concat());
+    assert_eq!(other.status.code(), Some(1));
+    assert!(errors(&other).contains("dense_0"), "{}", errors(&other));
+}
+
+#[test]
+fn verifying_changes_nothing() {
+    let small = ["--layers", "16:relu,10:softmax", "--batch-size", "64"];
+    let verified = run_short(&[&small[..], &["--verify"]].concat());
+    let line = text(&verified).lines().find(|line| line.starts_with("Verified: ")).map(str::to_owned);
+    assert!(line.is_some_and(|line| line.contains("launches of 2 steps agree")), "{}", text(&verified));
+    assert_eq!(json(&verified)["test"], json(&run_short(&small))["test"]);
+}
+
+#[test]
 fn the_devices_are_listed() {
     let output = run(&["--list-devices"]);
     assert!(output.status.success());

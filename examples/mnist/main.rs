@@ -83,19 +83,18 @@ fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
     }
     let (device, data) = prepare(arguments)?;
     describe(&output, &device, &data)?;
-    let mut model = compile(arguments, &device, data.train.features())?;
+    let mut model = build(arguments, &device, data.train.features())?;
     output.line(&summary(arguments, &model))?;
-    if let Some(path) = &arguments.init {
-        initialise(&mut model, path)?;
-        output.line(&format!("Initial weights: {}", path.display()))?;
-    }
     if arguments.verify {
-        output.line(&format!("Verified: {}", verify(&mut model, &data.train, arguments.batch_size)?))?;
+        // Verifying takes steps. It takes them on a model of its own, so that the training is the same without it.
+        let mut other = build(arguments, &device, data.train.features())?;
+        let verification = other.verify(&data.train, arguments.batch_size, VERIFIED_STEPS)?;
+        output.line(&format!("Verified: {verification}"))?;
     }
     let (history, first_step) = fit(&mut model, &data.train, arguments, &output, start)?;
     // Kept before anything else can fail.
     if let Some(path) = &arguments.save {
-        save(&model, path)?;
+        model.save(path)?;
         output.line(&format!("Saved: {}", path.display()))?;
     }
     if let Some(path) = &arguments.history {
@@ -138,37 +137,31 @@ fn describe(output: &Output, device: &Device, data: &Mnist) -> io::Result<()> {
     output.line(&format!("Data: {train} training and {test} test samples from {}", data.source))
 }
 
-fn compile(arguments: &Arguments, device: &Device, features: usize) -> wgrad::Result<Model> {
+/// The net that the flags describe, on the device, with its initial weights.
+fn build(arguments: &Arguments, device: &Device, features: usize) -> wgrad::Result<Model> {
     let input = Sequential::new(features).seed(arguments.seed);
     let add =
         |stack: Sequential, layer: &arguments::Layer| stack.add(Dense::new(layer.units).activation(layer.activation));
     let stack = arguments.layers.iter().fold(input, add);
-    stack.compile(device, arguments.optimizer()?, Loss::CategoricalCrossentropy)
+    let mut model = stack.compile(device, arguments.optimizer()?, Loss::CategoricalCrossentropy)?;
+    if let Some(path) = &arguments.init {
+        model.load_weights(path)?;
+    }
+    Ok(model)
 }
 
 fn summary(arguments: &Arguments, model: &Model) -> String {
     let layers: String =
         arguments.layers.iter().map(|layer| format!("-{}({})", layer.units, layer.activation)).collect();
+    let weights = arguments.init.as_ref().map_or_else(String::new, |path| format!(", weights from {}", path.display()));
     format!(
-        "Model: {}{layers}, {} parameters; {}, learning rate {}, batches of {}",
+        "Model: {}{layers}, {} parameters{weights}; {}, learning rate {}, batches of {}",
         model.features(),
         grouped(model.parameter_count() as f64),
         arguments.optimizer,
         model.learning_rate(),
         arguments.batch_size,
     )
-}
-
-fn initialise(model: &mut Model, path: &Path) -> wgrad::Result<()> {
-    model.load_weights(path)
-}
-
-fn save(model: &Model, path: &Path) -> wgrad::Result<()> {
-    model.save(path)
-}
-
-fn verify(model: &mut Model, data: &Dataset, batch_size: usize) -> wgrad::Result<String> {
-    Ok(model.verify(data, batch_size, VERIFIED_STEPS)?.to_string())
 }
 
 /// Trains; returns also how long after the start of the process the first step was done.

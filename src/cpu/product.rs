@@ -77,12 +77,14 @@ impl<'a> Matrix<'a> {
 /// The packing buffers of a product, one set per thread. Their size does not depend on the products.
 pub(crate) struct Workspace {
     blocks: Vec<Blocks>,
+    /// The instructions products use; the best this machine has, except in tests.
+    arch: Arch,
 }
 
 impl Workspace {
     /// Buffers for products on a pool of this many threads.
     pub(crate) fn new(threads: usize) -> Workspace {
-        Workspace { blocks: (0..threads.max(1)).map(|_| Blocks::new()).collect() }
+        Workspace { blocks: (0..threads.max(1)).map(|_| Blocks::new()).collect(), arch: Arch::new() }
     }
 }
 
@@ -115,12 +117,12 @@ pub(crate) fn product<E>(
     let Some(output) = output.filter(|_| valid) else { return };
 
     let split = Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads()));
-    let tasks = split.tasks();
+    let (tasks, arch) = (split.tasks(), workspace.arch);
     pool.for_each(&mut workspace.blocks[..tasks], |task, blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
         // SAFETY: parts of different tasks share no element, and each task is run once.
         let piece = unsafe { output.piece(rows, columns) };
-        Arch::new().dispatch(Part { a, b, piece, epilogue: &epilogue, blocks });
+        arch.dispatch(Part { a, b, piece, epilogue: &epilogue, blocks });
     });
 }
 

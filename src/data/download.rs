@@ -94,7 +94,9 @@ fn attempt<T>(
     file.sync_all().map_err(local)?;
     drop(file);
     let value = (order.verify)(&part.0).map_err(without_path)?;
-    fs::rename(&part.0, &order.destination).and_then(|()| sync_parent(&order.destination)).map_err(local)?;
+    fs::rename(&part.0, &order.destination)
+        .and_then(|()| crate::files::sync_directory(&order.destination))
+        .map_err(local)?;
     Ok(value)
 }
 
@@ -138,14 +140,6 @@ fn without_path(error: Error) -> String {
     match error {
         Error::InvalidFile { expected, found, .. } => format!("expected {expected}, found {found}"),
         other => other.to_string(),
-    }
-}
-
-/// A rename is on disk only when its directory is. Elsewhere than on Unix a directory cannot be synced, nor need it be.
-fn sync_parent(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(parent) if cfg!(unix) => File::open(parent)?.sync_all(),
-        _ => Ok(()),
     }
 }
 

@@ -81,9 +81,17 @@ fn zeros(count: usize) -> Result<Vec<u8>> {
 /// Calls `draw` with each row and its pixels, and keeps the label that it returns.
 #[cfg(feature = "native")]
 fn fill(pixels: &mut [u8], labels: &mut [u8], draw: impl Fn(usize, &mut [u8]) -> u8 + Sync) {
-    use rayon::prelude::*;
-    let rows = pixels.par_chunks_exact_mut(PIXELS).zip(labels).enumerate();
-    rows.for_each(|(row, (image, label))| *label = draw(row, image));
+    let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get());
+    let share = labels.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        for (part, (pixels, labels)) in pixels.chunks_mut(share * PIXELS).zip(labels.chunks_mut(share)).enumerate() {
+            let draw = &draw;
+            scope.spawn(move || {
+                let rows = pixels.chunks_exact_mut(PIXELS).zip(labels).enumerate();
+                rows.for_each(|(row, (image, label))| *label = draw(part * share + row, image));
+            });
+        }
+    });
 }
 
 #[cfg(not(feature = "native"))]

@@ -196,8 +196,13 @@ impl Context {
 
     #[cfg(feature = "native")]
     fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
-        use rayon::prelude::*;
-        missing.par_iter().map(|(shader, definition)| self.make(shader, definition)).collect()
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                missing.iter().map(|(shader, definition)| scope.spawn(move || self.make(shader, definition))).collect();
+            let panicked =
+                |_| Err(Error::Gpu { during: "compiling".into(), message: "the driver's compiler panicked".into() });
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        })
     }
 
     #[cfg(not(feature = "native"))]

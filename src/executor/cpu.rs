@@ -5,10 +5,12 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::cpu::Cpu;
 use crate::data::Dataset;
+use crate::error::Result;
 use crate::executor::rows;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::step::StepBlock;
+use crate::verify::Verification;
 
 /// A model's buffers and programs on the CPU.
 #[derive(Debug)]
@@ -147,6 +149,21 @@ impl Executor {
         for launch in &run.plan.launches {
             self.launch(run, launch);
         }
+    }
+
+    pub fn verify_step(&mut self, run: &Run, verification: &mut Verification) -> Result<()> {
+        for launch in &run.plan.launches {
+            let (step, before) = (self.step(run), self.arguments(run, launch));
+            self.launch(run, launch);
+            verification.check(launch, &step, before, self.arguments(run, launch))?;
+        }
+        verification.steps += 1;
+        Ok(())
+    }
+
+    /// Copies of what a launch binds.
+    fn arguments(&self, run: &Run, launch: &Launch) -> Vec<Vec<u32>> {
+        launch.arguments.iter().map(|argument| words(&self.arena, run, argument).to_vec()).collect()
     }
 
     /// The rows of one batch of predictions; a plan for predictions has no launch that moves on, so this does.

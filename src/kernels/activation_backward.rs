@@ -51,7 +51,7 @@ impl Operation for ActivationBackward {
             dz.copy_from_slice(&dy[range.clone()]);
             self.activation.differentiate_all(&kept[range], dz);
         };
-        let dz = &mut outputs[0].floats()[..step.rows as usize * stride];
+        let dz = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
         cpu.pool.for_rows(dz, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

@@ -54,9 +54,10 @@ impl Operation for ActivationForward {
         let fill = |first: usize, y: &mut [f32]| {
             y.copy_from_slice(&z[first * stride..][..y.len()]);
             // Only what exists: f(0) is not always 0, and the padding stays zero.
-            y.chunks_exact_mut(stride).for_each(|row| self.activation.activate_all(&mut row[..self.columns]));
+            let rows = y.chunks_exact_mut(stride).take((step.rows as usize).saturating_sub(first));
+            rows.for_each(|row| self.activation.activate_all(&mut row[..self.columns]));
         };
-        let y = &mut outputs[0].floats()[..step.rows as usize * stride];
+        let y = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
         cpu.pool.for_rows(y, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

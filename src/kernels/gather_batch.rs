@@ -112,7 +112,11 @@ impl Operation for GatherBatch {
                 self.fill_row(words, row);
             }
         };
-        let x = &mut outputs[0].floats()[..order.len() * stride];
+        let (rows, last) = (order.len(), padded(order.len()));
+        outputs[0].floats()[rows * stride..last * stride].fill(0.0);
+        outputs[1].words()[rows * self.target_words..last * self.target_words].fill(0);
+        outputs[2].floats()[rows..last].fill(0.0);
+        let x = &mut outputs[0].floats()[..rows * stride];
         cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
         for (row, &sample) in order.iter().enumerate() {
             let at = sample as usize * self.target_words;

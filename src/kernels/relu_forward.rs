@@ -47,7 +47,7 @@ impl Operation for ReluForward {
             y.copy_from_slice(&z[first * stride..][..y.len()]);
             Activation::Relu.activate_all(y);
         };
-        let y = &mut outputs[0].floats()[..step.rows as usize * stride];
+        let y = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
         cpu.pool.for_rows(y, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
     }
 }

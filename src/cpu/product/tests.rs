@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use pulp::Arch;
+
 use super::{Matrix, Pool, Workspace, column_sums, product};
 
 /// Written to C beforehand, so that an element nobody wrote shows.
@@ -44,12 +46,21 @@ fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f64 {
     f64::from(matrix.data[row * matrix.row_stride + column * matrix.column_stride])
 }
 
+/// The instruction sets that can be tested on this machine.
+fn archs() -> Vec<Arch> {
+    let archs = vec![Arch::new(), Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    let archs = archs.into_iter().chain(pulp::x86::V3::try_new().map(Arch::V3)).collect();
+    archs
+}
+
 /// Computes a product with one, two and three threads, checks that the bits agree, and returns C with its stride.
-fn compute(a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
+fn compute(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
     let stride = b.columns + 5;
     let results: Vec<Vec<f32>> = (1..=3)
         .map(|threads| {
             let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
+            workspace.arch = arch;
             let mut c = vec![POISON; a.rows * stride];
             product(&pool, &mut workspace, a, b, &mut c, stride, |_, _, _| ());
             c
@@ -65,8 +76,8 @@ fn compute(a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
 /// |computed − exact| ≤ k·ε·Σ|a||b| for a chain of k multiply-adds: each of at most 2k roundings (k where they fuse) has
 /// a relative error of ε/2 on a partial sum that Σ|a||b| bounds; higher powers of k·ε are below one part in a thousand,
 /// which the factor 1.01 covers.
-fn check(a: Matrix<'_>, b: Matrix<'_>) {
-    let (c, stride) = compute(a, b);
+fn check(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) {
+    let (c, stride) = compute(arch, a, b);
     for row in 0..a.rows {
         for column in 0..b.columns {
             let terms = || (0..a.columns).map(|k| element(&a, row, k) * element(&b, k, column));
@@ -83,7 +94,9 @@ fn check(a: Matrix<'_>, b: Matrix<'_>) {
 
 fn check_shape(rows: usize, depth: usize, columns: usize, a: Layout, b: Layout) {
     let (left, right) = (storage(rows, depth, 1), storage(depth, columns, 2));
-    check(a.view(&left, rows, depth), b.view(&right, depth, columns));
+    for arch in archs() {
+        check(arch, a.view(&left, rows, depth), b.view(&right, depth, columns));
+    }
 }
 
 #[test]
@@ -123,15 +136,15 @@ fn random_shapes() {
 
 #[test]
 fn a_sum_of_nothing_is_zero() {
-    let (c, stride) = compute(Matrix::row_major(&[], 3, 0, 0), Matrix::row_major(&[], 0, 20, 20));
+    let (c, stride) = compute(Arch::new(), Matrix::row_major(&[], 3, 0, 0), Matrix::row_major(&[], 0, 20, 20));
     assert!(c.chunks(stride).all(|row| row[..20].iter().all(|value| *value == 0.0)));
 }
 
 #[test]
 fn empty_products_do_nothing() {
     let data = [1.0; 12];
-    compute(Matrix::row_major(&data, 0, 3, 3), Matrix::row_major(&data, 3, 4, 4));
-    compute(Matrix::row_major(&data, 4, 3, 3), Matrix::row_major(&data, 3, 0, 0));
+    compute(Arch::new(), Matrix::row_major(&data, 0, 3, 3), Matrix::row_major(&data, 3, 4, 4));
+    compute(Arch::new(), Matrix::row_major(&data, 4, 3, 3), Matrix::row_major(&data, 3, 0, 0));
 }
 
 #[test]
@@ -141,8 +154,11 @@ fn not_a_number_reaches_its_row_and_column_even_past_a_zero() {
         let (mut left, mut right) = (vec![0.0; rows * depth], vec![0.0; depth * columns]);
         left[depth + 4] = f32::NAN;
         right[6 * columns + 30] = f32::INFINITY;
-        let (c, stride) =
-            compute(Matrix::row_major(&left, rows, depth, depth), Matrix::row_major(&right, depth, columns, columns));
+        let (c, stride) = compute(
+            Arch::new(),
+            Matrix::row_major(&left, rows, depth, depth),
+            Matrix::row_major(&right, depth, columns, columns),
+        );
         for row in 0..rows {
             for column in 0..columns {
                 let expected = row == 1 || column == 30;
@@ -160,7 +176,7 @@ fn the_epilogue_sees_every_element_once_and_finished() {
         let (left, right) = (values(rows * depth, 3), values(depth * columns, 4));
         let a = Matrix::row_major(&left, rows, depth, depth);
         let b = Matrix::row_major(&right, depth, columns, columns);
-        let (plain, stride) = compute(a, b);
+        let (plain, stride) = compute(Arch::new(), a, b);
         let (pool, mut workspace) = (Pool::new(2), Workspace::new(2));
         let mut c = vec![POISON; rows * columns];
         let seen = Mutex::new(vec![0; rows * columns]);

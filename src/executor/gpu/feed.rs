@@ -62,12 +62,16 @@ impl DataBuffers {
     }
 
     fn resolve<'a>(&'a self, program: &'a Program, argument: &Argument) -> Option<&'a wgpu::Buffer> {
-        match program.plan.buffers[argument.buffer].store {
-            Store::Samples => Some(&self.samples),
-            Store::SampleTargets => Some(&self.targets),
-            Store::SampleWeights => Some(&self.weights),
-            Store::Order => Some(&self.order),
-            _ => program.buffers[argument.buffer].as_ref(),
+        let store = program.plan.buffers[argument.buffer].store;
+        if store.is_data() { Some(self.buffer(store)) } else { program.buffers[argument.buffer].as_ref() }
+    }
+
+    fn buffer(&self, store: Store) -> &wgpu::Buffer {
+        match store {
+            Store::Samples => &self.samples,
+            Store::SampleTargets => &self.targets,
+            Store::SampleWeights => &self.weights,
+            _ => &self.order,
         }
     }
 
@@ -236,6 +240,22 @@ impl Source {
         match self {
             Source::Resident { buffers } => &buffers.bind_groups,
             Source::Streamed { halves, chunk, .. } => &halves[chunk.half].bind_groups,
+        }
+    }
+
+    /// A buffer of the current data.
+    pub fn buffer(&self, store: Store) -> &wgpu::Buffer {
+        match self {
+            Source::Resident { buffers } => buffers.buffer(store),
+            Source::Streamed { halves, chunk, .. } => halves[chunk.half].buffer(store),
+        }
+    }
+
+    /// Bytes of all samples, as the device would hold them.
+    pub fn total_bytes(&self) -> u64 {
+        match self {
+            Source::Resident { buffers } => buffers.samples.size(),
+            Source::Streamed { data, .. } => 4 * (sample_words(data) * data.len()) as u64,
         }
     }
 

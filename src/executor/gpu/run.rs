@@ -2,19 +2,21 @@
 //! ring of staging buffers, several submissions being under way at once.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
 use wgpu::BufferUsages as Usage;
 
 use super::feed::Source;
-use super::{Feed, Program};
+use super::{Feed, Program, read_buffer};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
 use crate::kernels::padded;
-use crate::plan::{Mode, Plan, STATISTICS_SLOTS};
+use crate::plan::{Argument, Launch, Mode, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
+use crate::verify::Verification;
 
 /// A submission whose results have not been read.
 #[derive(Debug)]
@@ -114,15 +116,61 @@ impl Run {
 
     /// Records `steps` steps without results.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
+        self.record_launches(encoder, steps, 0..self.program.launches.len());
+    }
+
+    fn record_launches(&self, encoder: &mut wgpu::CommandEncoder, steps: usize, launches: Range<usize>) {
+        let bind_groups = &self.source.bind_groups()[launches.clone()];
+        let launches = &self.program.launches[launches];
         let mut pass = encoder
             .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None });
         for _ in 0..steps {
-            for (launch, bind_group) in self.program.launches.iter().zip(self.source.bind_groups()) {
+            for (launch, bind_group) in launches.iter().zip(bind_groups) {
                 pass.set_pipeline(&launch.pipeline.pipeline);
                 pass.set_bind_group(0, launch.bind_group.as_ref().or(bind_group.as_ref()), &[]);
                 pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
             }
         }
+    }
+
+    /// Runs one step launch by launch, each against its reference.
+    pub fn verify_step(&mut self, verification: &mut Verification) -> Result<()> {
+        let batch = self.step.batch_size as usize;
+        let (_, fresh) = self.source.prepare(&self.context, 1, batch)?;
+        if let Some(rows) = fresh {
+            self.step = self.step.start(rows as u32, self.step.batch_size);
+            self.write_step();
+        }
+        let program = self.program.clone();
+        for index in 0..program.launches.len() {
+            let launch = &program.plan.launches[index];
+            let before = self.arguments(launch)?;
+            self.context.scoped(&launch.label, || {
+                let mut encoder = self.context.device.create_command_encoder(&Default::default());
+                self.record_launches(&mut encoder, 1, index..index + 1);
+                self.context.queue.submit([encoder.finish()]);
+            })?;
+            verification.check(launch, &self.step, before, self.arguments(launch)?)?;
+        }
+        self.recorded(1);
+        verification.steps += 1;
+        Ok(())
+    }
+
+    /// Copies of what a launch binds.
+    fn arguments(&self, launch: &Launch) -> Result<Vec<Vec<u32>>> {
+        let copy = |argument: &Argument| -> Result<Vec<u32>> {
+            let buffer = match &self.program.buffers[argument.buffer] {
+                Some(buffer) => buffer,
+                None => self.source.buffer(self.program.plan.buffers[argument.buffer].store),
+            };
+            let values = read_buffer(&self.context, buffer)?;
+            let words: &[u32] = bytemuck::cast_slice(&values);
+            let range =
+                if argument.words == 0 { 0..words.len() } else { argument.offset..argument.offset + argument.words };
+            Ok(words[range].to_vec())
+        };
+        launch.arguments.iter().map(copy).collect()
     }
 
     /// Moves the host's copy of the step block on by steps that the caller recorded itself.
@@ -140,6 +188,25 @@ impl Run {
     /// Whether samples are uploaded during the run.
     pub fn is_streamed(&self) -> bool {
         self.source.is_streamed()
+    }
+
+    /// What a caller hears who needs all of a set on the device at once.
+    pub fn too_large(&self) -> Error {
+        let limits = self.context.limits();
+        Error::Limit {
+            what: "a whole data set on the device".into(),
+            limit: "maxStorageBufferBindingSize",
+            needed: self.source.total_bytes(),
+            available: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        }
+    }
+
+    /// Copies the ring of statistics to the host.
+    pub fn read_statistics(&self) -> Result<Vec<f32>> {
+        match self.program.plan.statistics.and_then(|index| self.program.buffers[index].as_ref()) {
+            Some(buffer) => read_buffer(&self.context, buffer),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The buffer of the model's outputs.

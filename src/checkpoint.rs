@@ -1,0 +1,226 @@
+//! Models as safetensors: `dense_0.kernel` [in, out], `dense_0.bias` [out], …, without padding, and one metadata key with
+//! the description as JSON. The same model gives the same bytes. With the optimizer's state there are also
+//! `optimizer.SLOT.dense_0.kernel`, …, and the number of updates made, so that training goes on where it was.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::losses::LossFunction;
+use crate::model::Model;
+use crate::optimizers::Optimizer;
+use crate::parameters::Tensor;
+use crate::plan::Store;
+use crate::sequential::Sequential;
+
+/// The metadata key. There is one alone: safetensors keeps metadata in a hash map, whose order is not fixed.
+const KEY: &str = "wgrad";
+
+/// What the metadata says.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    /// Raised when a reader of the old form could not make sense of the new one.
+    version: u32,
+    model: Sequential,
+    optimizer: Optimizer,
+    loss: LossFunction,
+    /// Updates made, if the optimizer's state is there too.
+    iterations: Option<u32>,
+}
+
+const VERSION: u32 = 1;
+
+/// Numbers on their way into a file.
+struct Numbers {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl View for Numbers {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        bytemuck::cast_slice(&self.values).into()
+    }
+    fn data_len(&self) -> usize {
+        4 * self.values.len()
+    }
+}
+
+impl Model {
+    /// The model as a safetensors file: weights and description, without the optimizer's state.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        self.serialise(false)
+    }
+
+    /// As [`Model::to_bytes`], with the optimizer's state and the number of updates: training goes on from it with the
+    /// same bits.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn to_bytes_with_optimizer(&self) -> Result<Vec<u8>> {
+        self.serialise(true)
+    }
+
+    fn serialise(&self, with_optimizer: bool) -> Result<Vec<u8>> {
+        let mut tensors = self.numbers("", &self.executor.read(Store::Parameters)?);
+        for (index, slot) in self.optimizer().slots().iter().enumerate() {
+            if with_optimizer && slot.used {
+                let values = self.executor.read(Store::Slot(index))?;
+                tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &values));
+            }
+        }
+        let manifest = Manifest {
+            version: VERSION,
+            model: self.description().clone(),
+            optimizer: *self.optimizer(),
+            loss: *self.loss(),
+            iterations: with_optimizer.then(|| self.iterations()),
+        };
+        let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
+        let text = serde_json::to_string(&manifest).map_err(|error| broken(&error))?;
+        let metadata = HashMap::from([(KEY.to_string(), text)]);
+        safetensors::serialize(tensors, Some(metadata)).map_err(|error| broken(&error))
+    }
+
+    fn numbers(&self, prefix: &str, buffer: &[f32]) -> Vec<(String, Numbers)> {
+        let number = |tensor: &Tensor| {
+            (format!("{prefix}{}", tensor.name), Numbers { shape: tensor.shape(), values: tensor.unpack(buffer) })
+        };
+        self.layout.tensors.iter().map(number).collect()
+    }
+
+    /// Writes the weights and the description to a file, which replaces an older one only when it is whole on disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file, and whatever the device reports.
+    #[cfg(feature = "native")]
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::files::replace(path.as_ref(), &self.to_bytes()?)
+    }
+
+    /// As [`Model::save`], with the optimizer's state and the number of updates.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    #[cfg(feature = "native")]
+    pub fn save_with_optimizer(&self, path: impl AsRef<Path>) -> Result<()> {
+        crate::files::replace(path.as_ref(), &self.to_bytes_with_optimizer()?)
+    }
+
+    /// Rebuilds a saved model on a device, with the optimizer's state if the file holds it.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Model, Sequential, Sgd};
+    ///
+    /// let path = std::env::temp_dir().join("wgrad-example.safetensors");
+    /// let model = Sequential::new(3).add(Dense::new(2)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.save(&path)?;
+    /// let same = Model::load(&path, &Device::cpu())?;
+    /// assert_eq!(same.parameter("dense_0.kernel")?, model.parameter("dense_0.kernel")?);
+    /// # std::fs::remove_file(path).ok();
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if it is not a whole model of this crate's.
+    #[cfg(feature = "native")]
+    pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Model> {
+        Model::from_bytes(&read(path.as_ref())?, path.as_ref(), device)
+    }
+
+    /// [`Model::load`] from memory; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
+        let manifest = manifest(bytes, path)?;
+        let file = parse(bytes, path)?;
+        let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
+        let parameters = model.gather(&file, "", path)?;
+        model.executor.write(Store::Parameters, &parameters)?;
+        if let Some(iterations) = manifest.iterations {
+            for (index, slot) in model.optimizer().slots().iter().enumerate().filter(|(_, slot)| slot.used) {
+                let values = model.gather(&file, &format!("optimizer.{}.", slot.name), path)?;
+                model.executor.write(Store::Slot(index), &values)?;
+            }
+            model.set_iterations(iterations);
+        }
+        Ok(model)
+    }
+
+    /// Fills the parameters from any safetensors file that has tensors of the right names and shapes in f32; others in
+    /// it are passed over. The optimizer's state stays.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if a tensor is missing or has another shape;
+    /// nothing is changed then.
+    #[cfg(feature = "native")]
+    pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let bytes = read(path.as_ref())?;
+        let parameters = self.gather(&parse(&bytes, path.as_ref())?, "", path.as_ref())?;
+        self.executor.write(Store::Parameters, &parameters)
+    }
+
+    /// A buffer in the parameters' layout, filled from the tensors whose names start with `prefix`.
+    fn gather(&self, file: &SafeTensors<'_>, prefix: &str, path: &Path) -> Result<Vec<f32>> {
+        let mut buffer = vec![0.0; self.layout.length];
+        for tensor in &self.layout.tensors {
+            let name = format!("{prefix}{}", tensor.name);
+            let expected = format!("tensor {name} of shape {:?} in F32", tensor.shape());
+            let view =
+                file.tensor(&name).map_err(|_| wrong(path, &expected, format!("only {}", file.names().join(", "))))?;
+            if view.shape() != tensor.shape() || view.dtype() != Dtype::F32 {
+                return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
+            }
+            let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
+            if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+                return Err(wrong(path, format!("finite numbers in {name}"), format!("{} at {at}", values[at])));
+            }
+            tensor.pack(&values, &mut buffer);
+        }
+        Ok(buffer)
+    }
+}
+
+fn wrong(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {
+    Error::Checkpoint { path: path.into(), expected: expected.into(), found: found.into() }
+}
+
+#[cfg(feature = "native")]
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })
+}
+
+fn parse<'b>(bytes: &'b [u8], path: &Path) -> Result<SafeTensors<'b>> {
+    SafeTensors::deserialize(bytes).map_err(|error| wrong(path, "a whole safetensors file", error.to_string()))
+}
+
+fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|error| wrong(path, "a whole safetensors file", error.to_string()))?;
+    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
+    let text = text.ok_or_else(|| {
+        let expected = format!("a model saved by this crate, with metadata {KEY:?}");
+        wrong(path, expected, "weights alone; load_weights can take those")
+    })?;
+    let broken = |found: String| wrong(path, format!("a model's description of version {VERSION}"), found);
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
+    match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(version) if version == u64::from(VERSION) => {}
+        version => return Err(broken(format!("version {version:?}"))),
+    }
+    serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+}

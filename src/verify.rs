@@ -1,0 +1,174 @@
+//! Verify mode: every launch of a step against its reference, on the device's own inputs. A tool for finding driver bugs:
+//! it names the first launch whose result is wrong.
+
+use std::fmt;
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::kernels::{Access, Binding, Element, Input, Output};
+use crate::model::Model;
+use crate::plan::{Launch, Mode};
+use crate::step::StepBlock;
+
+/// How far an element may be from its reference, as a share of its own size and of the largest element of its output.
+/// A sum of n terms in f32 is off by at most n·2⁻²⁴ of the sum of their sizes and by about √n·2⁻²⁴ as a rule: 2e-6 for
+/// a thousand terms. Drivers' `exp` and `log` add about 2e-6. Twenty times that, and a wrong index still stands out.
+const TOLERANCE: f64 = 1e-4;
+
+/// What verify mode found, all being well.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verification {
+    /// Steps that were made.
+    pub steps: usize,
+    /// Launches that were compared.
+    pub launches: usize,
+    /// The largest difference found, as a share of what is tolerated.
+    pub largest_share: f64,
+    /// The launch where it was found.
+    pub largest_at: String,
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} launches of {} steps agree with their references; largest difference {:.2} % of the tolerance, in {}",
+            self.launches,
+            self.steps,
+            100.0 * self.largest_share,
+            self.largest_at
+        )
+    }
+}
+
+/// A binding's words as a reference takes them.
+enum Values {
+    Floats(Vec<f64>),
+    Words(Vec<u32>),
+}
+
+impl Values {
+    fn new(binding: &Binding, words: &[u32]) -> Self {
+        match binding.element {
+            Element::Float => Values::Floats(words.iter().map(|&word| f32::from_bits(word).into()).collect()),
+            Element::Word => Values::Words(words.to_vec()),
+        }
+    }
+
+    fn input(&self) -> Input<'_, f64> {
+        match self {
+            Values::Floats(values) => Input::Floats(values),
+            Values::Words(words) => Input::Words(words),
+        }
+    }
+
+    fn output(&mut self) -> Output<'_, f64> {
+        match self {
+            Values::Floats(values) => Output::Floats(values),
+            Values::Words(words) => Output::Words(words),
+        }
+    }
+}
+
+impl Verification {
+    /// Compares one launch: what it bound before, and after.
+    pub(crate) fn check(
+        &mut self,
+        launch: &Launch,
+        step: &StepBlock,
+        before: Vec<Vec<u32>>,
+        after: Vec<Vec<u32>>,
+    ) -> Result<()> {
+        let bindings = launch.kernel.definition().bindings;
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for (binding, words) in bindings.iter().zip(&before) {
+            match binding.access {
+                Access::Step => {}
+                Access::Read => inputs.push(Values::new(binding, words)),
+                Access::Write | Access::Update => outputs.push(Values::new(binding, words)),
+            }
+        }
+        let input_views: Vec<_> = inputs.iter().map(Values::input).collect();
+        let mut output_views: Vec<_> = outputs.iter_mut().map(Values::output).collect();
+        launch.kernel.reference(step, &input_views, &mut output_views);
+        let found = bindings.iter().zip(&after).filter(|(binding, _)| binding.is_output());
+        for ((binding, found), expected) in found.zip(&outputs) {
+            self.compare(launch, binding, found, expected)?;
+        }
+        self.launches += 1;
+        Ok(())
+    }
+
+    fn compare(&mut self, launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<()> {
+        let pairs: Vec<(f64, f64)> = match expected {
+            Values::Floats(values) => {
+                found.iter().map(|&word| f32::from_bits(word).into()).zip(values.iter().copied()).collect()
+            }
+            Values::Words(words) if binding.name == "step" => step_pairs(found, words),
+            Values::Words(words) => found.iter().map(|&w| w.into()).zip(words.iter().map(|&w| w.into())).collect(),
+        };
+        let sizes = pairs.iter().map(|pair| pair.1.abs()).filter(|size| size.is_finite());
+        let largest = sizes.fold(0.0, f64::max);
+        for (element, &(found, expected)) in pairs.iter().enumerate() {
+            let tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
+            let apart = (found - expected).abs();
+            let same = found == expected || (found.is_nan() && expected.is_nan());
+            if !same && !matches!(apart.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {
+                let (launch, output) = (launch.label.clone(), binding.name);
+                return Err(Error::Verification { launch, output, element, expected, found, tolerance });
+            }
+            if !same && apart / tolerance > self.largest_share {
+                self.largest_share = apart / tolerance;
+                self.largest_at = launch.label.clone();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The step block holds numbers of two kinds; as f32 and as words they are all compared as numbers.
+fn step_pairs(found: &[u32], expected: &[u32]) -> Vec<(f64, f64)> {
+    let block = |words: &[u32]| bytemuck::pod_read_unaligned::<StepBlock>(bytemuck::cast_slice(words));
+    let numbers = |step: StepBlock| {
+        let words = [step.iteration, step.position, step.rows, step.samples, step.batch_size, step.slot];
+        let floats = [step.learning_rate, step.beta_1_power, step.beta_2_power];
+        words.into_iter().map(f64::from).chain(floats.into_iter().map(f64::from)).collect::<Vec<_>>()
+    };
+    numbers(block(found)).into_iter().zip(numbers(block(expected))).collect()
+}
+
+impl Model {
+    /// Trains for `steps` steps on the first batches of `data`, comparing each launch with its reference in f64 on the
+    /// device's own inputs. Slow: everything is copied to the host before and after every launch.
+    ///
+    /// ```
+    /// use wgrad::{Activation, Dataset, Dense, Device, Loss, RmsProp, Sequential};
+    ///
+    /// let data = Dataset::from_classes(vec![0.1, 0.9, 0.8, 0.2], 2, vec![0, 1], 2)?;
+    /// let mut model = Sequential::new(2)
+    ///     .add(Dense::new(2).activation(Activation::Softmax))
+    ///     .compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    /// println!("{}", model.verify(&data, 2, 1)?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Verification`] naming the first launch that differs, and what [`Model::fit`] may return.
+    pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        crate::train::check_batch_size(batch_size)?;
+        let batch_size = batch_size.min(data.len().max(1));
+        let weights = data.sample_weights().map(<[f32]>::to_vec);
+        let mut run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let order: Vec<u32> = (0..data.len() as u32).collect();
+        let mut verification = Verification::default();
+        for step in 0..steps {
+            if step % data.len().div_ceil(batch_size) == 0 {
+                let start = self.step().start(data.len() as u32, batch_size as u32);
+                self.executor.begin(&mut run, &order, start)?;
+            }
+            self.executor.verify_step(&mut run, &mut verification)?;
+            self.advance(1);
+        }
+        Ok(verification)
+    }
+}
