@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use wgrad::data::idx::IdxArray;
 
 /// One short epoch: 4 steps of the tutorial's net.
 const SHORT: &[&str] =
@@ -168,6 +169,35 @@ fn a_saved_model_measures_the_same_again() {
     let other = run(&[SHORT, &["--init", file, "--layers", "64:relu,10:softmax"]].concat());
     assert_eq!(other.status.code(), Some(1));
     assert!(errors(&other).contains("dense_0"), "{}", errors(&other));
+}
+
+#[test]
+fn a_set_of_ones_own_trains() {
+    let directory = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", 40), ("t10k", 20)] {
+        // Images of 4 by 4 in three shades, which are the classes.
+        let shades: Vec<u8> = (0..count).map(|row| (row % 3) as u8).collect();
+        let pixels = shades.iter().flat_map(|&shade| [100 * shade; 16]).collect();
+        let images = IdxArray { dims: vec![count, 4, 4], values: pixels };
+        let labels = IdxArray { dims: vec![count], values: shades };
+        fs::write(directory.path().join(format!("{part}-images-idx3-ubyte")), images.to_bytes()).unwrap();
+        fs::write(directory.path().join(format!("{part}-labels-idx1-ubyte")), labels.to_bytes()).unwrap();
+    }
+    let path = directory.path().to_str().unwrap();
+    let flags =
+        ["--data", path, "--device", "cpu", "--layers", "16:relu,3:softmax", "--epochs", "9", "--batch-size", "4"];
+    let output = run(&[&flags[..], &["--learning-rate", "0.02", "--json"]].concat());
+    assert!(output.status.success(), "{}", errors(&output));
+    assert!(
+        text(&output).contains("40 training and 20 test samples") && text(&output).contains("Model: 16-16(relu)-3(")
+    );
+    assert!(number(&json(&output), "/test/accuracy") > 0.9, "{}", text(&output));
+
+    let images = directory.path().join("train-images-idx3-ubyte");
+    fs::write(&images, &fs::read(&images).unwrap()[..100]).unwrap();
+    let damaged = run(&flags);
+    assert_eq!(damaged.status.code(), Some(1));
+    assert!(errors(&damaged).contains("train-images-idx3-ubyte: expected"), "{}", errors(&damaged));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Where the samples come from: a directory, the cache, a download, or the drawn digits where nothing else can be had.
 //! What the user named is never replaced by something else.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use wgrad::mnist::{Loader, Mnist, Progress};
 use wgrad::{Error, Result, data::synthetic};
 
@@ -67,7 +67,7 @@ fn draw(arguments: &Arguments) -> Result<Mnist> {
 /// A bar for each file on a terminal, a line for each file elsewhere.
 struct Download {
     bar: ProgressBar,
-    file: String,
+    url: String,
     quiet: bool,
 }
 
@@ -76,29 +76,29 @@ impl Download {
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let style = ProgressStyle::with_template("{prefix} [{wide_bar}] {bytes}/{total_bytes} {bytes_per_sec}")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(None, target).with_style(style.progress_chars("=> "));
-        Download { bar, file: String::new(), quiet }
+        let bar = ProgressBar::with_draw_target(None, target)
+            .with_style(style.progress_chars("=> "))
+            .with_finish(ProgressFinish::AndClear);
+        Download { bar, url: String::new(), quiet }
     }
 
     fn observer(mut self) -> impl FnMut(Progress<'_>) + Send {
         move |progress| {
-            if self.file != progress.file {
+            // The next file, or the same from the next mirror.
+            if self.url != progress.url {
                 self.start(progress);
             }
             self.bar.set_position(progress.received);
-            if progress.total == Some(progress.received) {
-                self.bar.finish_and_clear();
-            }
         }
     }
 
     fn start(&mut self, progress: Progress<'_>) {
-        self.file = progress.file.to_owned();
+        self.url = progress.url.to_owned();
         if self.bar.is_hidden() && !self.quiet {
             eprintln!("downloading {} from {}", progress.file, progress.url);
         }
         self.bar.reset();
-        self.bar.set_prefix(self.file.clone());
+        self.bar.set_prefix(progress.file.to_owned());
         match progress.total {
             Some(total) => self.bar.set_length(total),
             None => self.bar.unset_length(),
