@@ -131,7 +131,7 @@ fn norms_of_units(
     }
     encoder.copy_buffer_to_buffer(&norms, 0, &readback, 0, bytes);
     queue.submit([encoder.finish()]);
-    Ok(read(&readback, device)?)
+    read(&readback, device)
 }
 
 fn read(buffer: &wgpu::Buffer, device: &wgpu::Device) -> Result<Vec<f32>, Box<dyn std::error::Error>> {
