@@ -1,5 +1,5 @@
-//! The MNIST example as its users meet it: a process with flags, standard output and an exit status. `cargo test` builds
-//! it next to this test. The drawn digits stand in for MNIST, so no file and no network is needed.
+//! The MNIST example as its users meet it: a process with flags, standard output and an exit status. `cargo test`
+//! builds it next to this test. The drawn digits stand in for MNIST, so no file and no network is needed.
 
 #![cfg(feature = "download")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]

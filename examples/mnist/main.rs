@@ -1,5 +1,5 @@
-//! The classic Keras tutorial on MNIST as a program: 784-512(relu)-10(softmax), RMSprop, categorical cross-entropy, five
-//! epochs of batches of 128.
+//! The classic Keras tutorial on MNIST as a program: 784-512(relu)-10(softmax), RMSprop, categorical cross-entropy,
+//! five epochs of batches of 128.
 //!
 //! ```text
 //! cargo run --release --example mnist

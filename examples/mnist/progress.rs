@@ -1,5 +1,5 @@
-//! What the user sees while the net trains: a bar on a terminal, and a line an epoch everywhere. It also takes down when
-//! the first step was done.
+//! What the user sees while the net trains: a bar on a terminal, and a line an epoch everywhere. It also takes down
+//! when the first step was done.
 
 use std::io;
 use std::ops::ControlFlow;
