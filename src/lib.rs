@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod checkpoint;
+mod clock;
 mod cpu;
 pub mod data;
 mod device;
@@ -20,6 +21,7 @@ mod model;
 mod optimizers;
 mod parameters;
 mod plan;
+mod profile;
 mod random;
 mod sequential;
 pub mod shader;
@@ -39,6 +41,7 @@ pub use losses::{Loss, LossFunction};
 pub use metrics::Score;
 pub use model::Model;
 pub use optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
+pub use profile::LaunchProfile;
 pub use sequential::{Sequential, Shape};
 pub use step::StepBlock;
 pub use train::{Fit, MAX_BATCH_SIZE, Samples};

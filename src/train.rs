@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use crate::callbacks::{Event, StepRecord};
+use crate::clock::Stopwatch;
 use crate::data::batches::fill_order;
 use crate::data::{Dataset, InputRows, TargetRows};
 use crate::error::{Error, Result};
@@ -166,32 +167,6 @@ pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::configuration("batch size", format!("1 to {MAX_BATCH_SIZE}"), batch_size))
-}
-
-/// Measures seconds where there is a clock.
-#[derive(Clone, Copy, Debug)]
-struct Stopwatch {
-    #[cfg(feature = "native")]
-    start: std::time::Instant,
-}
-
-impl Stopwatch {
-    fn start() -> Self {
-        Stopwatch {
-            #[cfg(feature = "native")]
-            start: std::time::Instant::now(),
-        }
-    }
-
-    #[cfg(feature = "native")]
-    fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
-    }
-
-    #[cfg(not(feature = "native"))]
-    fn seconds(&self) -> f64 {
-        0.0
-    }
 }
 
 /// How many steps go into a submission: one at first, then twice as many each time until a submission takes about
