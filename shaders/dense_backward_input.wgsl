@@ -10,6 +10,9 @@
 @group(0) @binding(3) var<storage, read> kept: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> dx: array<vec4<f32>>;
 
+const A_TRANSPOSED = false;
+const B_TRANSPOSED = true;
+
 fn row_blocks() -> u32 {
     return row_blocks_of(step.rows);
 }
@@ -18,21 +21,14 @@ fn depth_blocks() -> u32 {
     return DEPTH_BLOCKS;
 }
 
-fn load_a(row: u32, depth: u32) -> mat4x4<f32> {
-    let at = 4u * row * DEPTH_BLOCKS + depth;
-    return mat4x4<f32>(dz[at], dz[at + DEPTH_BLOCKS], dz[at + 2u * DEPTH_BLOCKS], dz[at + 3u * DEPTH_BLOCKS]);
+fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
+    return dz[(4u * row + i) * DEPTH_BLOCKS + depth];
 }
 
 // Block (depth, column) of Wᵀ is block (column, depth) of W, transposed. W has a whole block of rows for each block of
 // columns here: rows behind I are zero.
-fn load_b(depth: u32, column: u32) -> mat4x4<f32> {
-    let at = 4u * column * DEPTH_BLOCKS + depth;
-    return transpose(mat4x4<f32>(
-        weights[at],
-        weights[at + DEPTH_BLOCKS],
-        weights[at + 2u * DEPTH_BLOCKS],
-        weights[at + 3u * DEPTH_BLOCKS],
-    ));
+fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
+    return weights[(4u * column + i) * DEPTH_BLOCKS + depth];
 }
 
 fn store(row: u32, column: u32, block: mat4x4<f32>) {

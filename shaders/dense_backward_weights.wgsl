@@ -9,6 +9,9 @@
 @group(0) @binding(2) var<storage, read> dz: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> gradients: array<vec4<f32>>;
 
+const A_TRANSPOSED = true;
+const B_TRANSPOSED = false;
+
 fn row_blocks() -> u32 {
     return ROW_BLOCKS;
 }
@@ -18,14 +21,12 @@ fn depth_blocks() -> u32 {
 }
 
 // Block (row, depth) of xᵀ is block (depth, row) of x, transposed.
-fn load_a(row: u32, depth: u32) -> mat4x4<f32> {
-    let at = 4u * depth * ROW_BLOCKS + row;
-    return transpose(mat4x4<f32>(x[at], x[at + ROW_BLOCKS], x[at + 2u * ROW_BLOCKS], x[at + 3u * ROW_BLOCKS]));
+fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
+    return x[(4u * depth + i) * ROW_BLOCKS + row];
 }
 
-fn load_b(depth: u32, column: u32) -> mat4x4<f32> {
-    let at = 4u * depth * COLUMN_BLOCKS + column;
-    return mat4x4<f32>(dz[at], dz[at + COLUMN_BLOCKS], dz[at + 2u * COLUMN_BLOCKS], dz[at + 3u * COLUMN_BLOCKS]);
+fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
+    return dz[(4u * depth + i) * COLUMN_BLOCKS + column];
 }
 
 // Padding rows and columns come out as zero by themselves, since x and dz are zero there.

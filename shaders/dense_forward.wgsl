@@ -9,6 +9,9 @@
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
+const A_TRANSPOSED = false;
+const B_TRANSPOSED = false;
+
 fn row_blocks() -> u32 {
     return row_blocks_of(step.rows);
 }
@@ -17,19 +20,12 @@ fn depth_blocks() -> u32 {
     return DEPTH_BLOCKS;
 }
 
-fn load_a(row: u32, depth: u32) -> mat4x4<f32> {
-    let at = 4u * row * DEPTH_BLOCKS + depth;
-    return mat4x4<f32>(x[at], x[at + DEPTH_BLOCKS], x[at + 2u * DEPTH_BLOCKS], x[at + 3u * DEPTH_BLOCKS]);
+fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
+    return x[(4u * row + i) * DEPTH_BLOCKS + depth];
 }
 
-fn load_b(depth: u32, column: u32) -> mat4x4<f32> {
-    let at = 4u * depth * COLUMN_BLOCKS + column;
-    return mat4x4<f32>(
-        weights[at],
-        weights[at + COLUMN_BLOCKS],
-        weights[at + 2u * COLUMN_BLOCKS],
-        weights[at + 3u * COLUMN_BLOCKS],
-    );
+fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
+    return weights[(4u * depth + i) * COLUMN_BLOCKS + column];
 }
 
 fn store(row: u32, column: u32, block: mat4x4<f32>) {

@@ -226,8 +226,8 @@ impl Device {
 
     pub(crate) fn family(&self) -> Family {
         match &self.backend {
-            Backend::Gpu(context) if context.info.kind != DeviceKind::SoftwareGpu => Family::Hardware,
-            _ => Family::Software,
+            Backend::Cpu { .. } => Family::Software,
+            Backend::Gpu(context) => context.family(),
         }
     }
 }

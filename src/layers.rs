@@ -145,4 +145,14 @@ impl Dense {
     pub fn trainable(self, trainable: bool) -> Self {
         Dense { trainable, ..self }
     }
+
+    /// How many outputs the layer has.
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
+    /// Its activation.
+    pub fn activation_kind(&self) -> Activation {
+        self.activation
+    }
 }

@@ -26,7 +26,8 @@ pub enum Loss {
     /// loss is computed from the logits, and is finite for logits of any size.
     CategoricalCrossentropy,
     /// −(t·log p + (1 − t)·log(1 − p)), mean over the outputs. The model ends in sigmoid, or says
-    /// [`from_logits`](Loss::from_logits). Accuracy is the share of outputs on the right side of one half.
+    /// [`from_logits`](Loss::from_logits). Accuracy asks on which side of one half the one output lies; with several
+    /// outputs, as in Keras, whether the largest stands where the largest target does.
     BinaryCrossentropy,
     /// (y − t)², mean over the outputs.
     MeanSquaredError,

@@ -1,5 +1,6 @@
 //! Optimizers as plain data; every default is Keras 3's.
 
+use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -165,6 +166,18 @@ impl FromStr for Optimizer {
                 let known = "rmsprop, sgd, adam, adamw or adagrad";
                 return Err(Error::configuration("optimizer", known, format!("{name:?}")));
             }
+        })
+    }
+}
+
+impl fmt::Display for Optimizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Optimizer::RmsProp(_) => "rmsprop",
+            Optimizer::Sgd(_) => "sgd",
+            Optimizer::Adam(_) => "adam",
+            Optimizer::AdamW(_) => "adamw",
+            Optimizer::Adagrad(_) => "adagrad",
         })
     }
 }

@@ -89,6 +89,16 @@ impl Sequential {
         Model::new(self, device, optimizer.into(), loss.into())
     }
 
+    /// The shape of one sample.
+    pub fn input(&self) -> &Shape {
+        &self.input
+    }
+
+    /// The layers, first to last.
+    pub fn layers(&self) -> &[Dense] {
+        &self.layers
+    }
+
     /// Features in and out of each layer.
     pub(crate) fn widths(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let inputs = std::iter::once(self.input.features()).chain(self.layers.iter().map(|layer| layer.units));

@@ -29,6 +29,7 @@ parts! {
     PRODUCT_DIRECT = "product_direct";
     PRODUCT_STAGED = "product_staged";
     PRODUCT_SPLIT = "product_split";
+    PRODUCT_SUBGROUP = "product_subgroup";
 }
 
 /// The generated header: module-scope constants, one a line.

@@ -1,10 +1,36 @@
-// What the schedules of the matrix product share. All three compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
+// What the schedules of the matrix product share. All of them compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
 // mat4x4 holds four lines of four numbers, line i being row i of the block. The operation around it gives
-//   load_a(row, depth), load_b(depth, column)    the blocks of A and B
+//   a_line(row, depth, i), b_line(depth, column, i)  line i of a block of A or B as it lies in memory
+//   A_TRANSPOSED, B_TRANSPOSED                   whether those lines are the block's columns instead
 //   store(row, column, block)                    what becomes of a finished block
 //   store_sums(column, sums)                     Σ_k B[k, n] over all k, when SUM_COLUMNS is set (the bias gradient)
 //   row_blocks(), depth_blocks(), COLUMN_BLOCKS  the sizes in blocks
 // A whole sum runs in the order of k, or of k within each of SPLITS parts: the shape alone decides.
+
+fn load_a(row: u32, depth: u32) -> mat4x4<f32> {
+    return a_block(a_line(row, depth, 0u), a_line(row, depth, 1u), a_line(row, depth, 2u), a_line(row, depth, 3u));
+}
+
+fn a_block(line_0: vec4<f32>, line_1: vec4<f32>, line_2: vec4<f32>, line_3: vec4<f32>) -> mat4x4<f32> {
+    let lines = mat4x4<f32>(line_0, line_1, line_2, line_3);
+    if A_TRANSPOSED {
+        return transpose(lines);
+    }
+    return lines;
+}
+
+fn load_b(depth: u32, column: u32) -> mat4x4<f32> {
+    let lines = mat4x4<f32>(
+        b_line(depth, column, 0u),
+        b_line(depth, column, 1u),
+        b_line(depth, column, 2u),
+        b_line(depth, column, 3u),
+    );
+    if B_TRANSPOSED {
+        return transpose(lines);
+    }
+    return lines;
+}
 
 // The blocks' product, added to c.
 fn multiply_add(a: mat4x4<f32>, b: mat4x4<f32>, c: mat4x4<f32>) -> mat4x4<f32> {

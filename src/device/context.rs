@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
+use crate::kernels::product::{Family, SUBGROUP};
 use crate::kernels::{Access, Definition, Kernel};
 
 /// A pipeline with the layout of its bind group.
@@ -75,7 +76,7 @@ fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Featu
 impl Context {
     /// Opens an adapter: WebGPU's default limits, with buffers as large as the adapter allows.
     pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Self> {
-        let offered = adapter.limits();
+        let (offered, offered_features) = (adapter.limits(), adapter.features());
         let limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
@@ -84,7 +85,7 @@ impl Context {
         check_limits(&info.name, &offered)?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
-            required_features: wgpu::Features::empty(),
+            required_features: offered_features & wgpu::Features::SUBGROUP,
             required_limits: limits,
             ..Default::default()
         };
@@ -104,6 +105,19 @@ impl Context {
         let info = describe(device.adapter_info(), device.limits(), device.features());
         check_limits(&info.name, &device.limits())?;
         Ok(Context { device, queue, info, pipelines: Mutex::default(), lost: Arc::default() })
+    }
+
+    /// What schedules are chosen for.
+    pub fn family(&self) -> Family {
+        let adapter = self.device.adapter_info();
+        let subgroups = self.device.features().contains(wgpu::Features::SUBGROUP)
+            && adapter.subgroup_min_size as usize == SUBGROUP
+            && adapter.subgroup_max_size as usize == SUBGROUP;
+        match self.info.kind {
+            DeviceKind::SoftwareGpu if subgroups => Family::SoftwareSubgroups,
+            DeviceKind::SoftwareGpu => Family::Software,
+            _ => Family::Hardware,
+        }
     }
 
     pub fn limits(&self) -> wgpu::Limits {

@@ -35,7 +35,15 @@ pub enum Schedule {
         /// Invocations that share a sum.
         splits: usize,
     },
+    /// A subgroup of eight makes 4 × 8 blocks and hands the numbers of A round by broadcasts; for software drivers.
+    Subgroup {
+        /// Invocations in a workgroup, a multiple of eight.
+        workgroup: usize,
+    },
 }
+
+/// Invocations in a subgroup of [`Schedule::Subgroup`].
+pub const SUBGROUP: usize = 8;
 
 /// A product's size in blocks of four: rows of C (for the largest batch), columns of C, length of the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +61,8 @@ pub struct Size {
 pub enum Family {
     /// A driver that runs shaders on the CPU: workgroup memory and barriers cost more than they save.
     Software,
+    /// The same, with subgroups of eight invocations.
+    SoftwareSubgroups,
     /// A GPU.
     Hardware,
 }
@@ -73,7 +83,8 @@ impl Schedule {
     pub fn choose(size: Size, family: Family) -> Schedule {
         let tiles = STAGED.workgroups(size);
         match family {
-            Family::Software => Schedule::Direct {
+            Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::Subgroup { workgroup: 32 },
+            Family::Software | Family::SoftwareSubgroups => Schedule::Direct {
                 rows: size.rows.min(2),
                 columns: if size.columns.is_multiple_of(2) { 2 } else { 1 },
                 workgroup: 32,
@@ -87,7 +98,7 @@ impl Schedule {
     /// Invocations in a workgroup.
     pub fn workgroup(self) -> usize {
         match self {
-            Schedule::Direct { workgroup, .. } => workgroup,
+            Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup } => workgroup,
             Schedule::Staged { group_rows, group_columns, .. } => group_rows * group_columns,
             Schedule::Split { blocks, splits } => blocks * splits,
         }
@@ -103,6 +114,9 @@ impl Schedule {
                 size.rows.div_ceil(group_rows * rows) * size.columns.div_ceil(group_columns * columns)
             }
             Schedule::Split { blocks, .. } => (size.rows * size.columns).div_ceil(blocks),
+            Schedule::Subgroup { workgroup } => {
+                (size.rows.div_ceil(4) * size.columns.div_ceil(SUBGROUP)).div_ceil(workgroup / SUBGROUP)
+            }
         }
     }
 
@@ -119,15 +133,21 @@ impl Schedule {
             Schedule::Split { blocks, splits } => {
                 header.number("BLOCKS", blocks).number("SPLITS", splits);
             }
+            Schedule::Subgroup { .. } => {
+                header.number("SUBGROUP", SUBGROUP);
+            }
         }
     }
 
     pub(crate) fn parts(self) -> &'static [Part] {
-        use shader::{ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT, PRODUCT_SPLIT, PRODUCT_STAGED, STEP};
+        use shader::{
+            ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT, PRODUCT_SPLIT, PRODUCT_STAGED, PRODUCT_SUBGROUP, STEP,
+        };
         match self {
             Schedule::Direct { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
             Schedule::Staged { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
             Schedule::Split { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
+            Schedule::Subgroup { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
         }
     }
 }
