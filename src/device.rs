@@ -224,6 +224,14 @@ impl Device {
         executor::launch_once(self, kernel, capacity, arguments)
     }
 
+    /// Whether a storage buffer of so many words can be had, as far as limits tell.
+    pub(crate) fn check_storage(&self, label: &str, words: usize) -> Result<()> {
+        match &self.backend {
+            Backend::Cpu { .. } => Ok(()),
+            Backend::Gpu(context) => context.check_size(label, words, wgpu::BufferUsages::STORAGE).map(drop),
+        }
+    }
+
     pub(crate) fn family(&self) -> Family {
         match &self.backend {
             Backend::Cpu { .. } => Family::Software,
