@@ -24,8 +24,6 @@ pub struct Model {
     pub(crate) executor: Executor,
     step: StepBlock,
     pub(crate) fused: bool,
-    /// Whether the data at hand has class ids.
-    pub(crate) classifies: bool,
 }
 
 impl Model {
@@ -41,22 +39,14 @@ impl Model {
         if layout.length > u32::MAX as usize {
             return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
         }
+        // Before numbers are drawn, which takes as much of the host's memory.
+        device.check_storage("parameters", layout.length)?;
         let parameters = layout.initial(&description);
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
         let (beta_1_power, beta_2_power) = optimizer.betas();
         let step =
             StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
-        Ok(Model {
-            device: device.clone(),
-            description,
-            optimizer,
-            loss,
-            layout,
-            executor,
-            step,
-            fused: true,
-            classifies: true,
-        })
+        Ok(Model { device: device.clone(), description, optimizer, loss, layout, executor, step, fused: true })
     }
 
     pub(crate) fn recipe(&self) -> Recipe<'_> {
@@ -115,8 +105,16 @@ impl Model {
             beta_2_power: beta_2,
             ..StepBlock::default()
         };
-        self.step = start;
-        self.advance(iterations as usize);
+        let powers = |step: &StepBlock| (step.beta_1_power, step.beta_2_power);
+        let mut step = start;
+        for _ in 0..iterations {
+            let next = step.advance(beta_1, beta_2);
+            if powers(&next) == powers(&step) {
+                break; // They change no more.
+            }
+            step = next;
+        }
+        self.step = StepBlock { iteration: iterations, slot: iterations, ..step };
     }
 
     /// Moves the host's copy of the step block on by steps that were submitted.

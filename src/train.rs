@@ -9,6 +9,7 @@ use crate::data::{Dataset, InputRows, TargetRows};
 use crate::error::{Error, Result};
 use crate::executor::{Feed, Run};
 use crate::history::{EpochRecord, History};
+use crate::layers::Activation;
 use crate::losses::Loss;
 use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
@@ -254,15 +255,16 @@ impl Model {
             let number = (fit.first_epoch + epoch) as u64;
             fill_order(&mut order, train.len(), fit.seed, number, fit.shuffle);
             let clock = Stopwatch::start();
-            let (meter, flow) = self.epoch(&mut run, &order, batch_size, epoch, &mut fit, &mut pacer).await?;
+            let mut meter = Meter::new(self.counts_answers(&train));
+            let flow = self.epoch(&mut run, &order, &mut meter, epoch, &mut fit, &mut pacer).await?;
             let seconds = clock.seconds();
             let scores_validation = validation_run.as_mut().zip(validation.as_ref());
             let validation = match scores_validation {
                 Some((run, data)) if flow.is_continue() => Some(self.score(run, data).await?),
                 _ => None,
             };
-            let train = meter.score(self.counts_answers(&train));
-            let record = EpochRecord { epoch: epoch + 1, train, validation, seconds, samples: meter.rows() };
+            let record =
+                EpochRecord { epoch: epoch + 1, train: meter.score(), validation, seconds, samples: meter.rows() };
             history.epochs.push(record);
             let after = fit.tell(Event::Epoch(record));
             if flow.is_break() || after.is_break() {
@@ -277,16 +279,16 @@ impl Model {
         &mut self,
         run: &mut Run,
         order: &[u32],
-        batch_size: usize,
+        meter: &mut Meter,
         epoch: usize,
         fit: &mut Fit<'_>,
         pacer: &mut Pacer,
-    ) -> Result<(Meter, ControlFlow<()>)> {
+    ) -> Result<ControlFlow<()>> {
+        let batch_size = run.plan().key.capacity;
         let steps = order.len().div_ceil(batch_size);
         let step = self.step().start(order.len() as u32, batch_size as u32);
         self.executor.begin(run, order, step)?;
         let (mut submitted, mut done) = (0, 0);
-        let mut meter = Meter::default();
         let mut flow = ControlFlow::Continue(());
         let clock = Stopwatch::start();
         loop {
@@ -296,7 +298,7 @@ impl Model {
                 submitted += count;
             }
             if run.in_flight() == 0 {
-                return Ok((meter, flow));
+                return Ok(flow);
             }
             let results = self.executor.wait(run).await?;
             pacer.arrived(results.len() / 4);
@@ -309,7 +311,7 @@ impl Model {
                     step: done,
                     steps,
                     loss: found.loss_sum / found.rows + found.penalty,
-                    so_far: meter.score(self.loss().loss != Loss::MeanSquaredError || self.classifies),
+                    so_far: meter.score(),
                     samples: meter.rows(),
                     seconds: clock.seconds(),
                 };
@@ -354,9 +356,9 @@ impl Model {
     }
 
     async fn score(&mut self, run: &mut Run, data: &Dataset) -> Result<Score> {
-        let mut meter = Meter::default();
+        let mut meter = Meter::new(self.counts_answers(data));
         self.pass(run, data.len(), |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
-        Ok(meter.score(self.counts_answers(data)))
+        Ok(meter.score())
     }
 
     /// Goes through `samples` samples in order and hands on each submission's results.
@@ -415,12 +417,17 @@ impl Model {
     /// As [`Model::predict`].
     pub fn predict_classes<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
         let outputs = self.predict(samples)?;
-        let threshold = if self.loss().from_logits { 0.0 } else { 0.5 };
+        let threshold = if self.outputs_are_logits() { 0.0 } else { 0.5 };
         let class = |row: &[f32]| match row {
             [one] => u32::from(*one > threshold),
             row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))) as u32,
         };
         Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
+    }
+
+    fn outputs_are_logits(&self) -> bool {
+        let linear = self.description().layers.last().is_some_and(|layer| layer.activation == Activation::Linear);
+        linear && self.description().loss_takes_logits(self.loss())
     }
 
     /// Makes what a way of using the model needs, and binds it to a data set.
@@ -446,7 +453,6 @@ impl Model {
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
         let format =
             DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted: weights.is_some() };
-        self.classifies = ids;
         let key = PlanKey { mode, capacity: batch_size, format, fused: self.fused, family: self.device().family() };
         let plan = self.recipe().plan(key);
         self.executor.open(key, || plan, data, weights, Feed { budget, batch_size })
@@ -465,7 +471,9 @@ impl Model {
         let outputs = self.outputs();
         let (fits, found) = match data.targets() {
             TargetRows::Classes { classes, .. } => {
-                (classes == outputs || (outputs == 1 && classes == 2), format!("{classes} classes"))
+                // One output can stand for two classes, but not after softmax over that one output.
+                let one_for_two = outputs == 1 && classes == 2 && self.loss().loss != Loss::CategoricalCrossentropy;
+                (classes == outputs || one_for_two, format!("{classes} classes"))
             }
             TargetRows::Rows { width, .. } => (width == outputs, format!("target rows of {width}")),
         };
@@ -494,7 +502,7 @@ impl Model {
     }
 
     /// Whether accuracy means anything: not for regression.
-    fn counts_answers(&self, data: &Dataset) -> bool {
+    pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
         self.loss().loss != Loss::MeanSquaredError || matches!(data.targets(), TargetRows::Classes { .. })
     }
 }
