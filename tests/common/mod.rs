@@ -3,8 +3,6 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::fmt::Debug;
-
 use libtest_mimic::{Arguments, Failed, Trial};
 use wgrad::{Activation, Dataset, Dense, Device, Error, Model, Sequential, wgpu};
 

@@ -203,12 +203,12 @@ fn damaged_files_are_refused(device: &Device) -> Outcome {
         both_refuse(device, &path, &format!("expected a whole safetensors file, found {found}"))
     };
     write(&[], "header too small")?;
-    write(&whole[..whole.len() - 1], "metadata incomplete, buffer is not fully covered by the metadata")?;
+    write(&whole[..whole.len() - 1], "incomplete metadata, file not fully covered")?;
     write(&whole[..100], "invalid header length")?;
     write(&[0xff; 64], "header too large")?;
     let mut garbled = whole.clone();
     garbled[8] = b'!';
-    write(&garbled, "invalid start character in header, must start with `{`")?;
+    write(&garbled, "invalid JSON in header: expected value at line 1 column 1")?;
     let last = whole.len() - 4;
     let mut poisoned = whole.clone();
     poisoned[last..].copy_from_slice(&f32::NAN.to_le_bytes());

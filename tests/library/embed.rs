@@ -63,7 +63,9 @@ fn recorded_steps_give_the_bits_of_fit(_: &Device) -> Outcome {
     for _ in 0..2 {
         trainer.begin_epoch(4, true)?;
         for (steps, left) in [(3, 2), (9, 0), (1, 0)] {
-            submitted(&gpu, &queue, |encoder| drop(trainer.record(encoder, steps)));
+            submitted(&gpu, &queue, |encoder| {
+                trainer.record(encoder, steps);
+            });
             assert_eq!(trainer.steps_left(), left);
         }
     }
@@ -101,7 +103,9 @@ fn scores_of_recorded_steps(_: &Device) -> Outcome {
     let mut trainer = recorded.trainer(&data, 16)?;
     for epoch in history.epochs {
         trainer.begin_epoch(4, true)?;
-        submitted(&gpu, &queue, |encoder| drop(trainer.record(encoder, 5)));
+        submitted(&gpu, &queue, |encoder| {
+            trainer.record(encoder, 5);
+        });
         assert_eq!(trainer.score()?, epoch.train);
     }
     // Target rows under cross-entropy are answers too, as `fit` counts them.
@@ -109,7 +113,9 @@ fn scores_of_recorded_steps(_: &Device) -> Outcome {
     let expected = compile(&device)?.train_on_batch(&rows)?;
     let mut other = compile(&device)?;
     let mut trainer = other.trainer(&rows, 5)?;
-    submitted(&gpu, &queue, |encoder| drop(trainer.record(encoder, 1)));
+    submitted(&gpu, &queue, |encoder| {
+        trainer.record(encoder, 1);
+    });
     assert_eq!(trainer.score()?, expected);
     Ok(())
 }
