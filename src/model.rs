@@ -3,15 +3,17 @@
 
 use std::fmt::Write;
 
+use crate::data::Dataset;
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, model_buffers};
 use crate::losses::LossFunction;
 use crate::optimizers::Optimizer;
 use crate::parameters::{Layout, Tensor};
-use crate::plan::{Recipe, Store};
+use crate::plan::{Mode, Recipe, Store};
 use crate::sequential::Sequential;
 use crate::step::StepBlock;
+use crate::train::check_batch_size;
 
 /// A model that lives on a device. Made by [`Sequential::compile`] or [`Model::load`].
 #[derive(Debug)]
@@ -195,6 +197,26 @@ impl Model {
     /// changes no result beyond rounding; it is there to look at each operation alone.
     pub fn set_fusion(&mut self, fused: bool) {
         self.fused = fused;
+    }
+
+    /// What a training step on `data` in batches of `batch_size` runs on this model's device, one launch a line: phase,
+    /// label, operation, and the buffers that it binds, those that it writes behind an arrow.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+    /// let model = Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 6);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::fit`], where data and model do not fit.
+    pub fn plan_summary(&self, data: &Dataset, batch_size: usize) -> Result<String> {
+        check_batch_size(batch_size)?;
+        let key = self.plan_key(Mode::Train, data, data.sample_weights().is_some(), batch_size)?;
+        Ok(self.recipe().plan(key).to_string())
     }
 
     /// The model as a table, laid out as Keras's `summary` prints it.

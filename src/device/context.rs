@@ -229,6 +229,14 @@ impl Context {
         Ok(shaders.iter().filter_map(|(shader, _)| known.get(shader).cloned()).collect())
     }
 
+    /// Puts a pipeline made of another text in the place of a kernel's own: for tests of verify mode.
+    #[cfg(test)]
+    pub fn sabotage(&self, kernel: &Kernel, text: &str) -> Result<()> {
+        let made = self.make(text, &kernel.definition())?;
+        lock(&self.pipelines).insert(kernel.shader(), Arc::new(made));
+        Ok(())
+    }
+
     #[cfg(feature = "native")]
     fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
         std::thread::scope(|scope| {

@@ -44,6 +44,12 @@ impl Suite {
         self.trials.push(Trial::test(name, run).with_ignored_flag(missing));
     }
 
+    /// For trials that measure the whole process.
+    pub fn run_one_by_one(self) -> ! {
+        let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+        libtest_mimic::run(&arguments, self.trials).exit()
+    }
+
     pub fn run(self) -> ! {
         libtest_mimic::run(&Arguments::from_args(), self.trials).exit()
     }
