@@ -34,8 +34,9 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Softens the targets: t·(1 − s) + s/classes, or t·(1 − s) + s/2 for binary cross-entropy. Training only, as in
-    /// Keras's recipes; 0 by default.
+    /// Softens the targets by a share s from 0, the default, up to, not including, 1: t·(1 − s) + s/classes, or t·(1 −
+    /// s) + s/2 for binary cross-entropy, as in Keras. Only training sees it, so that evaluation measures the targets
+    /// themselves; Keras's `evaluate` smooths too. Mean squared error spreads the share as if there were classes.
     pub fn label_smoothing(self, smoothing: f32) -> LossFunction {
         LossFunction { label_smoothing: smoothing, ..self.into() }
     }

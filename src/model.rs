@@ -150,7 +150,7 @@ impl Model {
         self.layout.parameter_count()
     }
 
-    /// The names of the parameters with their shapes: `dense_0.kernel` [in, out], `dense_0.bias` [out], …
+    /// The names of the parameters with their shapes: `dense_0.kernel` \[in, out\], `dense_0.bias` \[out\], …
     pub fn parameter_names(&self) -> impl Iterator<Item = (&str, Vec<usize>)> + '_ {
         self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape()))
     }
@@ -164,7 +164,17 @@ impl Model {
         Ok(tensor.unpack(&self.executor.read(Store::Parameters)?))
     }
 
-    /// Sets parameters by name; those that are not named stay.
+    /// Sets parameters by name, from row-major numbers without padding; those that are not named stay, and so does the
+    /// optimizer's state.
+    ///
+    /// ```
+    /// # use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    /// # let net = Sequential::new(3).add(Dense::new(2));
+    /// # let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.set_parameters([("dense_0.bias", &[0.5, -0.5][..])])?;
+    /// assert_eq!(model.parameter("dense_0.bias")?, [0.5, -0.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
@@ -220,6 +230,14 @@ impl Model {
     }
 
     /// The model as a table, laid out as Keras's `summary` prints it.
+    ///
+    /// ```
+    /// # use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    /// # let net = Sequential::new(3).add(Dense::new(2));
+    /// # let model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// assert!(model.summary().contains("Total params: 8"));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn summary(&self) -> String {
         let rule = "=".repeat(65);
         let mut text = format!("Model: \"sequential\"\n{}\n", "_".repeat(65));

@@ -141,7 +141,9 @@ impl Model {
         }
     }
 
-    /// Makes one update from `data` as one batch; returns its loss and accuracy before the update.
+    /// Makes one update from all of `data` as one batch, of [`MAX_BATCH_SIZE`] samples at most; returns its loss and
+    /// accuracy before the update. Each call brings its data to the device: for many steps on one data set use
+    /// [`Model::fit`].
     ///
     /// # Errors
     /// As [`Model::fit`].

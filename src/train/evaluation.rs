@@ -15,8 +15,21 @@ use crate::step::StepBlock;
 const EVALUATION_ROWS: usize = 1024;
 
 impl Model {
-    /// Mean loss and accuracy on `data`: without L2 penalty, label smoothing or class weights, as in Keras; the data
-    /// set's own sample weights count in the loss.
+    /// Mean loss and accuracy on `data`, in batches of 1024. Neither the L2 penalty nor label smoothing counts (Keras's
+    /// own `evaluate` adds both), nor do class weights; the data set's own sample weights count in the loss.
+    ///
+    /// ```
+    /// use wgrad::{Activation, Dataset, Dense, Device, Loss, RmsProp, Sequential};
+    ///
+    /// let data = Dataset::from_classes(vec![0.1, 0.9, 0.8, 0.2], 2, vec![0, 1], 2)?;
+    /// let mut model = Sequential::new(2)
+    ///     .add(Dense::new(2).activation(Activation::Softmax))
+    ///     .compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    /// let score = model.evaluate(&data)?;
+    /// println!("{score}"); // such as: loss 0.6931, accuracy 50.00 %
+    /// assert!(score.loss > 0.0 && score.accuracy.is_some());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`] if the data does not fit the model, and whatever the device reports.
@@ -63,8 +76,20 @@ impl Model {
         Ok(())
     }
 
-    /// The model's outputs for each sample, row after row: probabilities after softmax or sigmoid, even where the loss is
-    /// computed from logits.
+    /// The model's outputs, row-major \[samples, outputs\], without padding: probabilities after softmax or sigmoid,
+    /// even where the loss is computed from logits; the logits themselves where the loss says
+    /// [`from_logits`](crate::Loss::from_logits) of a linear output. No samples give no outputs.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let mut model =
+    ///     Sequential::new(2).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.set_parameters([("dense_0.kernel", &[2.0, -1.0][..]), ("dense_0.bias", &[0.5][..])])?;
+    /// let rows = vec![1.0, 1.0, 3.0, 0.0]; // two samples of two features
+    /// assert_eq!(model.predict(&rows)?, [1.5, 6.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`] if a row does not have the model's features, [`Error::NotFinite`] for NaN or infinite inputs, and

@@ -76,7 +76,7 @@ impl<'a> Fit<'a> {
         }
     }
 
-    /// How often to go through the data; 1 by default.
+    /// How often to go through the data; 1 by default. With 0 nothing is trained, and the history is empty.
     pub fn epochs(self, epochs: usize) -> Self {
         Fit { epochs, ..self }
     }
@@ -97,6 +97,7 @@ impl<'a> Fit<'a> {
     }
 
     /// How many epochs went before, so that a resumed training goes on with the orders that follow; 0 by default.
+    /// Unlike Keras's, it does not change how many epochs are made, and records still count from 1.
     pub fn initial_epoch(self, first_epoch: usize) -> Self {
         Fit { first_epoch, ..self }
     }
@@ -106,12 +107,14 @@ impl<'a> Fit<'a> {
         Fit { validation_data: Some(data.clone()), ..self }
     }
 
-    /// Keeps the last share of the samples back and evaluates them after each epoch; 0 by default.
+    /// Keeps the last share of the samples back (before any shuffling, as in Keras) and evaluates them after each
+    /// epoch; from 0, the default, up to, not including, 1. `fit` refuses a share that leaves either side empty.
     pub fn validation_split(self, share: f64) -> Self {
         Fit { validation_split: share, ..self }
     }
 
-    /// Multiplies each sample's loss by its class's weight: one number a class.
+    /// Multiplies each sample's loss by its class's weight: one number a class, in the order of the classes, none below
+    /// 0. `fit` refuses them where targets are not class ids. They do not count in validation.
     pub fn class_weight(self, weights: impl Into<Vec<f32>>) -> Self {
         Fit { class_weight: Some(weights.into()), ..self }
     }
