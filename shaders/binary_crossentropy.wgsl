@@ -1,7 +1,8 @@
 // binary_crossentropy: from the logits z, with p = 1/(1 + exp(−z)), t the target row and C outputs
 //   loss[r] = w[r]/C·Σ_c (max(z, 0) − z·t + log(1 + exp(−|z|)))
 //   dz[r, c] = w[r]/(B·C)·(p[r, c] − t[r, c])
-//   correct[r] = share of the outputs for which p and t lie on the same side of one half
+//   correct[r] = 1 if the first largest logit stands where the first largest target does; with one output, if p and t lie
+//   on the same side of one half
 //
 // Shapes: z, dz [B, C], rows padded to 4·COLUMN_BLOCKS numbers with zeros; targets [B] ids or [B, C] rows; weights [B];
 // rows [B] of (loss, correct). exp is never taken of a positive number, so nothing overflows.
@@ -13,6 +14,12 @@
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dz: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
+
+const THRESHOLD = 0.0;
+
+fn output_at(row: u32, column: u32) -> f32 {
+    return z[row * 4u * COLUMN_BLOCKS + column];
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,19 +33,17 @@ fn main(
     // No early return: all invocations of a workgroup meet at the barriers. A row that does not exist has no columns.
     let columns = select(0u, COLUMNS, row < step.rows);
     var loss = 0.0;
-    var correct = 0.0;
     for (var c = lane; c < columns; c += LANES) {
         let logit = z[start + c];
         loss += max(logit, 0.0) - logit * target_at(row, c) + log(1.0 + exp(-abs(logit)));
-        correct += select(0.0, 1.0, (logit > 0.0) == (raw_target(row, c) > 0.5));
     }
     loss = lanes_sum(local, loss);
-    correct = lanes_sum(local, correct);
+    let correct = right_answer(local, lane, row, columns);
     if row >= 4u * row_blocks_of(step.rows) {
         return;
     }
     if row < step.rows && lane == 0u {
-        rows[row] = vec2<f32>(weights[row] * loss, correct) / f32(COLUMNS);
+        rows[row] = vec2<f32>(weights[row] * loss / f32(COLUMNS), select(0.0, 1.0, correct));
     }
     if !GRADIENT {
         return;

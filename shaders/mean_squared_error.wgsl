@@ -15,6 +15,12 @@
 @group(0) @binding(4) var<storage, read_write> dy: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
 
+const THRESHOLD = 0.5;
+
+fn output_at(row: u32, column: u32) -> f32 {
+    return y[row * 4u * COLUMN_BLOCKS + column];
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -27,33 +33,16 @@ fn main(
     // No early return: all invocations of a workgroup meet at the barriers. A row that does not exist has no columns.
     let columns = select(0u, COLUMNS, row < step.rows);
     var squares = 0.0;
-    var largest = -3.4e38;
-    var largest_target = -3.4e38;
     for (var c = lane; c < columns; c += LANES) {
         let difference = y[start + c] - target_at(row, c);
         squares += difference * difference;
-        largest = max(largest, y[start + c]);
-        largest_target = max(largest_target, raw_target(row, c));
     }
     squares = lanes_sum(local, squares);
-    largest = lanes_max(local, largest);
-    largest_target = lanes_max(local, largest_target);
-    var predicted = COLUMNS;
-    var wanted = COLUMNS;
-    for (var c = lane; c < columns; c += LANES) {
-        predicted = min(predicted, select(COLUMNS, c, y[start + c] == largest));
-        wanted = min(wanted, select(COLUMNS, c, raw_target(row, c) == largest_target));
-    }
-    predicted = lanes_min_index(local, predicted);
-    wanted = lanes_min_index(local, wanted);
+    let correct = right_answer(local, lane, row, columns);
     if row >= 4u * row_blocks_of(step.rows) {
         return;
     }
     if row < step.rows && lane == 0u {
-        var correct = predicted == wanted && predicted < COLUMNS;
-        if COLUMNS == 1u {
-            correct = (largest > 0.5) == (largest_target > 0.5);
-        }
         rows[row] = vec2<f32>(weights[row] * squares / f32(COLUMNS), select(0.0, 1.0, correct));
     }
     if !GRADIENT {

@@ -14,6 +14,12 @@
 @group(0) @binding(4) var<storage, read_write> dz: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
 
+const THRESHOLD = 0.0;
+
+fn output_at(row: u32, column: u32) -> f32 {
+    return z[row * 4u * COLUMN_BLOCKS + column];
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -26,18 +32,13 @@ fn main(
     // No early return: all invocations of a workgroup meet at the barriers. A row that does not exist has no columns.
     let columns = select(0u, COLUMNS, row < step.rows);
     var largest = -3.4e38;
-    var largest_target = -3.4e38;
     for (var c = lane; c < columns; c += LANES) {
         largest = max(largest, z[start + c]);
-        largest_target = max(largest_target, raw_target(row, c));
     }
     largest = lanes_max(local, largest);
-    largest_target = lanes_max(local, largest_target);
     var exponentials = 0.0;
     var targets_sum = 0.0;
     var agreement = 0.0;
-    var predicted = COLUMNS;
-    var wanted = COLUMNS;
     for (var c = lane; c < columns; c += LANES) {
         let shifted = z[start + c] - largest;
         let t = target_at(row, c);
@@ -45,20 +46,17 @@ fn main(
         targets_sum += t;
         // A target of zero asks nothing, not even of a logit of −∞.
         agreement += select(t * shifted, 0.0, t == 0.0);
-        predicted = min(predicted, select(COLUMNS, c, shifted == 0.0));
-        wanted = min(wanted, select(COLUMNS, c, raw_target(row, c) == largest_target));
     }
     exponentials = lanes_sum(local, exponentials);
     targets_sum = lanes_sum(local, targets_sum);
     agreement = lanes_sum(local, agreement);
-    predicted = lanes_min_index(local, predicted);
-    wanted = lanes_min_index(local, wanted);
+    let correct = right_answer(local, lane, row, columns);
     if row >= 4u * row_blocks_of(step.rows) {
         return;
     }
     if row < step.rows && lane == 0u {
         let loss = weights[row] * (targets_sum * log(exponentials) - agreement);
-        rows[row] = vec2<f32>(loss, select(0.0, 1.0, predicted == wanted && predicted < COLUMNS));
+        rows[row] = vec2<f32>(loss, select(0.0, 1.0, correct));
     }
     if !GRADIENT {
         return;

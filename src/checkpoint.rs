@@ -180,8 +180,11 @@ impl Model {
         for tensor in &self.layout.tensors {
             let name = format!("{prefix}{}", tensor.name);
             let expected = format!("tensor {name} of shape {:?} in F32", tensor.shape());
-            let view =
-                file.tensor(&name).map_err(|_| wrong(path, &expected, format!("only {}", file.names().join(", "))))?;
+            let view = file.tensor(&name).map_err(|_| {
+                let mut names = file.names();
+                names.sort_unstable();
+                wrong(path, &expected, format!("only {}", names.join(", ")))
+            })?;
             if view.shape() != tensor.shape() || view.dtype() != Dtype::F32 {
                 return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
             }
@@ -220,7 +223,8 @@ fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
     let value: serde_json::Value = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(version) if version == u64::from(VERSION) => {}
-        version => return Err(broken(format!("version {version:?}"))),
+        Some(version) => return Err(broken(format!("version {version}"))),
+        None => return Err(broken("no version".into())),
     }
     serde_json::from_value(value).map_err(|error| broken(error.to_string()))
 }

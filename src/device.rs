@@ -54,7 +54,7 @@ pub struct DeviceInfo {
     pub backend: String,
     /// The driver's name and version, or the instruction set that the CPU device found.
     pub driver: String,
-    /// Threads that compute, for the CPU device.
+    /// Threads that were asked for, the calling one included, for the CPU device. The system may grant fewer.
     pub threads: Option<usize>,
     /// The device's limits, for a GPU.
     pub limits: Option<wgpu::Limits>,
@@ -116,7 +116,8 @@ impl Device {
         }
     }
 
-    /// The CPU device, on all cores.
+    /// The CPU device, on as many threads as the process may use; on one without the feature `native`. Each model on it
+    /// has threads of its own.
     pub fn cpu() -> Self {
         Self::cpu_with_threads(available_threads())
     }
@@ -224,6 +225,14 @@ impl Device {
         executor::launch_once(self, kernel, capacity, arguments)
     }
 
+    /// Whether a storage buffer of so many words can be had, as far as limits tell.
+    pub(crate) fn check_storage(&self, label: &str, words: usize) -> Result<()> {
+        match &self.backend {
+            Backend::Cpu { .. } => Ok(()),
+            Backend::Gpu(context) => context.check_size(label, words, wgpu::BufferUsages::STORAGE).map(drop),
+        }
+    }
+
     pub(crate) fn family(&self) -> Family {
         match &self.backend {
             Backend::Cpu { .. } => Family::Software,
@@ -232,7 +241,13 @@ impl Device {
     }
 }
 
-/// Every device of this machine: the GPUs, hardware first, then the CPU.
+/// Every device of this machine: the GPUs, hardware first, then the CPU. Nothing is opened.
+///
+/// ```
+/// for device in wgrad::devices() {
+///     println!("{device}"); // such as: CPU (AVX2, 8 threads)
+/// }
+/// ```
 pub fn devices() -> Vec<DeviceInfo> {
     let mut found: Vec<_> = pollster::block_on(context::adapters()).into_iter().map(|(_, info)| info).collect();
     found.push(Device::cpu().info());

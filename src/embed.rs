@@ -35,6 +35,7 @@ pub struct Trainer<'m> {
     order: Vec<u32>,
     batch_size: usize,
     steps_left: usize,
+    counts_answers: bool,
     /// The ring slot of the epoch's first step.
     first_slot: u32,
 }
@@ -96,7 +97,8 @@ impl Model {
         let run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
         refuse_streaming(&run)?;
         let order = (0..data.len() as u32).collect();
-        let mut trainer = Trainer { model: self, run, order, batch_size, steps_left: 0, first_slot: 0 };
+        let counts_answers = self.counts_answers(data);
+        let mut trainer = Trainer { model: self, run, order, batch_size, steps_left: 0, counts_answers, first_slot: 0 };
         trainer.start()?;
         Ok(trainer)
     }
@@ -117,6 +119,10 @@ impl Model {
         let step = self.step().start(data.len() as u32, data.len() as u32);
         self.executor.begin(&mut run, &order, step)?;
         let Run::Gpu(run) = run else { return Err(self.needs_gpu("predictions on the GPU")) };
+        if let Executor::Gpu(gpu) = &mut self.executor {
+            // Its outputs and its step block are to stay as they are, whatever else is predicted meanwhile.
+            gpu.leave_program_to(&run);
+        }
         let buffer = run.outputs().cloned().ok_or_else(|| self.needs_gpu("predictions on the GPU"))?;
         let columns = self.outputs();
         let row_stride = 4 * padded(columns) as u64;
@@ -184,12 +190,12 @@ impl Trainer<'_> {
         let ring = run.read_statistics()?;
         let end = run.step().slot;
         let first = self.first_slot.max(end.saturating_sub(STATISTICS_SLOTS as u32));
-        let mut meter = Meter::default();
+        let mut meter = Meter::new(self.counts_answers);
         for slot in first..end {
             let start = 4 * (slot as usize % STATISTICS_SLOTS);
             StepStatistics::all(&ring[start..start + 4]).for_each(|step| meter.add(step));
         }
-        Ok(meter.score(self.model.classifies))
+        Ok(meter.score())
     }
 }
 

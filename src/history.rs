@@ -21,7 +21,7 @@ pub struct EpochRecord {
     pub samples: usize,
 }
 
-/// The figures of a training, epoch by epoch.
+/// The figures of a training, epoch by epoch. An epoch that an observer ended early is in it, with what it had seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// One record an epoch.

@@ -9,11 +9,8 @@ use crate::cpu::Cpu;
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
-pub mod activation;
-pub mod lanes;
-pub mod product;
-pub mod targets;
-pub mod update;
+pub mod parts;
+pub use parts::{activation, lanes, product, targets, update};
 
 /// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
 pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {

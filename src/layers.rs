@@ -88,7 +88,7 @@ impl fmt::Display for Activation {
     }
 }
 
-/// A fully connected layer: y = f(x·W + b), with x [batch, in], W [in, units] and b [units].
+/// A fully connected layer: y = f(x·W + b), with x \[batch, in\], W \[in, units\] and b \[units\].
 ///
 /// ```
 /// use wgrad::{Activation, Dense};

@@ -26,15 +26,17 @@ pub enum Loss {
     /// loss is computed from the logits, and is finite for logits of any size.
     CategoricalCrossentropy,
     /// −(t·log p + (1 − t)·log(1 − p)), mean over the outputs. The model ends in sigmoid, or says
-    /// [`from_logits`](Loss::from_logits). Accuracy is the share of outputs on the right side of one half.
+    /// [`from_logits`](Loss::from_logits). Accuracy asks on which side of one half the one output lies; with several
+    /// outputs, as in Keras, whether the largest stands where the largest target does.
     BinaryCrossentropy,
     /// (y − t)², mean over the outputs.
     MeanSquaredError,
 }
 
 impl Loss {
-    /// Softens the targets: t·(1 − s) + s/classes, or t·(1 − s) + s/2 for binary cross-entropy. Training only, as in
-    /// Keras's recipes; 0 by default.
+    /// Softens the targets by a share s from 0, the default, up to, not including, 1: t·(1 − s) + s/classes, or t·(1 −
+    /// s) + s/2 for binary cross-entropy, as in Keras. Only training sees it, so that evaluation measures the targets
+    /// themselves; Keras's `evaluate` smooths too. Mean squared error spreads the share as if there were classes.
     pub fn label_smoothing(self, smoothing: f32) -> LossFunction {
         LossFunction { label_smoothing: smoothing, ..self.into() }
     }

@@ -44,14 +44,20 @@ impl StepStatistics {
 }
 
 /// Sums over steps.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Meter {
+    counts_answers: bool,
     loss_sum: f64,
     correct: f64,
     rows: f64,
 }
 
 impl Meter {
+    /// `counts_answers`: whether accuracy means anything.
+    pub fn new(counts_answers: bool) -> Self {
+        Meter { counts_answers, loss_sum: 0.0, correct: 0.0, rows: 0.0 }
+    }
+
     pub fn add(&mut self, step: StepStatistics) {
         // The penalty counts once a step, whatever its rows; Keras weighs each step's loss with its rows.
         self.loss_sum += step.loss_sum + step.penalty * step.rows;
@@ -64,7 +70,7 @@ impl Meter {
     }
 
     /// The means so far.
-    pub fn score(&self, counts_answers: bool) -> Score {
-        Score { loss: self.loss_sum / self.rows, accuracy: counts_answers.then(|| self.correct / self.rows) }
+    pub fn score(&self) -> Score {
+        Score { loss: self.loss_sum / self.rows, accuracy: self.counts_answers.then(|| self.correct / self.rows) }
     }
 }

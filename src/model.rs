@@ -3,15 +3,17 @@
 
 use std::fmt::Write;
 
+use crate::data::Dataset;
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, model_buffers};
 use crate::losses::LossFunction;
 use crate::optimizers::Optimizer;
 use crate::parameters::{Layout, Tensor};
-use crate::plan::{Recipe, Store};
+use crate::plan::{Mode, Recipe, Store};
 use crate::sequential::Sequential;
 use crate::step::StepBlock;
+use crate::train::check_batch_size;
 
 /// A model that lives on a device. Made by [`Sequential::compile`] or [`Model::load`].
 #[derive(Debug)]
@@ -24,8 +26,6 @@ pub struct Model {
     pub(crate) executor: Executor,
     step: StepBlock,
     pub(crate) fused: bool,
-    /// Whether the data at hand has class ids.
-    pub(crate) classifies: bool,
 }
 
 impl Model {
@@ -41,22 +41,14 @@ impl Model {
         if layout.length > u32::MAX as usize {
             return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
         }
+        // Before numbers are drawn, which takes as much of the host's memory.
+        device.check_storage("parameters", layout.length)?;
         let parameters = layout.initial(&description);
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
         let (beta_1_power, beta_2_power) = optimizer.betas();
         let step =
             StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
-        Ok(Model {
-            device: device.clone(),
-            description,
-            optimizer,
-            loss,
-            layout,
-            executor,
-            step,
-            fused: true,
-            classifies: true,
-        })
+        Ok(Model { device: device.clone(), description, optimizer, loss, layout, executor, step, fused: true })
     }
 
     pub(crate) fn recipe(&self) -> Recipe<'_> {
@@ -115,8 +107,16 @@ impl Model {
             beta_2_power: beta_2,
             ..StepBlock::default()
         };
-        self.step = start;
-        self.advance(iterations as usize);
+        let powers = |step: &StepBlock| (step.beta_1_power, step.beta_2_power);
+        let mut step = start;
+        for _ in 0..iterations {
+            let next = step.advance(beta_1, beta_2);
+            if powers(&next) == powers(&step) {
+                break; // They change no more.
+            }
+            step = next;
+        }
+        self.step = StepBlock { iteration: iterations, slot: iterations, ..step };
     }
 
     /// Moves the host's copy of the step block on by steps that were submitted.
@@ -150,7 +150,7 @@ impl Model {
         self.layout.parameter_count()
     }
 
-    /// The names of the parameters with their shapes: `dense_0.kernel` [in, out], `dense_0.bias` [out], …
+    /// The names of the parameters with their shapes: `dense_0.kernel` \[in, out\], `dense_0.bias` \[out\], …
     pub fn parameter_names(&self) -> impl Iterator<Item = (&str, Vec<usize>)> + '_ {
         self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape()))
     }
@@ -164,7 +164,17 @@ impl Model {
         Ok(tensor.unpack(&self.executor.read(Store::Parameters)?))
     }
 
-    /// Sets parameters by name; those that are not named stay.
+    /// Sets parameters by name, from row-major numbers without padding; those that are not named stay, and so does the
+    /// optimizer's state.
+    ///
+    /// ```
+    /// # use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    /// # let net = Sequential::new(3).add(Dense::new(2));
+    /// # let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.set_parameters([("dense_0.bias", &[0.5, -0.5][..])])?;
+    /// assert_eq!(model.parameter("dense_0.bias")?, [0.5, -0.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
@@ -199,7 +209,35 @@ impl Model {
         self.fused = fused;
     }
 
+    /// What a training step on `data` in batches of `batch_size` runs on this model's device, one launch a line: phase,
+    /// label, operation, and the buffers that it binds, those that it writes behind an arrow.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+    /// let model = Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 6);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::fit`], where data and model do not fit.
+    pub fn plan_summary(&self, data: &Dataset, batch_size: usize) -> Result<String> {
+        check_batch_size(batch_size)?;
+        let key = self.plan_key(Mode::Train, data, data.sample_weights().is_some(), batch_size)?;
+        Ok(self.recipe().plan(key).to_string())
+    }
+
     /// The model as a table, laid out as Keras's `summary` prints it.
+    ///
+    /// ```
+    /// # use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    /// # let net = Sequential::new(3).add(Dense::new(2));
+    /// # let model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// assert!(model.summary().contains("Total params: 8"));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     pub fn summary(&self) -> String {
         let rule = "=".repeat(65);
         let mut text = format!("Model: \"sequential\"\n{}\n", "_".repeat(65));

@@ -136,6 +136,14 @@ optimizer! {
 /// Any of the optimizers.
 ///
 /// Written as text: `rmsprop`, `sgd`, `adam`, `adamw`, `adagrad`, with their defaults.
+///
+/// ```
+/// use wgrad::{Adam, Optimizer};
+///
+/// let optimizer: Optimizer = "adam".parse()?;
+/// assert_eq!(optimizer, Adam::default().into());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "name")]
 #[non_exhaustive]

@@ -20,9 +20,9 @@ use crate::optimizers::Optimizer;
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// Numbers in a sample.
+    /// Numbers in a sample; `usize::MAX` if there are more.
     pub fn features(&self) -> usize {
-        self.0.iter().product()
+        self.0.iter().fold(1, |features, &size| features.saturating_mul(size))
     }
 }
 
@@ -123,6 +123,14 @@ impl Sequential {
         };
         for (index, layer) in self.layers.iter().enumerate() {
             validate_layer(index, layer)?;
+        }
+        // Whatever is counted later then fits in 64 bits, and each index in a shader's 32.
+        for (index, (inputs, units)) in self.widths().enumerate() {
+            let weights = inputs as u128 * units as u128;
+            if weights > u128::from(u32::MAX) {
+                let expected = format!("at most {} weights", u32::MAX);
+                return Err(Error::configuration(format!("layer dense_{index}"), expected, weights));
+            }
         }
         loss.validate()?;
         let wanted = match loss.loss {

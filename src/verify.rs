@@ -172,3 +172,6 @@ impl Model {
         Ok(verification)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@
 //! further cases of the same form, `MNIST_DIR` the MNIST files that some of them train on. Each case is a test of its
 //! own on each device; one that cannot run here is shown as ignored.
 
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -14,3 +14,30 @@ fn raw_target(row: u32, column: u32) -> f32 {
 fn target_at(row: u32, column: u32) -> f32 {
     return raw_target(row, column) * (1.0 - SMOOTHING) + SMOOTHING_SHARE;
 }
+
+// Whether a row is answered rightly: its first largest output stands where its first largest target does, or, with one
+// output, output and target lie on the same side of THRESHOLD and of one half. The operation gives output_at(row,
+// column). All invocations of a workgroup call it together; `columns` is 0 for a row that does not exist.
+fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
+    var largest = -3.4e38;
+    var largest_target = -3.4e38;
+    for (var c = lane; c < columns; c += LANES) {
+        largest = max(largest, output_at(row, c));
+        largest_target = max(largest_target, raw_target(row, c));
+    }
+    largest = lanes_max(local, largest);
+    largest_target = lanes_max(local, largest_target);
+    if COLUMNS == 1u {
+        return (largest > THRESHOLD) == (largest_target > 0.5);
+    }
+    var predicted = COLUMNS;
+    var wanted = COLUMNS;
+    for (var c = lane; c < columns; c += LANES) {
+        predicted = min(predicted, select(COLUMNS, c, output_at(row, c) == largest));
+        wanted = min(wanted, select(COLUMNS, c, raw_target(row, c) == largest_target));
+    }
+    predicted = lanes_min_index(local, predicted);
+    wanted = lanes_min_index(local, wanted);
+    // With a NaN no output is the largest, and the answer is wrong.
+    return predicted == wanted && predicted < COLUMNS;
+}

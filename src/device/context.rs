@@ -142,20 +142,35 @@ impl Context {
     }
 
     fn translate(&self, during: &str, error: wgpu::Error) -> Error {
-        if let Some(reason) = lock(&self.lost).clone() {
-            return Error::DeviceLost { during: during.into(), reason };
-        }
         match error {
             wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { during: during.into() },
-            other => {
-                let message = other.to_string();
-                if message.contains("Parent device is lost") {
-                    Error::DeviceLost { during: during.into(), reason: message }
-                } else {
-                    Error::Gpu { during: during.into(), message }
-                }
-            }
+            other => self.refusal(during, other.to_string()),
         }
+    }
+
+    /// The error for a call that wgpu refused: because the device is lost, or else for a reason that should not be.
+    pub fn refusal(&self, during: &str, message: String) -> Error {
+        match self.loss() {
+            Some(reason) => Error::DeviceLost { during: during.into(), reason },
+            None => Error::Gpu { during: during.into(), message },
+        }
+    }
+
+    /// Why the device is lost, if it is. wgpu says so to the device-lost handler alone, which on a caller's device is the
+    /// caller's; its calls on a lost device raise no error. But what they make is invalid, and using that is an error.
+    fn loss(&self) -> Option<String> {
+        if let Some(reason) = lock(&self.lost).clone() {
+            return Some(reason);
+        }
+        let invalid = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let no_memory = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let usage = wgpu::BufferUsages::COPY_DST;
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some("wgrad probe"), size: 4, usage, mapped_at_creation: false };
+        let probe = self.device.create_buffer(&descriptor);
+        self.queue.write_buffer(&probe, 0, &[0; 4]);
+        let (no_memory, invalid) = (pollster::block_on(no_memory.pop()), pollster::block_on(invalid.pop()));
+        (invalid.is_some() && no_memory.is_none()).then(|| "it was destroyed or reset".into())
     }
 
     /// Waits for a submission. wgpu panics on some lost devices; that too becomes an error.
@@ -174,6 +189,19 @@ impl Context {
 
     /// A buffer with a label, its size checked against the device's limits first.
     pub fn buffer(&self, label: &str, words: usize, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        let size = self.check_size(label, words, usage)?;
+        self.scoped(&format!("allocating {label} ({size} bytes)"), || {
+            self.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some(&format!("wgrad {label}")),
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
+        })
+    }
+
+    /// The bytes that a buffer takes, if the device's limits allow it.
+    pub fn check_size(&self, label: &str, words: usize, usage: wgpu::BufferUsages) -> Result<u64> {
         let size = 4 * words.max(4) as u64;
         let limits = self.limits();
         let mut limit = ("maxBufferSize", limits.max_buffer_size);
@@ -183,14 +211,7 @@ impl Context {
         if size > limit.1 {
             return Err(Error::Limit { what: label.into(), limit: limit.0, needed: size, available: limit.1 });
         }
-        self.scoped(&format!("allocating {label} ({size} bytes)"), || {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(&format!("wgrad {label}")),
-                size,
-                usage,
-                mapped_at_creation: false,
-            })
-        })
+        Ok(size)
     }
 
     /// The pipelines of these kernels, made in parallel where they are not there yet.
@@ -207,6 +228,14 @@ impl Context {
         }
         let known = lock(&self.pipelines);
         Ok(shaders.iter().filter_map(|(shader, _)| known.get(shader).cloned()).collect())
+    }
+
+    /// Puts a pipeline made of another text in the place of a kernel's own: for tests of verify mode.
+    #[cfg(test)]
+    pub fn sabotage(&self, kernel: &Kernel, text: &str) -> Result<()> {
+        let made = self.make(text, &kernel.definition())?;
+        lock(&self.pipelines).insert(kernel.shader(), Arc::new(made));
+        Ok(())
     }
 
     #[cfg(feature = "native")]

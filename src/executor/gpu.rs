@@ -52,7 +52,9 @@ impl Executor {
         let mut stores = HashMap::new();
         for (store, values) in &buffers {
             let buffer = context.buffer(&format!("{store:?}").to_lowercase(), values.len(), KERNEL_USAGE)?;
-            context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
+            context.scoped("writing to the device", || {
+                context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(values));
+            })?;
             stores.insert(*store, buffer);
         }
         Ok(Executor { context, stores, programs: Vec::new() })
@@ -94,6 +96,11 @@ impl Executor {
             }
         };
         Run::new(self.context.clone(), program, data, weights, feed)
+    }
+
+    /// Leaves a run's program to that run, which may then outlive the call that opened it: later runs get another.
+    pub fn leave_program_to(&mut self, run: &Run) {
+        self.programs.retain(|program| !Arc::ptr_eq(program, run.program()));
     }
 }
 
@@ -171,9 +178,7 @@ pub(crate) fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Ve
         submission
     })?;
     context.wait("reading back", submission)?;
-    let view = staging
-        .get_mapped_range(..)
-        .map_err(|error| crate::Error::Gpu { during: "reading back".into(), message: error.to_string() })?;
+    let view = staging.get_mapped_range(..).map_err(|error| context.refusal("reading back", error.to_string()))?;
     Ok(bytemuck::pod_collect_to_vec(&view))
 }
 
@@ -186,7 +191,9 @@ pub(crate) fn run_once(context: &Context, kernel: &Kernel, capacity: usize, argu
     for (binding, words) in definition.bindings.iter().zip(arguments.iter()) {
         let usage = if binding.access == Access::Step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
         let buffer = context.buffer(binding.name, words.len(), usage)?;
-        context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        context.scoped("writing to the device", || {
+            context.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(words));
+        })?;
         buffers.push(buffer);
     }
     let whole = Argument { buffer: 0, offset: 0, words: 0 };

@@ -4,7 +4,7 @@ use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lane
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::targets::TargetLayout;
+use super::targets::{TargetLayout, first_largest};
 
 /// The parameters of `binary_crossentropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,22 +53,25 @@ impl Operation for BinaryCrossentropy {
         }
         for row in 0..count {
             let width = F::near(columns as f64);
-            let (mut loss, mut correct) = (F::zero(), F::zero());
+            let logits = &z[row * stride..][..columns];
+            let mut loss = F::zero();
             for column in 0..columns {
-                let logit = z[row * stride + column];
+                let logit = logits[column];
                 let t = self.targets.at::<F>(targets, row, column);
                 let positive = if logit < F::zero() { F::zero() } else { logit };
                 loss += positive - logit * t + (-logit.abs()).exp().ln_1p();
-                if (logit > F::zero()) == (self.targets.raw::<F>(targets, row, column) > F::of(0.5)) {
-                    correct += F::one();
-                }
                 if self.gradient {
                     let p = F::one() / (F::one() + (-logit).exp());
                     dz[row * stride + column] = weights[row] / (width * F::near(count as f64)) * (p - t);
                 }
             }
             rows[2 * row] = weights[row] * loss / width;
-            rows[2 * row + 1] = correct / width;
+            let correct = if columns == 1 {
+                (logits[0] > F::zero()) == (self.targets.raw::<F>(targets, row, 0) > F::of(0.5))
+            } else {
+                first_largest(logits.iter().map(|z| z.wide())) == self.targets.wanted(targets, row)
+            };
+            rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
         }
     }
 }

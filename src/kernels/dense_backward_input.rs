@@ -86,6 +86,8 @@ impl Operation for DenseBackwardInput {
         let w = Matrix::row_major(inputs[1].floats(), self.inputs, self.outputs, padded(self.outputs));
         let kept = inputs[2].floats();
         let activation = self.activation;
+        // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
+        outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
         product(&cpu.pool, &mut cpu.workspace, dz, w.transposed(), outputs[0].floats(), stride, 
             #[inline(always)]
         |row: usize, first: usize, segment: &mut [f32]| {

@@ -85,6 +85,8 @@ impl Operation for DenseForward {
         let w = Matrix::row_major(weights, self.inputs, self.outputs, stride);
         let bias = self.bias_offset.map(|offset| &weights[offset..offset + self.outputs]);
         let activation = self.activation;
+        // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
+        outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
         product(&cpu.pool, &mut cpu.workspace, x, w, outputs[0].floats(), stride, 
             #[inline(always)]
         |_row: usize, first: usize, segment: &mut [f32]| {

@@ -73,14 +73,18 @@ impl Run {
     pub fn begin(&mut self, order: &[u32], step: StepBlock) -> Result<()> {
         self.source.begin(&self.context, order)?;
         self.step = step;
-        self.write_step();
-        Ok(())
+        self.write_step()
     }
 
-    fn write_step(&self) {
-        if let Some(buffer) = &self.program.buffers[self.program.plan.step] {
+    fn write_step(&self) -> Result<()> {
+        let Some(buffer) = &self.program.buffers[self.program.plan.step] else { return Ok(()) };
+        self.context.scoped("writing the step block", || {
             self.context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&self.step));
-        }
+        })
+    }
+
+    pub(super) fn program(&self) -> &Arc<Program> {
+        &self.program
     }
 
     /// Records and submits up to `steps` steps.
@@ -91,10 +95,10 @@ impl Run {
         let (steps, fresh) = self.source.prepare(&self.context, steps.min(most), batch)?;
         if let Some(rows) = fresh {
             self.step = self.step.start(rows as u32, self.step.batch_size);
-            self.write_step();
+            self.write_step()?;
         } else if predicts {
             // A plan for predictions has no launch that moves the step block on.
-            self.write_step();
+            self.write_step()?;
         }
         let bytes = if predicts { self.output_bytes() } else { 16 * steps as u64 };
         let staging = self.staging()?;
@@ -144,7 +148,7 @@ impl Run {
         let (_, fresh) = self.source.prepare(&self.context, 1, batch)?;
         if let Some(rows) = fresh {
             self.step = self.step.start(rows as u32, self.step.batch_size);
-            self.write_step();
+            self.write_step()?;
         }
         let program = self.program.clone();
         for index in 0..program.launches.len() {
@@ -263,17 +267,15 @@ impl Run {
         let Some(flight) = self.in_flight.pop_front() else { return Ok(Vec::new()) };
         let during = "waiting for steps";
         self.context.wait(during, flight.submission)?;
-        let unmapped = |reason: &str| Error::DeviceLost { during: during.into(), reason: reason.into() };
+        let unmapped = |reason: &str| self.context.refusal(during, reason.into());
         match flight.mapped.await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(unmapped(&error.to_string())),
             Err(_) => return Err(unmapped("the results never arrived")),
         }
         let values = {
-            let view = flight
-                .staging
-                .get_mapped_range(0..flight.bytes)
-                .map_err(|error| Error::Gpu { during: during.into(), message: error.to_string() })?;
+            let view =
+                flight.staging.get_mapped_range(0..flight.bytes).map_err(|error| unmapped(&error.to_string()))?;
             bytemuck::pod_collect_to_vec(&view)
         };
         flight.staging.unmap();

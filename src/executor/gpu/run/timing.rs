@@ -19,7 +19,7 @@ impl Run {
         let (_, fresh) = self.source.prepare(&self.context, 1, self.step.batch_size as usize)?;
         if let Some(rows) = fresh {
             self.step = self.step.start(rows as u32, self.step.batch_size);
-            self.write_step();
+            self.write_step()?;
         }
         let ticks = self.time_launches(launches as u32)?;
         self.recorded(1);

@@ -1,6 +1,6 @@
 //! The formulas of the activations, f and f′, one number at a time: the mirror of `shaders/parts/activation.wgsl`.
 
-use super::Real;
+use crate::kernels::Real;
 use crate::layers::Activation;
 use crate::shader::Header;
 

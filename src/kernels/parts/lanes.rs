@@ -1,6 +1,6 @@
 //! How many invocations share a row, in the operations that reduce over rows.
 
-use super::WORKGROUP;
+use crate::kernels::WORKGROUP;
 use crate::shader::Header;
 
 /// One invocation a row up to 32 columns, then more, up to a whole workgroup. Shape alone decides.
@@ -15,5 +15,5 @@ pub(crate) fn header(header: &mut Header, workgroup: usize, lanes: usize) {
 
 /// Workgroups for `rows` rows, padded to blocks of four.
 pub(crate) fn workgroups(rows: usize, columns: usize) -> usize {
-    (super::padded(rows) * for_columns(columns)).div_ceil(WORKGROUP)
+    (crate::kernels::padded(rows) * for_columns(columns)).div_ceil(WORKGROUP)
 }

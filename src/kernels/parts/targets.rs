@@ -1,6 +1,6 @@
 //! How a loss reads its targets: the mirror of `shaders/parts/targets.wgsl`.
 
-use super::Real;
+use crate::kernels::Real;
 use crate::shader::Header;
 
 /// What the targets of a batch are.
@@ -49,7 +49,7 @@ impl TargetLayout {
             .flag("TARGET_IDS", self.ids)
             .number("TARGET_WIDTH", self.columns)
             .number("COLUMNS", self.columns)
-            .number("COLUMN_BLOCKS", super::blocks(self.columns))
+            .number("COLUMN_BLOCKS", crate::kernels::blocks(self.columns))
             .float("SMOOTHING", self.smoothing)
             .float("SMOOTHING_SHARE", self.smoothing_share);
     }

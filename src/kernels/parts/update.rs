@@ -1,8 +1,8 @@
 //! What the optimizers' updates share: the tensor table and the gradient as the optimizer sees it. The mirror of
 //! `shaders/parts/update.wgsl`.
 
-use super::{Binding, Input, Output, Real, WORKGROUP};
 use crate::cpu::Cpu;
+use crate::kernels::{Binding, Input, Output, Real, WORKGROUP};
 use crate::shader::Header;
 use crate::step::StepBlock;
 

@@ -1,0 +1,94 @@
+//! Where a model meets a data set: the checks that they fit, and what makes a run of both.
+
+use crate::data::{Dataset, InputRows, TargetRows};
+use crate::error::{Error, Result};
+use crate::executor::{Feed, Run};
+use crate::losses::Loss;
+use crate::model::Model;
+use crate::plan::{DataFormat, Mode, PlanKey};
+
+impl Model {
+    /// Makes what a way of using the model needs, and binds it to a data set.
+    pub(crate) fn open(
+        &mut self,
+        mode: Mode,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+        batch_size: usize,
+        budget: u64,
+    ) -> Result<Run> {
+        let key = self.plan_key(mode, data, weights.is_some(), batch_size)?;
+        let plan = self.recipe().plan(key);
+        self.executor.open(key, || plan, data, weights, Feed { budget, batch_size })
+    }
+
+    /// What the plan depends on, once it is clear that model and data set fit.
+    pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
+        if data.is_empty() {
+            return Err(Error::shape("data set", "at least one sample", "none"));
+        }
+        self.check_features(data)?;
+        if mode != Mode::Predict {
+            self.check_targets(data)?;
+        }
+        let byte_scale = match data.inputs() {
+            InputRows::Bytes { scale, .. } => Some(scale),
+            InputRows::Floats(_) => None,
+        };
+        let ids = matches!(data.targets(), TargetRows::Classes { .. });
+        let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
+        Ok(PlanKey { mode, capacity, format, fused: self.fused, family: self.device().family() })
+    }
+
+    pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
+        match data.features() == self.features() {
+            true => Ok(()),
+            false => {
+                Err(Error::shape("samples for layer dense_0", features(self.features()), features(data.features())))
+            }
+        }
+    }
+
+    fn check_targets(&self, data: &Dataset) -> Result<()> {
+        let outputs = self.outputs();
+        let (fits, found) = match data.targets() {
+            TargetRows::Classes { classes, .. } => {
+                // One output can stand for two classes, but not after softmax over that one output.
+                let one_for_two = outputs == 1 && classes == 2 && self.loss().loss != Loss::CategoricalCrossentropy;
+                (classes == outputs || one_for_two, format!("{classes} classes"))
+            }
+            TargetRows::Rows { width, .. } => (width == outputs, format!("target rows of {width}")),
+        };
+        if fits {
+            return Ok(());
+        }
+        let layer = format!("targets for layer dense_{}", self.description().layers.len() - 1);
+        Err(Error::shape(layer, format!("{outputs} outputs"), found))
+    }
+
+    /// Sample weights times class weights; `None` where every sample weighs 1.
+    pub(super) fn sample_weights(&self, data: &Dataset, class_weight: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
+        let own = data.sample_weights();
+        let Some(class_weight) = class_weight else { return Ok(own.map(<[f32]>::to_vec)) };
+        let TargetRows::Classes { ids, classes } = data.targets() else {
+            return Err(Error::configuration("class weights", "targets that are class ids", "target rows"));
+        };
+        if class_weight.len() != classes {
+            return Err(Error::shape("class weights", format!("{classes} numbers"), class_weight.len()));
+        }
+        if let Some(weight) = class_weight.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+            return Err(Error::configuration("class weights", "finite numbers that are not negative", weight));
+        }
+        let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
+        Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
+    }
+
+    /// Whether accuracy means anything: not for regression.
+    pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
+        self.loss().loss != Loss::MeanSquaredError || matches!(data.targets(), TargetRows::Classes { .. })
+    }
+}
+
+fn features(count: usize) -> String {
+    format!("{count} features")
+}

@@ -1,0 +1,182 @@
+//! Evaluation and prediction: one pass over the samples in their order.
+
+use super::pacer::Pacer;
+use super::{DEFAULT_BUDGET, SUBMISSIONS};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::executor::Run;
+use crate::layers::Activation;
+use crate::metrics::{Meter, Score, StepStatistics};
+use crate::model::Model;
+use crate::plan::Mode;
+use crate::step::StepBlock;
+
+/// Rows of a batch in evaluation and prediction. It changes no result beyond rounding.
+const EVALUATION_ROWS: usize = 1024;
+
+impl Model {
+    /// Mean loss and accuracy on `data`, in batches of 1024. Neither the L2 penalty nor label smoothing counts (Keras's
+    /// own `evaluate` adds both), nor do class weights; the data set's own sample weights count in the loss.
+    ///
+    /// ```
+    /// use wgrad::{Activation, Dataset, Dense, Device, Loss, RmsProp, Sequential};
+    ///
+    /// let data = Dataset::from_classes(vec![0.1, 0.9, 0.8, 0.2], 2, vec![0, 1], 2)?;
+    /// let mut model = Sequential::new(2)
+    ///     .add(Dense::new(2).activation(Activation::Softmax))
+    ///     .compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    /// let score = model.evaluate(&data)?;
+    /// println!("{score}"); // such as: loss 0.6931, accuracy 50.00 %
+    /// assert!(score.loss > 0.0 && score.accuracy.is_some());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if the data does not fit the model, and whatever the device reports.
+    pub fn evaluate(&mut self, data: &Dataset) -> Result<Score> {
+        pollster::block_on(self.evaluate_async(data))
+    }
+
+    /// [`Model::evaluate`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::evaluate`].
+    pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Score> {
+        let mut run = self.open_evaluation(data, DEFAULT_BUDGET)?;
+        self.score(&mut run, data).await
+    }
+
+    pub(super) fn open_evaluation(&mut self, data: &Dataset, budget: u64) -> Result<Run> {
+        let weights = self.sample_weights(data, None)?;
+        self.open(Mode::Evaluate, data, weights, EVALUATION_ROWS, budget)
+    }
+
+    pub(super) async fn score(&mut self, run: &mut Run, data: &Dataset) -> Result<Score> {
+        let mut meter = Meter::new(self.counts_answers(data));
+        self.pass(run, data.len(), |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
+        Ok(meter.score())
+    }
+
+    /// Goes through `samples` samples in order and hands on each submission's results.
+    async fn pass(&mut self, run: &mut Run, samples: usize, mut take: impl FnMut(&[f32])) -> Result<()> {
+        let order: Vec<u32> = (0..samples as u32).collect();
+        let capacity = run.plan().key.capacity;
+        let step = StepBlock::default().start(samples as u32, capacity as u32);
+        self.executor.begin(run, &order, step)?;
+        let (steps, mut submitted) = (samples.div_ceil(capacity), 0);
+        let mut pacer = Pacer::new();
+        while submitted < steps || run.in_flight() > 0 {
+            while submitted < steps && run.in_flight() < SUBMISSIONS {
+                submitted += self.executor.submit(run, pacer.steps.min(steps - submitted))?;
+            }
+            let results = self.executor.wait(run).await?;
+            pacer.arrived(results.len() / 4);
+            take(&results);
+        }
+        Ok(())
+    }
+
+    /// The model's outputs, row-major \[samples, outputs\], without padding: probabilities after softmax or sigmoid,
+    /// even where the loss is computed from logits; the logits themselves where the loss says
+    /// [`from_logits`](crate::Loss::from_logits) of a linear output. No samples give no outputs.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let mut model =
+    ///     Sequential::new(2).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.set_parameters([("dense_0.kernel", &[2.0, -1.0][..]), ("dense_0.bias", &[0.5][..])])?;
+    /// let rows = vec![1.0, 1.0, 3.0, 0.0]; // two samples of two features
+    /// assert_eq!(model.predict(&rows)?, [1.5, 6.5]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if a row does not have the model's features, [`Error::NotFinite`] for NaN or infinite inputs, and
+    /// whatever the device reports.
+    pub fn predict<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
+        pollster::block_on(self.predict_async(samples))
+    }
+
+    /// [`Model::predict`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub async fn predict_async<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
+        let data = samples.into().into_dataset(self.features())?;
+        self.check_features(&data)?;
+        let columns = self.outputs();
+        let mut outputs = Vec::with_capacity(data.len() * columns);
+        if data.is_empty() {
+            return Ok(outputs);
+        }
+        let capacity = EVALUATION_ROWS.min(data.len());
+        let mut run = self.open(Mode::Predict, &data, None, capacity, DEFAULT_BUDGET)?;
+        let stride = crate::kernels::padded(columns);
+        let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
+        self.pass(&mut run, data.len(), take).await?;
+        Ok(outputs)
+    }
+
+    /// The class of each sample: where the first largest output stands, or, with one output, whether it is above one
+    /// half (above zero if the loss takes logits from a linear output).
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict_classes<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
+        let outputs = self.predict(samples)?;
+        let threshold = if self.outputs_are_logits() { 0.0 } else { 0.5 };
+        let class = |row: &[f32]| match row {
+            [one] => u32::from(*one > threshold),
+            row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))) as u32,
+        };
+        Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
+    }
+
+    fn outputs_are_logits(&self) -> bool {
+        let linear = self.description().layers.last().is_some_and(|layer| layer.activation == Activation::Linear);
+        linear && self.description().loss_takes_logits(self.loss())
+    }
+}
+
+/// Samples to predict: a data set, or rows of floats.
+#[derive(Clone, Copy, Debug)]
+pub enum Samples<'a> {
+    /// The inputs of a data set.
+    Dataset(&'a Dataset),
+    /// Rows of as many numbers as the model has features, one after the other.
+    Rows(&'a [f32]),
+}
+
+impl<'a> From<&'a Dataset> for Samples<'a> {
+    fn from(data: &'a Dataset) -> Self {
+        Samples::Dataset(data)
+    }
+}
+
+impl<'a> From<&'a [f32]> for Samples<'a> {
+    fn from(rows: &'a [f32]) -> Self {
+        Samples::Rows(rows)
+    }
+}
+
+impl<'a> From<&'a Vec<f32>> for Samples<'a> {
+    fn from(rows: &'a Vec<f32>) -> Self {
+        Samples::Rows(rows)
+    }
+}
+
+impl Samples<'_> {
+    pub(crate) fn into_dataset(self, features: usize) -> Result<Dataset> {
+        match self {
+            Samples::Dataset(data) => Ok(data.clone()),
+            Samples::Rows(rows) if rows.len().is_multiple_of(features) => {
+                let count = rows.len() / features;
+                Dataset::from_classes(rows.to_vec(), features, vec![0; count], 1)
+            }
+            Samples::Rows(rows) => {
+                Err(Error::shape("samples to predict", format!("rows of {features} numbers"), rows.len()))
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! How to train, as plain data and an observer.
+
+use std::ops::ControlFlow;
+
+use super::{DEFAULT_BUDGET, check_batch_size};
+use crate::callbacks::Event;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+
+type Observer<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
+
+/// How to train: Keras's arguments of `fit`, with its defaults.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use wgrad::{Dataset, Dense, Device, Event, Fit, Loss, Sequential, Sgd};
+///
+/// let data = Dataset::from_rows(vec![0.0, 1.0, 2.0, 3.0], 1, vec![1.0, 3.0, 5.0, 7.0], 1)?;
+/// let mut model = Sequential::new(1).add(Dense::new(1)).compile(
+///     &Device::cpu(),
+///     Sgd { learning_rate: 0.1, ..Sgd::default() },
+///     Loss::MeanSquaredError,
+/// )?;
+/// let stop_early = |event: &Event| match event {
+///     Event::Epoch(record) if record.train.loss < 1e-3 => ControlFlow::Break(()),
+///     _ => ControlFlow::Continue(()),
+/// };
+/// let history = model.fit(&data, Fit::new().epochs(500).batch_size(4).observer(stop_early))?;
+/// assert!(history.epochs.len() < 500);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub struct Fit<'a> {
+    pub(super) epochs: usize,
+    pub(super) batch_size: usize,
+    pub(super) shuffle: bool,
+    pub(super) seed: u64,
+    pub(super) first_epoch: usize,
+    pub(super) validation_data: Option<Dataset>,
+    pub(super) validation_split: f64,
+    pub(super) class_weight: Option<Vec<f32>>,
+    pub(super) budget: u64,
+    pub(super) observer: Option<Observer<'a>>,
+}
+
+impl std::fmt::Debug for Fit<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fit")
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .field("shuffle", &self.shuffle)
+            .field("seed", &self.seed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Fit<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<'a> Fit<'a> {
+    /// Keras's defaults: 1 epoch, batches of 32, shuffled (with seed 0), no validation.
+    pub fn new() -> Self {
+        Fit {
+            epochs: 1,
+            batch_size: 32,
+            shuffle: true,
+            seed: 0,
+            first_epoch: 0,
+            validation_data: None,
+            validation_split: 0.0,
+            class_weight: None,
+            budget: DEFAULT_BUDGET,
+            observer: None,
+        }
+    }
+
+    /// How often to go through the data; 1 by default. With 0 nothing is trained, and the history is empty.
+    pub fn epochs(self, epochs: usize) -> Self {
+        Fit { epochs, ..self }
+    }
+
+    /// Samples for each update; 32 by default, [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) at most. The last batch of an epoch may be smaller.
+    pub fn batch_size(self, batch_size: usize) -> Self {
+        Fit { batch_size, ..self }
+    }
+
+    /// Whether each epoch visits the samples in an order of its own; true by default.
+    pub fn shuffle(self, shuffle: bool) -> Self {
+        Fit { shuffle, ..self }
+    }
+
+    /// The seed of the orders; 0 by default. The same seed gives the same orders on every device.
+    pub fn seed(self, seed: u64) -> Self {
+        Fit { seed, ..self }
+    }
+
+    /// How many epochs went before, so that a resumed training goes on with the orders that follow; 0 by default.
+    /// Unlike Keras's, it does not change how many epochs are made, and records still count from 1.
+    pub fn initial_epoch(self, first_epoch: usize) -> Self {
+        Fit { first_epoch, ..self }
+    }
+
+    /// Evaluates this set after each epoch. It wins over [`Fit::validation_split`].
+    pub fn validation_data(self, data: &Dataset) -> Self {
+        Fit { validation_data: Some(data.clone()), ..self }
+    }
+
+    /// Keeps the last share of the samples back (before any shuffling, as in Keras) and evaluates them after each
+    /// epoch; from 0, the default, up to, not including, 1. `fit` refuses a share that leaves either side empty.
+    pub fn validation_split(self, share: f64) -> Self {
+        Fit { validation_split: share, ..self }
+    }
+
+    /// Multiplies each sample's loss by its class's weight: one number a class, in the order of the classes, none below
+    /// 0. `fit` refuses them where targets are not class ids. They do not count in validation.
+    pub fn class_weight(self, weights: impl Into<Vec<f32>>) -> Self {
+        Fit { class_weight: Some(weights.into()), ..self }
+    }
+
+    /// Bytes of samples that may live on a GPU, 2 GiB by default; a larger set is streamed, with the same results to the
+    /// bit. The CPU device reads samples where they are.
+    pub fn device_budget(self, bytes: u64) -> Self {
+        Fit { budget: bytes, ..self }
+    }
+
+    /// Calls `observer` after every step and every epoch.
+    pub fn observer(self, observer: impl FnMut(&Event) -> ControlFlow<()> + 'a) -> Self {
+        Fit { observer: Some(Box::new(observer)), ..self }
+    }
+
+    pub(super) fn tell(&mut self, event: Event) -> ControlFlow<()> {
+        match &mut self.observer {
+            Some(observer) => observer(&event),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        check_batch_size(self.batch_size)?;
+        if !(0.0..1.0).contains(&self.validation_split) {
+            let expected = "a share from 0 up to, not including, 1";
+            return Err(Error::configuration("validation split", expected, self.validation_split));
+        }
+        Ok(())
+    }
+}

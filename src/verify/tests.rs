@@ -1,0 +1,120 @@
+//! A shader is broken on purpose, as a driver might break it, and verify mode must name that launch and no other. These
+//! tests need a GPU adapter, be it a software driver's, and fail without one.
+
+use crate::data::Dataset;
+use crate::device::{Backend, Device};
+use crate::error::{Error, Result};
+use crate::layers::{Activation, Dense};
+use crate::losses::Loss;
+use crate::model::Model;
+use crate::optimizers::{Clip, RmsProp};
+use crate::plan::Mode;
+use crate::random::Random;
+use crate::sequential::Sequential;
+
+const BATCH: usize = 8;
+const STEPS: usize = 5;
+
+/// 21 samples: two whole batches and a part of one, so that five steps reach into the second epoch.
+fn data() -> Result<Dataset> {
+    let mut random = Random::new(1, 0);
+    let inputs = (0..21 * 6).map(|_| random.uniform(-1.0, 1.0)).collect();
+    Dataset::from_classes(inputs, 6, (0..21).map(|sample| sample % 3).collect(), 3)
+}
+
+fn model(device: &Device) -> Result<Model> {
+    Sequential::new(6)
+        .add(Dense::new(7).activation(Activation::Relu).l2(0.01))
+        .add(Dense::new(5).activation(Activation::Gelu))
+        .add(Dense::new(3).activation(Activation::Softmax))
+        .compile(device, RmsProp { clip: Clip::Norm(0.5), ..RmsProp::default() }, Loss::CategoricalCrossentropy)
+}
+
+/// The number of launches that a step of the model has.
+fn launches(model: &Model) -> Result<usize> {
+    Ok(model.plan_summary(&data()?, BATCH)?.lines().count())
+}
+
+fn passes(device: &Device) -> Result<()> {
+    let mut model = model(device)?;
+    for fused in [true, false] {
+        model.set_fusion(fused);
+        let found = model.verify(&data()?, BATCH, STEPS)?;
+        assert_eq!((found.steps, found.launches), (STEPS, STEPS * launches(&model)?));
+        assert!(found.largest_share < 0.5, "{found}");
+    }
+    assert_eq!(model.iterations(), 2 * STEPS as u32);
+    Ok(())
+}
+
+#[test]
+fn an_unbroken_model_passes_on_the_cpu() -> Result<()> {
+    passes(&Device::cpu())
+}
+
+#[test]
+fn an_unbroken_model_passes_on_a_gpu() -> Result<()> {
+    passes(&Device::gpu()?)
+}
+
+/// Verifying trains as well: it leaves the weights that `fit` leaves.
+#[test]
+fn verified_steps_are_steps() -> Result<()> {
+    for device in [Device::cpu(), Device::gpu()?] {
+        let (mut verified, mut fitted) = (model(&device)?, model(&device)?);
+        verified.verify(&data()?, BATCH, 3)?;
+        fitted.fit(&data()?, crate::Fit::new().batch_size(BATCH).shuffle(false))?;
+        assert_eq!(verified.to_bytes_with_optimizer()?, fitted.to_bytes_with_optimizer()?);
+    }
+    Ok(())
+}
+
+/// Replaces `from` by `to` in the shader of the launch `label`, on a device of its own, and returns what verify mode says.
+fn broken(label: &str, from: &str, to: &str) -> Result<Error> {
+    let device = Device::gpu()?;
+    let mut model = model(&device)?;
+    let key = model.plan_key(Mode::Train, &data()?, false, BATCH)?;
+    let plan = model.recipe().plan(key);
+    let launch = plan.launches.iter().find(|launch| launch.label == label).expect("a launch of this name");
+    let text = launch.kernel.shader();
+    assert!(text.contains(from), "{from:?} is not in the shader of {label}");
+    let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
+    context.sabotage(&launch.kernel, &text.replacen(from, to, 1))?;
+    Ok(model.verify(&data()?, BATCH, STEPS).expect_err("a wrong result"))
+}
+
+#[test]
+fn a_broken_launch_is_named() -> Result<()> {
+    let cases = [
+        // A row off by one.
+        ("gather", "order[step.position + row]", "order[step.position + row / 2u]", "x"),
+        // A product whose sums miss a term.
+        ("dense_1.forward", "fma(vec4<f32>(a.w), b[3],", "fma(vec4<f32>(0.0), b[3],", "y"),
+        // A reduction that takes a mean for a sum.
+        ("dense_2.backward_weights", "return fma(", "return 0.5 * fma(", "gradients"),
+        // A derivative left out.
+        ("dense_1.backward_input", "block[i] * derivative(kept[index])", "block[i]", "dx"),
+        // A gradient that is off by a thousandth.
+        ("categorical_crossentropy", "f32(step.rows) *", "f32(step.rows) * 1.001 *", "dz"),
+        ("gradient_squares", "squares += g * g", "squares += 0.999 * g * g", "sums"),
+        // A state that is not written.
+        ("update", "velocities[index] = v;", "", "velocities"),
+        // A last batch that is taken for a whole one.
+        ("advance_step", "min(step.batch_size, step.samples - step.position)", "step.batch_size", "step"),
+    ];
+    for (label, from, to, expected) in cases {
+        match broken(label, from, to)? {
+            Error::Verification { launch, output, .. } => assert_eq!((launch.as_str(), output), (label, expected)),
+            other => panic!("{label}: {other}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_message_names_launch_output_and_element() -> Result<()> {
+    let message = broken("advance_step", "step.iteration += 1u;", "step.iteration += 2u;")?.to_string();
+    let expected = "launch advance_step differs from its reference: output step element 0 is 2e0, expected 1e0 within ";
+    assert!(message.starts_with(expected), "{message}");
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Saving and loading: nothing is lost, training goes on with the same bits, a failed save leaves the old file, and what
+//! is not a whole model of this crate's is refused by name.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, TensorView};
+use wgrad::{
+    Activation, Adagrad, Adam, AdamW, Clip, Dense, Device, Fit, Loss, Model, Optimizer, RmsProp, Sequential, Sgd,
+};
+
+use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused, trials};
+
+pub fn add(suite: &mut Suite) {
+    trials!(suite.everywhere: round_trip, the_same_model_gives_the_same_bytes, foreign_weights, training_goes_on);
+    trials!(suite.on_cpu:
+        one_device_loads_what_another_saved,
+        a_failed_save_leaves_the_old_file,
+        damaged_files_are_refused,
+        other_files_are_refused,
+        another_models_weights_are_refused,
+    );
+}
+
+fn compile(device: &Device) -> wgrad::Result<Model> {
+    classifier(6, 5, 3).compile(device, Adam::default(), Loss::CategoricalCrossentropy)
+}
+
+fn trained(device: &Device) -> wgrad::Result<Model> {
+    let mut model = compile(device)?;
+    model.fit(&labelled(40, 6, 3), Fit::new().epochs(2))?;
+    Ok(model)
+}
+
+/// The names of the files in a directory.
+fn files(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn round_trip(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("model.safetensors");
+    let description = Sequential::new([2, 3])
+        .seed(9)
+        .add(Dense::new(5).activation(Activation::LeakyRelu(0.3)).l2(0.01).trainable(false))
+        .add(Dense::new(3).activation(Activation::Softmax).use_bias(false));
+    let loss = Loss::CategoricalCrossentropy.label_smoothing(0.1);
+    let optimizer = RmsProp { clip: Clip::Norm(1.5), momentum: 0.3, ..RmsProp::default() };
+    let mut model = description.compile(device, optimizer, loss)?;
+    let data = labelled(40, 6, 3);
+    model.fit(&data, Fit::new())?;
+    model.set_learning_rate(0.125)?;
+    model.save(&path)?;
+    let mut loaded = Model::load(&path, device)?;
+    assert_eq!(bits(&loaded)?, bits(&model)?);
+    assert_eq!(loaded.description(), model.description());
+    assert_eq!((loaded.optimizer(), loaded.loss()), (model.optimizer(), model.loss()));
+    assert_eq!((loaded.learning_rate(), loaded.iterations()), (0.125, 0));
+    assert_eq!(loaded.predict(&data)?, model.predict(&data)?);
+    assert_eq!(loaded.evaluate(&data)?, model.evaluate(&data)?);
+    assert_eq!(files(directory.path()), ["model.safetensors"]);
+    Ok(())
+}
+
+fn the_same_model_gives_the_same_bytes(device: &Device) -> Outcome {
+    let (first, second) = (trained(device)?, trained(device)?);
+    assert!(first.to_bytes()? == second.to_bytes()?);
+    assert!(first.to_bytes_with_optimizer()? == second.to_bytes_with_optimizer()?);
+    let bytes = first.to_bytes_with_optimizer()?;
+    let loaded = Model::from_bytes(&bytes, Path::new("memory"), device)?;
+    assert!(loaded.to_bytes_with_optimizer()? == bytes);
+    assert!(loaded.to_bytes()? == first.to_bytes()?);
+    Ok(())
+}
+
+/// A safetensors file of these tensors, as another program might write it.
+fn foreign(directory: &Path, tensors: &[(&str, &[usize], &[f32])]) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let mut views = Vec::new();
+    for (name, shape, values) in tensors {
+        views.push((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytemuck::cast_slice(values))?));
+    }
+    let path = directory.join("foreign.safetensors");
+    let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
+    std::fs::write(&path, safetensors::serialize(views, Some(metadata))?)?;
+    Ok(path)
+}
+
+fn foreign_weights(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let (kernel, bias) = (numbers(6 * 5, 7), numbers(5, 8));
+    let (last, ends, more) = (numbers(5 * 3, 9), numbers(3, 10), numbers(4, 11));
+    let path = foreign(
+        directory.path(),
+        &[
+            ("dense_1.bias", &[3], &ends),
+            ("dense_0.kernel", &[6, 5], &kernel),
+            ("something.else", &[2, 2], &more),
+            ("dense_1.kernel", &[5, 3], &last),
+            ("dense_0.bias", &[5], &bias),
+        ],
+    )?;
+    let mut model = compile(device)?;
+    model.load_weights(&path)?;
+    let expected = [kernel, bias, last, ends].concat();
+    assert!(bits(&model)?.into_iter().eq(expected.iter().map(|x| x.to_bits())));
+    Ok(())
+}
+
+fn training_goes_on(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("model.safetensors");
+    let optimizers: [Optimizer; 8] = [
+        RmsProp::default().into(),
+        RmsProp { momentum: 0.5, centered: true, ..RmsProp::default() }.into(),
+        Sgd::default().into(),
+        Sgd { momentum: 0.9, nesterov: true, ..Sgd::default() }.into(),
+        Adam::default().into(),
+        Adam { clip: Clip::GlobalNorm(0.1), ..Adam::default() }.into(),
+        AdamW::default().into(),
+        Adagrad::default().into(),
+    ];
+    let data = labelled(50, 6, 3);
+    let fit = || Fit::new().batch_size(16);
+    for optimizer in optimizers {
+        let compile = || classifier(6, 5, 3).compile(device, optimizer, Loss::CategoricalCrossentropy);
+        let mut uninterrupted = compile()?;
+        uninterrupted.fit(&data, fit().epochs(4))?;
+        let mut first = compile()?;
+        first.fit(&data, fit().epochs(2))?;
+        first.save_with_optimizer(&path)?;
+        let mut resumed = Model::load(&path, device)?;
+        assert_eq!(resumed.iterations(), 8);
+        resumed.fit(&data, fit().epochs(2).initial_epoch(2))?;
+        assert_eq!(bits(&resumed)?, bits(&uninterrupted)?, "{optimizer:?}");
+        assert_eq!(resumed.to_bytes_with_optimizer()?, uninterrupted.to_bytes_with_optimizer()?, "{optimizer:?}");
+    }
+    Ok(())
+}
+
+/// Files know nothing of devices: here one of another number of threads, whose bits are the same.
+fn one_device_loads_what_another_saved(device: &Device) -> Outcome {
+    let bytes = trained(device)?.to_bytes_with_optimizer()?;
+    for other in [Device::cpu_with_threads(1), Device::best()?] {
+        let loaded = Model::from_bytes(&bytes, Path::new("memory"), &other)?;
+        assert!(loaded.to_bytes_with_optimizer()? == bytes);
+    }
+    Ok(())
+}
+
+fn a_failed_save_leaves_the_old_file(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let model = trained(device)?;
+    let missing = directory.path().join("missing").join("model.safetensors");
+    let shown = missing.display().to_string();
+    refused(model.save(&missing), &format!("cannot create {shown}: …"));
+    assert!(files(directory.path()).is_empty());
+    // A directory stands where the file should go: what is in it stays.
+    let taken = directory.path().join("taken");
+    std::fs::create_dir(&taken)?;
+    std::fs::write(taken.join("inside"), "kept")?;
+    refused(model.save(&taken), &format!("cannot replace {}: …", taken.display()));
+    assert_eq!((files(directory.path()), files(&taken)), (vec!["taken".into()], vec!["inside".into()]));
+    // A later save replaces an earlier one whole.
+    let path = directory.path().join("model.safetensors");
+    model.save_with_optimizer(&path)?;
+    let longer = std::fs::metadata(&path)?.len();
+    model.save(&path)?;
+    assert!(std::fs::metadata(&path)?.len() < longer);
+    assert!(std::fs::read(&path)? == model.to_bytes()?);
+    Ok(())
+}
+
+/// Refused, and with the same words whether the whole model or weights alone are wanted.
+fn both_refuse(device: &Device, path: &Path, message: &str) -> Outcome {
+    let message = format!("checkpoint {}: {message}", path.display());
+    refused(Model::load(path, device), &message);
+    weights_refuse(device, path, &message)
+}
+
+/// `load_weights` refuses, and the model is as it was.
+fn weights_refuse(device: &Device, path: &Path, message: &str) -> Outcome {
+    let mut model = compile(device)?;
+    let before = bits(&model)?;
+    refused(model.load_weights(path), message);
+    assert_eq!(bits(&model)?, before);
+    Ok(())
+}
+
+fn damaged_files_are_refused(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("model.safetensors");
+    let whole = trained(device)?.to_bytes_with_optimizer()?;
+    // Every length is refused, without a panic and without taking the memory that a header asks for.
+    for length in 0..whole.len() {
+        let cut = Model::from_bytes(&whole[..length], &path, device);
+        assert!(matches!(cut, Err(wgrad::Error::Checkpoint { .. })), "{length} of {} bytes", whole.len());
+    }
+    let write = |bytes: &[u8], found: &str| {
+        std::fs::write(&path, bytes)?;
+        both_refuse(device, &path, &format!("expected a whole safetensors file, found {found}"))
+    };
+    write(&[], "header too small")?;
+    write(&whole[..whole.len() - 1], "incomplete metadata, file not fully covered")?;
+    write(&whole[..100], "invalid header length")?;
+    write(&[0xff; 64], "header too large")?;
+    let mut garbled = whole.clone();
+    garbled[8] = b'!';
+    write(&garbled, "invalid JSON in header: expected value at line 1 column 1")?;
+    let last = whole.len() - 4;
+    let mut poisoned = whole.clone();
+    poisoned[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, &poisoned)?;
+    let message = Model::load(&path, device).map(drop).expect_err("NaN is refused").to_string();
+    assert!(message.contains(": expected finite numbers in ") && message.contains(", found NaN at "), "{message}");
+    Ok(())
+}
+
+fn other_files_are_refused(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let nowhere = directory.path().join("nowhere.safetensors");
+    let message = format!("cannot read {}: …", nowhere.display());
+    refused(Model::load(&nowhere, device), &message);
+    weights_refuse(device, &nowhere, &message)?;
+    let weights_alone = foreign(directory.path(), &[("dense_0.kernel", &[6, 5], &numbers(30, 1))])?;
+    let expected = "expected a model saved by this crate, with metadata \"wgrad\", found weights alone; load_weights can \
+                    take those";
+    refused(Model::load(&weights_alone, device), &format!("checkpoint {}: {expected}", weights_alone.display()));
+    // A later version of the format.
+    let text = trained(device)?.to_bytes()?;
+    let at = text.windows(13).position(|window| window == b"\\\"version\\\":1").expect("a version");
+    let mut later = text;
+    later[at + 12] = b'2';
+    let path = directory.path().join("later.safetensors");
+    std::fs::write(&path, later)?;
+    let message = "expected a model's description of version 1, found version 2";
+    refused(Model::load(&path, device), &format!("checkpoint {}: {message}", path.display()));
+    Ok(())
+}
+
+fn another_models_weights_are_refused(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("other.safetensors");
+    let save = |description: Sequential| {
+        description.compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?.save(&path)
+    };
+    let refuse = |message: &str| weights_refuse(device, &path, &format!("checkpoint {}: {message}", path.display()));
+    save(classifier(6, 7, 3))?;
+    refuse("expected tensor dense_0.kernel of shape [6, 5] in F32, found shape [6, 7] in F32")?;
+    save(Sequential::new(6).add(Dense::new(5).activation(Activation::Softmax)))?;
+    refuse("expected tensor dense_1.kernel of shape [5, 3] in F32, found only dense_0.bias, dense_0.kernel")?;
+    // Weights without the optimizer's state, in a file that says it is there.
+    let bytes = trained(device)?.to_bytes()?;
+    let at = bytes.windows(4).position(|window| window == b"null").expect("iterations: null");
+    let mut half = bytes;
+    half[at..at + 4].copy_from_slice(b"1234");
+    let message = Model::from_bytes(&half, &path, device).map(drop).expect_err("half a checkpoint").to_string();
+    assert!(message.contains("expected tensor optimizer.mean.dense_0.kernel of shape [6, 5] in F32"), "{message}");
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Tests of the library as its users see it: one body for every device. Kernels have their own tests, and so have the
+//! recorded trainings of `tests/golden.rs`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod checkpoint;
+mod devices;
+mod embed;
+mod losses;
+mod prediction;
+mod reproducible;
+mod training;
+
+fn main() {
+    let mut suite = common::Suite::new();
+    reproducible::add(&mut suite);
+    training::add(&mut suite);
+    prediction::add(&mut suite);
+    losses::add(&mut suite);
+    checkpoint::add(&mut suite);
+    bad_input::add(&mut suite);
+    devices::add(&mut suite);
+    embed::add(&mut suite);
+    suite.run()
+}

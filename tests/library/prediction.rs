@@ -1,0 +1,143 @@
+//! `evaluate`, `predict` and `predict_classes`: against computations by hand, over many batches, and at the edges.
+
+use wgrad::{Activation, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
+
+use crate::common::{Outcome, Suite, assert_close, classifier, ids, labelled, numbers, trials, with_rows};
+
+pub fn add(suite: &mut Suite) {
+    trials!(suite.everywhere:
+        evaluation_by_hand_over_several_batches,
+        sample_weights_count_in_evaluation,
+        many_rows_are_predicted_as_each_alone,
+        predictions_take_any_kind_of_samples,
+        probabilities_are_probabilities,
+        classes_of_several_outputs,
+        classes_of_one_output,
+        no_rows_give_no_predictions,
+    );
+}
+
+fn trained(device: &Device, data: &Dataset) -> wgrad::Result<Model> {
+    let description = classifier(data.features(), 8, data.target_width());
+    let mut model = description.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    model.fit(&data.take(320), Fit::new())?;
+    Ok(model)
+}
+
+/// 2500 rows are two whole batches of an evaluation and a part of one.
+fn evaluation_by_hand_over_several_batches(device: &Device) -> Outcome {
+    let data = labelled(2500, 6, 3);
+    let ids = ids(&numbers(2500 * 6, 1), 6, 3);
+    let mut model = trained(device, &data)?;
+    let outputs = model.predict(&data)?;
+    let classes = model.predict_classes(&data)?;
+    let rows = outputs.chunks_exact(3).zip(&ids);
+    let loss: f64 = rows.map(|(row, &id)| -f64::from(row[id as usize]).ln()).sum::<f64>() / 2500.0;
+    let right = classes.iter().zip(&ids).filter(|(found, expected)| found == expected).count();
+    let score = model.evaluate(&data)?;
+    assert!((score.loss - loss).abs() < 1e-5 * loss, "{} and by hand {loss}", score.loss);
+    assert_eq!(score.accuracy, Some(right as f64 / 2500.0));
+    assert_eq!(score, model.evaluate(&data)?);
+    Ok(())
+}
+
+/// As in Keras: the loss is Σ w·l over the number of rows; accuracy counts each row once.
+fn sample_weights_count_in_evaluation(device: &Device) -> Outcome {
+    let data = labelled(40, 6, 3);
+    let mut model = trained(device, &data)?;
+    let plain = model.evaluate(&data)?;
+    let tripled = model.evaluate(&data.clone().with_sample_weights(vec![3.0; 40])?)?;
+    assert!((tripled.loss - 3.0 * plain.loss).abs() < 1e-5, "{tripled} and {plain}");
+    assert_eq!(tripled.accuracy, plain.accuracy);
+    let half = model.evaluate(&data.clone().with_sample_weights([[1.0; 20], [0.0; 20]].concat())?)?;
+    let first = model.evaluate(&data.take(20))?;
+    assert!((half.loss - 0.5 * first.loss).abs() < 1e-5, "{half} and {first}");
+    Ok(())
+}
+
+fn many_rows_are_predicted_as_each_alone(device: &Device) -> Outcome {
+    let data = labelled(1500, 6, 3);
+    let mut model = trained(device, &data)?;
+    let together = model.predict(&data)?;
+    assert_eq!(together.len(), 1500 * 3);
+    for row in [0, 1, 2, 3, 511, 1022, 1023, 1024, 1025, 1498, 1499] {
+        let alone = model.predict(&data.range(row..row + 1)?)?;
+        assert_close(&format!("row {row}"), &together[3 * row..3 * row + 3], &alone, 1e-6);
+    }
+    Ok(())
+}
+
+fn predictions_take_any_kind_of_samples(device: &Device) -> Outcome {
+    let rows = numbers(20 * 6, 1);
+    let data = labelled(20, 6, 3);
+    let mut model = trained(device, &data)?;
+    let expected = model.predict(&data)?;
+    assert_eq!(model.predict(&rows)?, expected);
+    assert_eq!(model.predict(&rows[..])?, expected);
+    let bytes: Vec<u8> = (0..120).collect();
+    let floats: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) * (1.0 / 255.0)).collect();
+    let images = Dataset::from_images(bytes, 6, vec![0; 20], 3)?;
+    assert_eq!(model.predict(&images)?, model.predict(&floats)?);
+    // Targets do not matter: these are of another width.
+    assert_eq!(model.predict(&Dataset::from_rows(rows, 6, vec![0.0; 20], 1)?)?, expected);
+    Ok(())
+}
+
+fn probabilities_are_probabilities(device: &Device) -> Outcome {
+    let data = with_rows(30, 6, 4);
+    for (activation, loss) in
+        [(Activation::Softmax, Loss::CategoricalCrossentropy), (Activation::Sigmoid, Loss::BinaryCrossentropy)]
+    {
+        let description = Sequential::new(6).add(Dense::new(4).activation(activation));
+        let mut model = description.compile(device, RmsProp::default(), loss)?;
+        model.fit(&data, Fit::new())?;
+        let outputs = model.predict(&data)?;
+        assert!(outputs.iter().all(|p| (0.0..=1.0).contains(p)), "{outputs:?}");
+        if activation == Activation::Softmax {
+            for row in outputs.chunks_exact(4) {
+                assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn classes_of_several_outputs(device: &Device) -> Outcome {
+    let description = Sequential::new(3).add(Dense::new(3).use_bias(false));
+    let loss = Loss::CategoricalCrossentropy.from_logits();
+    let mut model = description.compile(device, Sgd::default(), loss)?;
+    let identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    model.set_parameters([("dense_0.kernel", &identity[..])])?;
+    // Of equal ones the first counts, as with NumPy's argmax.
+    let rows = vec![0.1, 0.3, 0.2, -3.0, -1.0, -2.0, 5.0, 5.0, 1.0, 0.0, 0.0, 0.0, 1.0, 7.0, 7.0];
+    assert_eq!(model.predict_classes(&rows)?, [1, 1, 0, 0, 1]);
+    Ok(())
+}
+
+/// The threshold is one half for a probability and zero for a logit; which of them there is, the activation says.
+fn classes_of_one_output(device: &Device) -> Outcome {
+    let cases: [(Activation, LossFunction, [u32; 4]); 4] = [
+        (Activation::Sigmoid, Loss::BinaryCrossentropy.into(), [0, 0, 1, 1]),
+        (Activation::Sigmoid, Loss::BinaryCrossentropy.from_logits(), [0, 0, 1, 1]),
+        (Activation::Linear, Loss::BinaryCrossentropy.from_logits(), [0, 0, 1, 1]),
+        (Activation::Linear, Loss::MeanSquaredError.into(), [0, 0, 0, 1]),
+    ];
+    for (activation, loss, expected) in cases {
+        let description = Sequential::new(1).add(Dense::new(1).activation(activation).use_bias(false));
+        let mut model = description.compile(device, Sgd::default(), loss)?;
+        model.set_parameters([("dense_0.kernel", &[1.0][..])])?;
+        let found = model.predict_classes(&vec![-2.0, 0.0, 0.25, 2.0])?;
+        assert_eq!(found, expected, "{activation} with {loss:?}");
+        let data = Dataset::from_classes(vec![-2.0, 0.0, 0.25, 2.0], 1, expected.to_vec(), 2)?;
+        assert_eq!(model.evaluate(&data)?.accuracy, Some(1.0), "{activation} with {loss:?}");
+    }
+    Ok(())
+}
+
+fn no_rows_give_no_predictions(device: &Device) -> Outcome {
+    let data = labelled(20, 6, 3);
+    let mut model = trained(device, &data)?;
+    assert!(model.predict(&Vec::new())?.is_empty());
+    assert!(model.predict_classes(&data.take(0))?.is_empty());
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The same seed gives the same bits: twice, on any number of threads, from resident or streamed data, in one call or in
+//! two. And fusion changes nothing beyond rounding.
+
+use wgrad::data::{Inputs, Targets};
+use wgrad::{Activation, Adam, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
+
+use crate::common::{Outcome, Suite, assert_same_net, bits, classifier, ids, labelled, numbers, trials, with_rows};
+
+pub fn add(suite: &mut Suite) {
+    trials!(suite.everywhere: same_seed_same_bits, epochs_in_two_calls, fusion_changes_rounding_alone);
+    trials!(suite.on_cpu: threads_change_nothing);
+    trials!(suite.on_gpu: streamed_data_gives_the_bits_of_resident, streamed_validation_gives_the_same_score);
+}
+
+fn fit() -> Fit<'static> {
+    Fit::new().epochs(2).batch_size(32).seed(5)
+}
+
+fn same_seed_same_bits(device: &Device) -> Outcome {
+    let data = labelled(203, 37, 5);
+    let train = |model_seed, order_seed| -> wgrad::Result<_> {
+        let description = classifier(37, 19, 5).seed(model_seed);
+        let mut model = description.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
+        let history = model.fit(&data, fit().seed(order_seed))?;
+        Ok((bits(&model)?, history.epochs.iter().map(|epoch| epoch.train).collect::<Vec<_>>()))
+    };
+    let first = train(1, 5)?;
+    assert_eq!(first, train(1, 5)?);
+    assert_ne!(first.0, train(2, 5)?.0, "the model's seed changed nothing");
+    assert_ne!(first.0, train(1, 6)?.0, "the order's seed changed nothing");
+    Ok(())
+}
+
+/// The net is large enough for its products and its update to be shared.
+fn threads_change_nothing(_: &Device) -> Outcome {
+    let data = labelled(150, 256, 10);
+    let train = |threads| -> wgrad::Result<_> {
+        let device = Device::cpu_with_threads(threads);
+        assert_eq!(device.info().threads, Some(threads));
+        let mut model = classifier(256, 130, 10).compile(&device, Adam::default(), Loss::CategoricalCrossentropy)?;
+        model.fit(&data, fit().batch_size(64))?;
+        let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
+        Ok((bits(&model)?, outputs))
+    };
+    let alone = train(1)?;
+    for threads in [2, 3] {
+        assert!(alone == train(threads)?, "{threads} threads give other bits");
+    }
+    Ok(())
+}
+
+fn epochs_in_two_calls(device: &Device) -> Outcome {
+    let data = labelled(100, 12, 4);
+    let compile = || classifier(12, 9, 4).compile(device, Adam::default(), Loss::CategoricalCrossentropy);
+    let mut whole = compile()?;
+    let at_once = whole.fit(&data, fit().epochs(4))?;
+    let mut halves = compile()?;
+    let first = halves.fit(&data, fit().epochs(2))?;
+    let second = halves.fit(&data, fit().epochs(2).initial_epoch(2))?;
+    assert_eq!(bits(&whole)?, bits(&halves)?);
+    assert_eq!((whole.iterations(), halves.iterations()), (16, 16));
+    let losses = |history: &wgrad::History| history.epochs.iter().map(|epoch| epoch.train.loss).collect::<Vec<_>>();
+    assert_eq!(losses(&at_once), [losses(&first), losses(&second)].concat());
+    Ok(())
+}
+
+const ACTIVATIONS: [Activation; 10] = [
+    Activation::Linear,
+    Activation::Relu,
+    Activation::LeakyRelu(0.2),
+    Activation::Elu(1.0),
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::Softplus,
+    Activation::Softmax,
+];
+
+/// Plain gradient descent, since RMSprop and Adam divide by the gradient's size and so magnify rounding near zero.
+fn fusion_changes_rounding_alone(device: &Device) -> Outcome {
+    let losses: [(LossFunction, Activation); 3] = [
+        (Loss::CategoricalCrossentropy.into(), Activation::Softmax),
+        (Loss::BinaryCrossentropy.into(), Activation::Sigmoid),
+        (Loss::MeanSquaredError.into(), Activation::Tanh),
+    ];
+    let data = with_rows(50, 9, 3);
+    for hidden in ACTIVATIONS {
+        for (loss, last) in losses {
+            let train = |fused| -> wgrad::Result<_> {
+                let mut model = Sequential::new(9)
+                    .add(Dense::new(11).activation(hidden))
+                    .add(Dense::new(7).activation(hidden))
+                    .add(Dense::new(3).activation(last))
+                    .compile(device, Sgd { learning_rate: 0.1, ..Sgd::default() }, loss)?;
+                model.set_fusion(fused);
+                model.fit(&data, Fit::new().epochs(2).batch_size(16))?;
+                Ok(model)
+            };
+            let what = format!("{hidden} under {}", loss.loss);
+            assert_same_net(&what, &train(true)?, &train(false)?, 2e-6)?;
+        }
+    }
+    Ok(())
+}
+
+const SAMPLES: usize = 203;
+const FEATURES: usize = 30;
+
+/// Bytes or floats, ids or rows, weighted or not.
+fn every_format() -> wgrad::Result<Vec<Dataset>> {
+    let floats = numbers(SAMPLES * FEATURES, 3);
+    let bytes: Vec<u8> = floats.iter().map(|x| (127.5 * (x + 1.0)) as u8).collect();
+    let inputs = [Inputs::Floats(floats.clone().into()), Inputs::Bytes { values: bytes.into(), scale: 1.0 / 255.0 }];
+    let targets = [
+        Targets::Classes { ids: ids(&floats, FEATURES, 5).into(), classes: 5 },
+        Targets::Rows { values: numbers(SAMPLES * 5, 4).iter().map(|x| x.abs()).collect(), width: 5 },
+    ];
+    let mut sets = Vec::new();
+    for inputs in inputs {
+        for targets in &targets {
+            let plain = Dataset::new(inputs.clone(), FEATURES, targets.clone())?;
+            let weights = numbers(SAMPLES, 6).iter().map(|x| x.abs()).collect();
+            sets.extend([plain.clone(), plain.with_sample_weights(weights)?]);
+        }
+    }
+    Ok(sets)
+}
+
+fn streamed_data_gives_the_bits_of_resident(device: &Device) -> Outcome {
+    for data in every_format()? {
+        let train = |budget| -> wgrad::Result<_> {
+            let mut model =
+                classifier(FEATURES, 8, 5).compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
+            let history = model.fit(&data, fit().batch_size(16).device_budget(budget))?;
+            let scores: Vec<_> = history.epochs.iter().map(|epoch| epoch.train).collect();
+            Ok((bits(&model)?, scores))
+        };
+        let resident = train(1 << 30)?;
+        // 1 and 0: a batch at a time. 12288: three batches of these floats at a time, or more of bytes; the last chunk
+        // and its last batch are ragged.
+        for budget in [0, 1, 12_288] {
+            assert!(resident == train(budget)?, "a budget of {budget} bytes gives other bits: {data:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Evaluation goes through 1024 rows at a time: three chunks here, the last one ragged.
+fn streamed_validation_gives_the_same_score(device: &Device) -> Outcome {
+    let (data, validation) = (labelled(64, 12, 4), labelled(2500, 12, 4));
+    let score = |budget| -> wgrad::Result<_> {
+        let mut model: Model = classifier(12, 8, 4).compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?;
+        let history = model.fit(&data, fit().validation_data(&validation).device_budget(budget))?;
+        Ok(history.epochs.iter().map(|epoch| epoch.validation).collect::<Vec<_>>())
+    };
+    let resident = score(1 << 30)?;
+    assert!(resident.iter().all(Option::is_some));
+    assert_eq!(resident, score(1)?);
+    Ok(())
+}
