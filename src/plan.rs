@@ -8,8 +8,8 @@ mod build;
 
 use std::fmt;
 
-use crate::kernels::{Access, Kernel, Work};
 use crate::kernels::product::Family;
+use crate::kernels::{Access, Kernel, Work};
 
 pub(crate) use build::Recipe;
 

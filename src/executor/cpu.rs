@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::clock::Stopwatch;
 use crate::cpu::Cpu;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::clock::Stopwatch;
 use crate::executor::rows;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
