@@ -1,5 +1,5 @@
-//! The benchmark as its users meet it, for a fraction of a second: a process with flags, text and files. `cargo test`
-//! builds it next to this test. The samples are made up, so no file and no network is needed.
+//! The benchmark as its users meet it, for a fraction of a second: a process with flags, text and files. `cargo build
+//! --examples` builds it next to this test. The samples are made up, so no file and no network is needed.
 
 #![cfg(feature = "native")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -30,7 +30,7 @@ fn example() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
     let program = profile.join("examples").join(format!("throughput{}", std::env::consts::EXE_SUFFIX));
-    assert!(program.is_file(), "{} is missing: `cargo build --example throughput` makes it", program.display());
+    assert!(program.is_file(), "{} is missing: `cargo build --examples` makes it", program.display());
     program
 }
 
