@@ -9,6 +9,9 @@ use burn::tensor::Device;
 use peer::Peer;
 use serde_json::{Value, json};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the command line says.
 struct Arguments {
     workload: String,
