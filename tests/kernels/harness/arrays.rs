@@ -2,12 +2,9 @@
 //!
 //! # Padding
 //! Rows of matrices are padded to four columns and batches to four rows, with zeros. A GPU's kernels write that padding,
-//! since their neighbours read it in blocks. The CPU device's kernels stop at the last row and, in the products, at the
-//! last column: its buffers start as zeros, and nothing there reads a row that does not exist. So on the CPU the padding
-//! of an output starts as zero and must still be zero, while the padding rows of an input hold garbage, as they do
-//! after a larger batch. On the GPU outputs start as [`POISON`] throughout.
-
-use std::ops::Range;
+//! since their neighbours read it in blocks. The CPU device's kernels clear the rows, but its products stop at the last
+//! column: its buffers start as zeros, and nothing writes there. So on the CPU the padding of an output starts as zero
+//! and must still be zero. On the GPU outputs start as [`POISON`] throughout.
 
 use wgrad::kernels::padded;
 
@@ -22,14 +19,12 @@ const GARBAGE: u32 = 0x7fc0_0bad;
 pub struct Array {
     /// Its words, floats by their bits.
     pub words: Vec<u32>,
-    /// The rows that fill a batch's last block: zero for a GPU, anything on the CPU.
-    stale: Range<usize>,
 }
 
 impl Array {
     /// Words.
     pub fn words(words: Vec<u32>) -> Self {
-        Array { words, stale: 0..0 }
+        Array { words }
     }
 
     /// Numbers.
@@ -47,7 +42,7 @@ impl Array {
                 words[row * stride + column] = value(row, column).to_bits();
             }
         }
-        Array { words, stale: rows * stride..padded(rows) * stride }
+        Array { words }
     }
 
     /// A layer's kernel [I, O], whose rows are padded to a block too, and its bias where there is one.
@@ -57,7 +52,7 @@ impl Array {
             kernel.words.resize(offset, GARBAGE);
             kernel.words.extend((0..padded(outputs)).map(|o| if o < outputs { value().to_bits() } else { 0 }));
         }
-        Array { stale: 0..0, ..kernel }
+        kernel
     }
 
     /// The element as a number.
@@ -72,16 +67,7 @@ impl Array {
 
     /// The absolute values, for the condition of a sum.
     pub fn absolute(&self) -> Self {
-        Array { words: self.words.iter().map(|word| word & !(1 << 31)).collect(), stale: self.stale.clone() }
-    }
-
-    /// The words as a device gets them.
-    pub fn for_device(&self, cpu: bool) -> Vec<u32> {
-        let mut words = self.words.clone();
-        if cpu {
-            words[self.stale.clone()].fill(GARBAGE);
-        }
-        words
+        Array { words: self.words.iter().map(|word| word & !(1 << 31)).collect() }
     }
 }
 
