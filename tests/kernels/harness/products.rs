@@ -1,0 +1,78 @@
+//! The schedules that the three matrix products are run with, and the shapes.
+
+use wgrad::Device;
+use wgrad::kernels::product::Schedule;
+
+use super::Trials;
+
+const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
+    Schedule::Direct { rows, columns, workgroup }
+}
+
+/// Every schedule, with tiles that divide the shapes below and tiles that do not.
+const SCHEDULES: [(&str, Schedule); 8] = [
+    ("direct_1x1", direct(1, 1, 64)),
+    ("direct_2x1", direct(2, 1, 32)),
+    ("direct_1x2", direct(1, 2, 32)),
+    ("direct_2x2", direct(2, 2, 32)),
+    ("staged_8x8", Schedule::Staged { group_rows: 8, group_columns: 8, rows: 2, columns: 2, depth: 4 }),
+    ("staged_4x2", Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 }),
+    ("split_4x32", Schedule::Split { blocks: 4, splits: 32 }),
+    ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
+];
+
+/// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
+const FOLDED: [(&str, Schedule); 3] = [
+    ("direct_1x1", direct(1, 1, 4)),
+    ("staged_2x2", Schedule::Staged { group_rows: 2, group_columns: 2, rows: 1, columns: 1, depth: 1 }),
+    ("split_4x4", Schedule::Split { blocks: 4, splits: 4 }),
+];
+
+/// Features in and out of a layer: every remainder of four, one less and one more than the edges of the direct tiles (4 and
+/// 8 numbers), the small staged tile (16) and the large one (64), one output, ten, and MNIST's two layers in narrow.
+pub const SHAPES: [(usize, usize); 16] = [
+    (1, 1),
+    (1, 10),
+    (2, 3),
+    (3, 2),
+    (4, 4),
+    (5, 7),
+    (8, 9),
+    (9, 8),
+    (10, 31),
+    (17, 15),
+    (31, 1),
+    (33, 10),
+    (63, 64),
+    (65, 63),
+    (127, 65),
+    (784, 10),
+];
+
+/// Adds a case on the CPU device, which has one schedule of its own, and on the GPU with every schedule.
+pub fn add<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &SCHEDULES, body);
+}
+
+/// [`add`] for a batch of so many rows that the grid must be folded.
+pub fn add_folded<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &FOLDED, body);
+}
+
+fn add_with<B>(trials: &mut Trials, case: &str, schedules: &[(&str, Schedule)], body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    let on_cpu = body.clone();
+    trials.on_cpu(case, move |device| on_cpu(device, direct(1, 1, 64)));
+    for &(name, schedule) in schedules {
+        let body = body.clone();
+        trials.on_gpu(&format!("{case}::{name}"), move |device| body(device, schedule));
+    }
+}
