@@ -82,6 +82,8 @@ impl Context {
         let limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            // WebGPU's eight, or the seven that suffice.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(8),
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
