@@ -7,17 +7,19 @@ use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
 use crate::harness::products::{self, SHAPES};
-use crate::harness::{Array, BATCHES, Case, Output, Random, Trials, step_of, sum_error};
+use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
 type Layer = (usize, usize, bool);
 
 pub fn cases(trials: &mut Trials) {
     for (inputs, outputs) in SHAPES {
-        add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true), &BATCHES);
+        add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true));
     }
-    add(trials, "no_bias", (9, 10, false), &BATCHES);
-    add(trials, "long_batch", (3, 2, true), &[65_536]);
+    add(trials, "no_bias", (9, 10, false));
+    products::add_long(trials, "long_batch", |device, schedule| {
+        case((3, 2, true), (65_536, 65_536), schedule).check(device)
+    });
     products::add(trials, "nan", |device, schedule| {
         let mut case = case((6, 5, true), (7, 7), schedule);
         case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
@@ -26,13 +28,9 @@ pub fn cases(trials: &mut Trials) {
     });
 }
 
-fn add(trials: &mut Trials, name: &str, layer: Layer, batches: &'static [usize]) {
+fn add(trials: &mut Trials, name: &str, layer: Layer) {
     products::add(trials, name, move |device, schedule| {
-        let more = batches.first().map(|&rows| (rows + 4, rows + 41));
-        for size in batches.iter().map(|&rows| (rows, rows)).chain(more) {
-            case(layer, size, schedule).check(device)?;
-        }
-        Ok(())
+        batches().map(|size| case(layer, size, schedule)).try_for_each(|case| case.check(device))
     });
 }
 

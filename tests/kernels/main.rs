@@ -4,7 +4,13 @@
 //! A trial is named `operation::case::device`, for the matrix products `operation::case::schedule::device`. Where no
 //! driver offers a GPU, the GPU's trials are shown as ignored.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
 
 mod harness;
 

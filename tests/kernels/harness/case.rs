@@ -3,7 +3,7 @@
 use wgrad::kernels::{Access, Element, Input, Kernel, Output as Sink, Real};
 use wgrad::{Device, DeviceKind, StepBlock};
 
-use super::arrays::{Array, Output, Place, POISON};
+use super::arrays::{Array, Output, POISON, Place};
 
 /// A launch with its arguments, and what must come of it.
 pub struct Case {
@@ -139,7 +139,9 @@ pub fn compare(output: &Output, before: &[u32], found: &[u32], expected: &Values
         let (word, old) = (found[index], before[index]);
         let number = f32::from_bits(word);
         match place {
-            Place::Kept if word != old => return Err(format!("{index} was {old:#x}, to be left alone, and is {word:#x}")),
+            Place::Kept if word != old => {
+                return Err(format!("{index} was {old:#x}, to be left alone, and is {word:#x}"));
+            }
             Place::Zero if number != 0.0 => return Err(format!("{index} is padding, and is {number:e} ({word:#x})")),
             Place::Written if word == POISON && old == POISON => return Err(format!("{index} was not written")),
             Place::Written => {

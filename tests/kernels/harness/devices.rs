@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use wgrad::{Device, Error};
+use wgrad::{Device, DeviceKind, Error};
 
 /// What a trial does on a device; an `Err` says what was wrong.
 type Outcome = Result<(), String>;
@@ -62,6 +62,15 @@ impl Trials {
             None => Err("no adapter".into()),
         };
         self.trials.push(Trial::test(name, run).with_ignored_flag(gpu().is_none()));
+    }
+
+    /// Adds a case on the GPU that is shown as ignored on a software driver.
+    pub fn on_hardware(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        self.on_gpu(case, body);
+        if gpu().is_some_and(|device| device.info().kind == DeviceKind::SoftwareGpu) {
+            let trial = self.trials.pop();
+            self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
+        }
     }
 
     /// All trials, for the runner.

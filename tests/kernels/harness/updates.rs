@@ -82,7 +82,8 @@ impl Update {
     fn initial(&self, random: &mut Random) -> Vec<Vec<u32>> {
         let length = TENSOR_ALIGNMENT * self.tensor_of.len();
         let parameters = random.list(length, -1.0, 1.0).iter().map(|value| value.to_bits()).collect();
-        let slot = |slot: &Option<f32>| slot.map_or_else(|| Output::dummy().before, |first| vec![first.to_bits(); length]);
+        let slot =
+            |slot: &Option<f32>| slot.map_or_else(|| Output::dummy().before, |first| vec![first.to_bits(); length]);
         std::iter::once(parameters).chain(self.slots.iter().map(slot)).collect()
     }
 
@@ -107,11 +108,7 @@ impl Update {
             false => Place::Written,
         };
         let bound = move |at: usize, _| steps as f64 * UNIT * (4.0 * travel[at].0 + CHANGE * travel[at].1);
-        Output {
-            before: initial.to_vec(),
-            places: (0..initial.len()).map(place).collect(),
-            bound: Box::new(bound),
-        }
+        Output { before: initial.to_vec(), places: (0..initial.len()).map(place).collect(), bound: Box::new(bound) }
     }
 }
 
