@@ -106,12 +106,8 @@ fn check(
         let below = loss(&point);
         point[at] = value;
         let expected = (above - below) / (2.0 * STEP);
-        let distance = (gradient[at] - expected).abs();
-        assert!(
-            distance <= TOLERANCE * (1.0 + expected.abs()),
-            "{what}: derivative {at} is {}, the difference quotient {expected}",
-            gradient[at]
-        );
+        let (found, bound) = (gradient[at], TOLERANCE * (1.0 + expected.abs()));
+        assert!((found - expected).abs() <= bound, "{what}: derivative {at} is {found}, the quotient {expected}");
     }
 }
 
@@ -224,9 +220,6 @@ fn dense_behind_an_activation() {
     }
 }
 
-/// The losses, by name, with what they make of label smoothing.
-const LOSSES: [&str; 3] = ["softmax_cross_entropy", "binary_crossentropy", "mean_squared_error"];
-
 fn loss_kernel(name: &str, targets: TargetLayout) -> Kernel {
     match name {
         "softmax_cross_entropy" => SoftmaxCrossEntropy { targets, gradient: true }.into(),
@@ -256,7 +249,7 @@ fn targets_of(random: &mut Random, layout: &TargetLayout, rows: usize) -> Vec<u3
 #[test]
 fn losses() {
     let rows = 5;
-    for name in LOSSES {
+    for name in ["softmax_cross_entropy", "binary_crossentropy", "mean_squared_error"] {
         for (columns, ids) in [(1, true), (1, false), (4, true), (10, false), (3, true)] {
             for smoothing in [0.0, 0.1] {
                 let mut random = Random(6);

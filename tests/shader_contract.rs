@@ -1,5 +1,5 @@
-//! Every shader that can be composed, as naga sees it: it is valid WGSL, its bindings are the registry's, it stays within
-//! WebGPU's default limits, and its step block is laid out as Rust's.
+//! Every shader that can be composed, as naga sees it: it is valid WGSL, its bindings are the registry's, it stays
+//! within WebGPU's default limits, and its step block is laid out as Rust's.
 
 #![allow(
     clippy::unwrap_used,

@@ -7,8 +7,8 @@ use wgrad::kernels::activation_backward::ActivationBackward;
 
 use crate::harness::{ACTIVATIONS, Array, COLUMNS, Case, EXPONENTIAL, Output, Random, Trials, UNIT, batches, step_of};
 
-/// The absolute error of f′: for those computed from y a difference of numbers of the size of one, for those computed from
-/// z a few quotients of exponentials, each off by [`EXPONENTIAL`], which |z|·exp(−|z|) keeps small.
+/// The absolute error of f′: for those computed from y a difference of numbers of the size of one, for those computed
+/// from z a few quotients of exponentials, each off by [`EXPONENTIAL`], which |z|·exp(−|z|) keeps small.
 pub fn derivative_error(activation: Activation) -> f64 {
     match activation {
         Activation::Linear | Activation::Relu | Activation::LeakyRelu(_) => 0.0,

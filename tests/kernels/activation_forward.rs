@@ -9,9 +9,9 @@ use wgrad::kernels::padded;
 use crate::harness::{ACTIVATIONS, Array, COLUMNS, Case, EXPONENTIAL, LOGARITHM, Output, Random, Trials, UNIT};
 use crate::harness::{batches, step_of};
 
-/// What computing f adds to a result of this size. Comparisons and one product are exact or rounded once. The others take
-/// an exponential to a quotient: each gives a few units of what the exponential is worth, at most 1 beside sums with 1,
-/// and gelu and silu multiply that by |z| where it is not yet small. Softplus takes a logarithm as well.
+/// What computing f adds to a result of this size. Comparisons and one product are exact or rounded once. The others
+/// take an exponential to a quotient: each gives a few units of what the exponential is worth, at most 1 beside sums
+/// with 1, and gelu and silu multiply that by |z| where it is not yet small. Softplus takes a logarithm as well.
 pub fn own_error(activation: Activation, y: f64) -> f64 {
     match activation {
         Activation::Linear | Activation::Relu | Activation::LeakyRelu(_) => UNIT * y.abs(),
@@ -29,11 +29,34 @@ pub fn slope(activation: Activation) -> f64 {
     }
 }
 
-/// Where formulas break: both zeros, denormal and tiny numbers, the series of tanh and beyond, the largest exponent of f32
-/// and beyond, the infinities and NaN.
-pub const EDGES: [f32; 25] = [
-    0.0, -0.0, 1e-40, -1e-30, 1e-8, -1e-4, 0.099, -0.101, 9.0, -9.0, 17.0, -17.0, 44.5, -44.5, 88.0, -88.0, 89.0, -104.0, 1e4,
-    -1e4, 1e18, -1e18, f32::INFINITY, f32::NEG_INFINITY, f32::NAN,
+/// Where formulas break: both zeros, denormal and tiny numbers, the series of tanh and beyond, the largest exponent of
+/// f32 and beyond, the infinities and NaN.
+const EDGES: [f32; 25] = [
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+    f32::NAN,
+    0.0,
+    -0.0,
+    1e-40,
+    -1e-30,
+    1e-8,
+    -1e-4,
+    0.099,
+    -0.101,
+    9.0,
+    -9.0,
+    17.0,
+    -17.0,
+    44.5,
+    -44.5,
+    88.0,
+    -88.0,
+    89.0,
+    -104.0,
+    1e4,
+    -1e4,
+    1e18,
+    -1e18,
 ];
 
 pub fn cases(trials: &mut Trials) {

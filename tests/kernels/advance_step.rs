@@ -1,7 +1,7 @@
 //! advance_step: the step's statistics, and the step block moved on.
 //!
-//! Bounds: sum_error of the rows' and the penalties' numbers, times the sums of absolute values; the block is compared to
-//! the last bit, since the host moves its own copy on by the same arithmetic.
+//! Bounds: sum_error of the rows' and the penalties' numbers, times the sums of absolute values; the block is compared
+//! to the last bit, since the host moves its own copy on by the same arithmetic.
 
 use wgrad::StepBlock;
 use wgrad::kernels::advance_step::AdvanceStep;

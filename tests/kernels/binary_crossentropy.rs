@@ -1,8 +1,8 @@
 //! binary_crossentropy: the loss, the gradient of the logits, and the share of correct answers.
 //!
 //! Bounds, a row of C outputs with the weight w:
-//! - loss: w/C times, for each output, an exponential and a logarithm (at most EXPONENTIAL + LOGARITHM) and some roundings
-//!   of |z|·(1 + |t|); then sum_error(C) of the terms' sum.
+//! - loss: w/C times, for each output, an exponential and a logarithm (at most EXPONENTIAL + LOGARITHM) and some
+//!   roundings of |z|·(1 + |t|); then sum_error(C) of the terms' sum.
 //! - gradient: w/(B·C) times the sigmoid's error, a quotient beside an exponential, and a rounding of t.
 
 use wgrad::kernels::binary_crossentropy::BinaryCrossentropy;

@@ -1,7 +1,7 @@
 //! dense_forward, y = f(x·W + b).
 //!
-//! Bound: the sum's error is sum_error(I)·(Σ|x|·|W| + |b|), which f passes on at most |f′| ≤ max(1.2, slope) times; what f
-//! adds itself is as in `activation_forward`.
+//! Bound: the sum's error is sum_error(I)·(Σ|x|·|W| + |b|), which f passes on at most |f′| ≤ max(1.2, slope) times;
+//! what f adds itself is as in `activation_forward`.
 
 use wgrad::Activation;
 use wgrad::kernels::dense_forward::DenseForward;

@@ -1,7 +1,7 @@
 //! gradient_scales: CLIP / max(‖g‖, CLIP), tensor by tensor or over all.
 //!
-//! Bound, relative: half of sum_error of the number of chunks (the root halves it), and the root's and the quotient's few
-//! units.
+//! Bound, relative: half of sum_error of the number of chunks (the root halves it), and the root's and the quotient's
+//! few units.
 
 use wgrad::kernels::gradient_scales::GradientScales;
 

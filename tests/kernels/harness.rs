@@ -1,5 +1,6 @@
-//! What the operations' tests share: devices and trials (`devices`), seeded numbers (`random`), the arguments of a launch
-//! (`arrays`), one launch against its reference (`case`), and what the products, losses and updates have in common.
+//! What the operations' tests share: devices and trials (`devices`), seeded numbers (`random`), the arguments of a
+//! launch (`arrays`), one launch against its reference (`case`), and what the products, losses and updates have in
+//! common.
 //!
 //! # Bounds
 //! A result passes if |found − reference| ≤ bound, the bound being argued beside each operation from [`UNIT`] and the
@@ -27,13 +28,13 @@ pub const UNIT: f64 = f32::EPSILON as f64 / 2.0;
 /// place; where |x| is large, the exponential (of −|x|) is small, and the product stays below 8·2⁻²³.
 pub const EXPONENTIAL: f64 = 16.0 * UNIT;
 
-/// The error of WGSL's log: 2⁻²¹ where the argument is near one, 3 units in the last place elsewhere. What the argument's
-/// own relative error adds comes on top.
+/// The error of WGSL's log: 2⁻²¹ where the argument is near one, 3 units in the last place elsewhere. What the
+/// argument's own relative error adds comes on top.
 pub const LOGARITHM: f64 = 8.0 * UNIT;
 
-/// The error of a sum of `terms` products, relative to the sum of their absolute values. The worst case is terms · u; of
-/// rounding errors that are independent a sum in any order stays below λ·√terms·u with probability 1 − 2·exp(−λ²/2) a
-/// step (Higham and Mary 2019), and λ = 6 leaves no failure in a lifetime of runs, but shows a term that is left out
+/// The error of a sum of `terms` products, relative to the sum of their absolute values. The worst case is terms · u;
+/// of rounding errors that are independent a sum in any order stays below λ·√terms·u with probability 1 − 2·exp(−λ²/2)
+/// a step (Higham and Mary 2019), and λ = 6 leaves no failure in a lifetime of runs, but shows a term that is left out
 /// of thousands. The 4 is for what is done to a sum afterwards: a bias, a factor, a quotient.
 pub fn sum_error(terms: usize) -> f64 {
     let terms = terms as f64;

@@ -1,6 +1,7 @@
 //! mean_squared_error: the loss, the gradient of the outputs, and which answers are correct.
 //!
-//! Bounds, a row of C outputs with the weight w: d = y − t is off by δ = 4·u·(|y| + |t|), smoothing's roundings included, so
+//! Bounds, a row of C outputs with the weight w: d = y − t is off by δ = 4·u·(|y| + |t|), smoothing's roundings
+//! included, so
 //! - loss: w/C·Σ 2·|d|·δ, and sum_error(C) of the sum of squares;
 //! - gradient: 2·w/(B·C)·δ, and some roundings of the gradient itself.
 

@@ -1,7 +1,7 @@
 //! softmax_backward, dz = y ⊙ (dy − Σ dy·y).
 //!
-//! Bound: with |dy| ≤ 2 and Σ y ≤ 2 the sum is off by 4·sum_error(C), which has room for the difference and the product;
-//! all of it times y.
+//! Bound: with |dy| ≤ 2 and Σ y ≤ 2 the sum is off by 4·sum_error(C), which has room for the difference and the
+//! product; all of it times y.
 
 use wgrad::kernels::padded;
 use wgrad::kernels::softmax_backward::SoftmaxBackward;

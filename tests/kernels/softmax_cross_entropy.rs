@@ -1,8 +1,8 @@
 //! softmax_cross_entropy: the loss, the gradient of the logits, and which answers are correct.
 //!
 //! Bounds, with T = Σ|t|, p the softmax and w the sample's weight:
-//! - loss: Σ t·(z − m) is off by sum_error(C) of its absolute terms, log Σ exp by LOGARITHM and the relative error of its
-//!   argument (as in `softmax_forward`, at most 16 units and sum_error(C)), times T.
+//! - loss: Σ t·(z − m) is off by sum_error(C) of its absolute terms, log Σ exp by LOGARITHM and the relative error of
+//!   its argument (as in `softmax_forward`, at most 16 units and sum_error(C)), times T.
 //! - gradient: w/B·(T·p·(p's relative error) + a few units of T·p and t).
 
 use wgrad::kernels::padded;

@@ -2,8 +2,8 @@
 //!
 //! Bound, relative to y: z − max is rounded once, which exp turns into |z − max|·u; exp itself may be off by
 //! (3 + 2·|z − max|) units in the last place (WGSL); the sum by sum_error(C) and its terms' own errors, of which
-//! |x|·exp(−|x|) ≤ 0.37 keeps the largest; the quotient by 2.5 units. What falls below the smallest normal number may be
-//! flushed to zero.
+//! |x|·exp(−|x|) ≤ 0.37 keeps the largest; the quotient by 2.5 units. What falls below the smallest normal number may
+//! be flushed to zero.
 
 use wgrad::kernels::padded;
 use wgrad::kernels::softmax_forward::SoftmaxForward;
@@ -19,7 +19,8 @@ pub fn cases(trials: &mut Trials) {
     trials.add("wide", |device| case(70_000, 3, 3).check(device));
     trials.add("huge", |device| {
         let mut case = case(4, 2, 2);
-        [1e4, -1e4, 1e30, -1e30, 1e4, -1e4, 1e4, 9999.0].iter().enumerate().for_each(|(at, &z)| case.inputs[0].set(at, z));
+        let logits = [1e4, -1e4, 1e30, -1e30, 1e4, -1e4, 1e4, 9999.0];
+        logits.iter().enumerate().for_each(|(at, &z)| case.inputs[0].set(at, z));
         case.check(device)
     });
     for columns in [5, 70] {

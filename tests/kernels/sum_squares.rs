@@ -1,7 +1,7 @@
 //! sum_squares: Σ (g + 2·λ·w)² or Σ λ·w², chunk by chunk.
 //!
-//! Bound: sum_error of the chunk's length, and a few roundings of each term, relative to Σ (|g| + 2·λ·|w|)²: where g and
-//! the L2 term nearly cancel, the roundings of both stay.
+//! Bound: sum_error of the chunk's length, and a few roundings of each term, relative to Σ (|g| + 2·λ·|w|)²: where g
+//! and the L2 term nearly cancel, the roundings of both stay.
 
 use wgrad::kernels::sum_squares::{CHUNK, SumSquares};
 

@@ -1,11 +1,11 @@
 //! The arguments of a launch: inputs, and outputs with what is to be found in each of their elements.
 //!
 //! # Padding
-//! Rows of matrices are padded to four columns and batches to four rows, with zeros. A GPU's kernels write that padding,
-//! since their neighbours read it in blocks. The CPU device's kernels stop at the last row and, in the products, at the
-//! last column: its buffers start as zeros, and nothing there reads a row that does not exist. So on the CPU the padding
-//! of an output starts as zero and must still be zero, while the padding rows of an input hold garbage, as they do
-//! after a larger batch. On the GPU outputs start as [`POISON`] throughout.
+//! Rows of matrices are padded to four columns and batches to four rows, with zeros. A GPU's kernels write that
+//! padding, since their neighbours read it in blocks. The CPU device's kernels stop at the last row and, in the
+//! products, at the last column: its buffers start as zeros, and nothing there reads a row that does not exist. So on
+//! the CPU the padding of an output starts as zero and must still be zero, while the padding rows of an input hold
+//! garbage, as they do after a larger batch. On the GPU outputs start as [`POISON`] throughout.
 
 use std::ops::Range;
 

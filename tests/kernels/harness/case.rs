@@ -157,7 +157,8 @@ pub fn compare(output: &Output, before: &[u32], found: &[u32], expected: &Values
     if worst.1.is_empty() { Ok(()) } else { Err(format!("the worst of {}: {}", found.len(), worst.1)) }
 }
 
-/// How many times its bound an element is away, and the bound. A NaN is infinitely far from a number, and none from a NaN.
+/// How many times its bound an element is away, and the bound. A NaN is infinitely far from a number, and none from a
+/// NaN.
 fn excess(output: &Output, index: usize, word: u32, expected: &Values<f64>) -> (f64, f64) {
     let differs = |different: bool| if different { f64::INFINITY } else { 0.0 };
     let expected = match expected {

@@ -28,9 +28,9 @@ const FOLDED: [(&str, Schedule); 3] = [
     ("split_4x4", Schedule::Split { blocks: 4, splits: 4 }),
 ];
 
-/// Features in and out of a layer: every remainder of four, one less and one more than the edges of the direct tiles (4 and
-/// 8 numbers), the small staged tile (16) and the large one (64), one output, ten, and MNIST's two layers in narrow.
-/// Each pair is a shader to compile for each schedule, which is most of the time that these tests take.
+/// Features in and out of a layer: every remainder of four, one less and one more than the edges of the direct tiles (4
+/// and 8 numbers), the small staged tile (16) and the large one (64), one output, ten, and MNIST's two layers in
+/// narrow. Each pair is a shader to compile for each schedule, which is most of the time that these tests take.
 pub const SHAPES: [(usize, usize); 13] = [
     (1, 1),
     (1, 10),

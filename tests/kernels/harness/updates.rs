@@ -1,11 +1,11 @@
-//! What the optimizers' tests share: several steps in a row over a table of tensors, against the reference doing the same
-//! steps in f64 on numbers of its own.
+//! What the optimizers' tests share: several steps in a row over a table of tensors, against the reference doing the
+//! same steps in f64 on numbers of its own.
 //!
 //! # Bound
-//! A new value is an old one and a change. The change is a dozen correctly or nearly correctly rounded operations on the
-//! gradient (root and quotient: 2 to 5 units each in WGSL), so CHANGE units of its size are enough; adding it costs a unit
-//! of the value. A step's errors are carried on into the next, at most as they are (all factors are below one). So after
-//! n steps: n·u·(4·largest |value| + CHANGE·Σ |change|).
+//! A new value is an old one and a change. The change is a dozen correctly or nearly correctly rounded operations on
+//! the gradient (root and quotient: 2 to 5 units each in WGSL), so CHANGE units of its size are enough; adding it costs
+//! a unit of the value. A step's errors are carried on into the next, at most as they are (all factors are below one).
+//! So after n steps: n·u·(4·largest |value| + CHANGE·Σ |change|).
 
 use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
 use wgrad::kernels::{Element, Kernel};
