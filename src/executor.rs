@@ -139,6 +139,18 @@ impl Executor {
     }
 }
 
+impl Executor {
+    /// Runs one step and adds the seconds that each launch took to its place in `seconds`. `false` where the device
+    /// cannot tell; nothing runs then.
+    pub fn time_step(&mut self, run: &mut Run, seconds: &mut [Vec<f64>]) -> Result<bool> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => Ok(cpu.time_step(run, seconds)),
+            (_, Run::Gpu(run)) => run.time_step(seconds),
+            _ => Ok(false),
+        }
+    }
+}
+
 impl Run {
     /// Submissions that have not been waited for.
     pub fn in_flight(&self) -> usize {

@@ -170,6 +170,15 @@ impl<F> Output<'_, F> {
     }
 }
 
+/// What a launch must do at least: the floor under its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Floating-point operations of matrix products, a multiplication and an addition counting as two.
+    pub flops: u64,
+    /// Bytes read and written if each number crosses the memory's bus once.
+    pub bytes: u64,
+}
+
 /// What an operation's Rust file gives, beside its parameters.
 pub trait Operation {
     /// Its row in the registry.
@@ -183,6 +192,12 @@ pub trait Operation {
 
     /// How many workgroups a launch has, for a batch of at most `capacity` rows.
     fn workgroups(&self, capacity: usize) -> usize;
+
+    /// What a launch on `rows` rows does. `bound` are the bytes of what it binds, updates counted twice, the data set
+    /// left out: most operations touch just that, and multiply no matrices.
+    fn work(&self, _rows: usize, bound: u64) -> Work {
+        Work { flops: 0, bytes: bound }
+    }
 
     /// The operation in plain loops, in the order of its formula. `inputs` are the bindings that are read and `outputs`
     /// those that are written or updated, each in the order of the list.
@@ -224,6 +239,11 @@ macro_rules! registry {
             /// How many workgroups a launch has, for a batch of at most `capacity` rows.
             pub fn workgroups(&self, capacity: usize) -> usize {
                 match self { $(Kernel::$Name(operation) => operation.workgroups(capacity),)* }
+            }
+
+            /// What a launch does at least; see [`Operation::work`].
+            pub fn work(&self, rows: usize, bound: u64) -> Work {
+                match self { $(Kernel::$Name(operation) => operation.work(rows, bound),)* }
             }
 
             /// The operation in plain loops; see [`Operation::reference`].

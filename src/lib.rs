@@ -188,6 +188,7 @@
 
 mod callbacks;
 mod checkpoint;
+mod clock;
 mod cpu;
 pub mod data;
 mod device;
@@ -206,6 +207,7 @@ mod model;
 mod optimizers;
 mod parameters;
 mod plan;
+mod profile;
 mod random;
 mod sequential;
 pub mod shader;
@@ -225,6 +227,7 @@ pub use losses::{Loss, LossFunction};
 pub use metrics::Score;
 pub use model::Model;
 pub use optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
+pub use profile::LaunchProfile;
 pub use sequential::{MAX_FEATURES, Sequential, Shape};
 pub use step::StepBlock;
 pub use train::{Fit, MAX_BATCH_SIZE, Samples};

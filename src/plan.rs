@@ -8,8 +8,8 @@ mod build;
 
 use std::fmt;
 
-use crate::kernels::Kernel;
 use crate::kernels::product::Family;
+use crate::kernels::{Access, Kernel, Work};
 
 pub(crate) use build::Recipe;
 
@@ -161,6 +161,20 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// What a launch does in a step on as many rows as the plan has room for.
+    pub fn work(&self, launch: &Launch) -> Work {
+        let bytes = |argument: &Argument| match argument.words {
+            0 => 4 * self.buffers[argument.buffer].words as u64,
+            words => 4 * words as u64,
+        };
+        let bindings = launch.kernel.definition().bindings.iter().zip(&launch.arguments);
+        let bound = bindings.map(|(binding, argument)| match binding.access {
+            Access::Update => 2 * bytes(argument),
+            _ => bytes(argument),
+        });
+        launch.kernel.work(self.key.capacity, bound.sum())
+    }
+
     /// What each step multiplies the powers of β₁ and β₂ with.
     pub fn betas(&self) -> (f32, f32) {
         let advance = self.launches.iter().find_map(|launch| match &launch.kernel {

@@ -8,6 +8,7 @@ mod pacer;
 use std::ops::ControlFlow;
 
 use crate::callbacks::{Event, StepRecord};
+use crate::clock::Stopwatch;
 use crate::data::Dataset;
 use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::history::{EpochRecord, History};
 use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
 use crate::plan::Mode;
-use pacer::{Pacer, Stopwatch};
+use pacer::Pacer;
 
 pub use evaluation::Samples;
 pub use fit::Fit;

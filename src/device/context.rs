@@ -87,9 +87,10 @@ impl Context {
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
-            required_features: offered_features & wgpu::Features::SUBGROUP,
+            required_features: offered_features & wanted,
             required_limits: limits,
             ..Default::default()
         };

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::clock::Stopwatch;
 use crate::cpu::Cpu;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -149,6 +150,19 @@ impl Executor {
         for launch in &run.plan.launches {
             self.launch(run, launch);
         }
+    }
+
+    /// One step, each launch timed; `false` where there is no clock.
+    pub fn time_step(&mut self, run: &Run, seconds: &mut [Vec<f64>]) -> bool {
+        if cfg!(not(feature = "native")) {
+            return false;
+        }
+        for (launch, seconds) in run.plan.launches.iter().zip(seconds) {
+            let clock = Stopwatch::start();
+            self.launch(run, launch);
+            seconds.push(clock.seconds());
+        }
+        true
     }
 
     pub fn verify_step(&mut self, run: &Run, verification: &mut Verification) -> Result<()> {

@@ -1,6 +1,6 @@
 //! advance_step: adds up the step's loss and correct answers, and moves the step block on.
 
-use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, lanes};
+use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, lanes};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -44,6 +44,12 @@ impl Operation for AdvanceStep {
 
     fn workgroups(&self, _capacity: usize) -> usize {
         1
+    }
+
+    fn work(&self, rows: usize, _bound: u64) -> Work {
+        // Of the ring of statistics one slot of 16 bytes is written; the step block is read and written.
+        let step = 2 * size_of::<StepBlock>();
+        Work { flops: 0, bytes: (8 * rows + 4 * self.penalties + step + 16) as u64 }
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {

@@ -1,6 +1,6 @@
 //! dense_backward_input: dx = (dz·Wᵀ) ⊙ f′(kept). 2·B·I·O floating-point operations.
 
-use super::{Binding, Definition, Input, Operation, Output, Real, blocks, padded};
+use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Matrix, product};
 use crate::shader::{Header, Part};
@@ -58,6 +58,10 @@ impl Operation for DenseBackwardInput {
 
     fn workgroups(&self, capacity: usize) -> usize {
         self.schedule.workgroups(self.size(capacity))
+    }
+
+    fn work(&self, rows: usize, bound: u64) -> Work {
+        Work { flops: 2 * (rows * self.inputs * self.outputs) as u64, bytes: bound }
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {

@@ -1,6 +1,6 @@
 //! gather_batch: builds a batch from the data set by index; bytes become scaled floats. Moves I + 4·I bytes a row.
 
-use super::{Binding, Definition, Element, Access, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
+use super::{Binding, Definition, Element, Access, Input, Operation, Output, Real, WORKGROUP, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -79,6 +79,12 @@ impl Operation for GatherBatch {
 
     fn workgroups(&self, capacity: usize) -> usize {
         (padded(capacity) * (blocks(self.features) + self.target_words + 1)).div_ceil(WORKGROUP)
+    }
+
+    fn work(&self, rows: usize, bound: u64) -> Work {
+        // A sample, its target, its place in the order, and its weight.
+        let words = self.words_per_row() + self.target_words + 1 + usize::from(self.weighted);
+        Work { flops: 0, bytes: bound + 4 * (rows * words) as u64 }
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {

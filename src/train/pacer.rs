@@ -1,30 +1,6 @@
 //! How many steps go into a submission, by the clock where there is one.
 
-/// Measures seconds where there is a clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stopwatch {
-    #[cfg(feature = "native")]
-    start: std::time::Instant,
-}
-
-impl Stopwatch {
-    pub(super) fn start() -> Self {
-        Stopwatch {
-            #[cfg(feature = "native")]
-            start: std::time::Instant::now(),
-        }
-    }
-
-    #[cfg(feature = "native")]
-    pub(super) fn seconds(&self) -> f64 {
-        self.start.elapsed().as_secs_f64()
-    }
-
-    #[cfg(not(feature = "native"))]
-    pub(super) fn seconds(&self) -> f64 {
-        0.0
-    }
-}
+use crate::clock::Stopwatch;
 
 /// How many steps go into a submission: one at first, then twice as many each time until a submission takes about
 /// 50 ms, which is long against the cost of submitting and short against a driver's watchdog.

@@ -1,6 +1,8 @@
 //! A program at work on a data set: steps are recorded, submitted, and their statistics (or outputs) read back through a
 //! ring of staging buffers, several submissions being under way at once.
 
+mod timing;
+
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -124,17 +126,20 @@ impl Run {
     }
 
     fn record_launches(&self, encoder: &mut wgpu::CommandEncoder, steps: usize, launches: Range<usize>) {
-        let bind_groups = &self.source.bind_groups()[launches.clone()];
-        let launches = &self.program.launches[launches];
         let mut pass = encoder
             .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None });
         for _ in 0..steps {
-            for (launch, bind_group) in launches.iter().zip(bind_groups) {
-                pass.set_pipeline(&launch.pipeline.pipeline);
-                pass.set_bind_group(0, launch.bind_group.as_ref().or(bind_group.as_ref()), &[]);
-                pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
+            for index in launches.clone() {
+                self.record_launch(&mut pass, index);
             }
         }
+    }
+
+    fn record_launch(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
+        let (launch, own) = (&self.program.launches[index], &self.source.bind_groups()[index]);
+        pass.set_pipeline(&launch.pipeline.pipeline);
+        pass.set_bind_group(0, launch.bind_group.as_ref().or(own.as_ref()), &[]);
+        pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
     }
 
     /// Runs one step launch by launch, each against its reference.

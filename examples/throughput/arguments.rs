@@ -1,0 +1,173 @@
+//! The command line: what each flag means, its default, and what is said where one is wrong.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use lexopt::{Arg, Parser};
+use wgrad::{Activation, MAX_BATCH_SIZE};
+
+use crate::workload::{Layer, Workload};
+
+/// What `--help` prints.
+pub const HELP: &str = include_str!("help.txt");
+
+/// What is wrong with the command line: the message of exit status 2.
+#[derive(Debug)]
+pub struct Usage(pub String);
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Self {
+        Usage(error.to_string())
+    }
+}
+
+#[derive(Debug)]
+pub struct Arguments {
+    pub help: bool,
+    pub devices: Vec<String>,
+    pub workloads: Vec<Workload>,
+    pub samples: usize,
+    pub seconds: f64,
+    pub repeats: usize,
+    pub ceiling: usize,
+    pub profile: bool,
+    pub plot: Option<PathBuf>,
+    pub batches: Vec<usize>,
+    pub widths: Vec<usize>,
+    pub json: Option<PathBuf>,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Arguments {
+            help: false,
+            devices: Vec::new(),
+            workloads: Vec::new(),
+            samples: 60_000,
+            seconds: 1.0,
+            repeats: 5,
+            ceiling: 2048,
+            profile: false,
+            plot: None,
+            batches: vec![32, 128, 512, 2048, 8192],
+            widths: vec![64, 128, 256, 512, 1024, 2048],
+            json: None,
+        }
+    }
+}
+
+/// Flags that only make sense together.
+#[derive(Default)]
+struct Net {
+    layers: Option<Vec<Layer>>,
+    batch_size: Option<usize>,
+}
+
+/// Reads a whole command line.
+pub fn parse(mut parser: Parser) -> Result<Arguments, Usage> {
+    let (mut chosen, mut net) = (Arguments::default(), Net::default());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => chosen.help = true,
+            Arg::Long("profile") => chosen.profile = true,
+            Arg::Long(flag) => {
+                let flag = flag.to_owned();
+                set(&mut chosen, &mut net, &flag, parser.value()?)?;
+            }
+            other => return Err(Usage(other.unexpected().to_string())),
+        }
+    }
+    finish(chosen, net)
+}
+
+/// Takes a flag that has a value.
+fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Result<(), Usage> {
+    let name = format!("--{flag}");
+    let text = value.to_str().ok_or_else(|| wrong(&name, "text", format!("{value:?}")))?;
+    match flag {
+        "device" => chosen.devices.push(text.into()),
+        "workload" => chosen.workloads.extend(workloads(&name, text)?),
+        "layers" => net.layers = Some(layers(&name, text)?),
+        "batch-size" => net.batch_size = Some(batch_size(&name, text)?),
+        "samples" => chosen.samples = number(&name, 1, text)?,
+        "seconds" => chosen.seconds = seconds(&name, text)?,
+        "repeats" => chosen.repeats = number(&name, 1, text)?,
+        "ceiling" => chosen.ceiling = number(&name, 0, text)?,
+        "plot" => chosen.plot = Some(text.into()),
+        "batches" => chosen.batches = text.split(',').map(|text| batch_size(&name, text)).collect::<Result<_, _>>()?,
+        "widths" => chosen.widths = text.split(',').map(|text| number(&name, 1, text)).collect::<Result<_, _>>()?,
+        "json" => chosen.json = Some(text.into()),
+        _ => return Err(Usage(format!("expected one of the flags that --help lists, found {name}"))),
+    }
+    Ok(())
+}
+
+/// What depends on several flags.
+fn finish(mut chosen: Arguments, net: Net) -> Result<Arguments, Usage> {
+    if let Some(layers) = net.layers {
+        if !chosen.workloads.is_empty() {
+            return Err(Usage("expected --workload or --layers, found both".into()));
+        }
+        let batch_size = net.batch_size.unwrap_or(Workload::tutorial().batch_size);
+        chosen.workloads = vec![Workload { name: "custom".into(), layers, batch_size }];
+    }
+    if chosen.workloads.is_empty() {
+        chosen.workloads = vec![Workload::tutorial(), Workload::wide()];
+    }
+    if let Some(batch_size) = net.batch_size {
+        chosen.workloads.iter_mut().for_each(|workload| workload.batch_size = batch_size);
+    }
+    if chosen.devices.is_empty() {
+        chosen.devices.push("best".into());
+    }
+    Ok(chosen)
+}
+
+fn workloads(flag: &str, name: &str) -> Result<Vec<Workload>, Usage> {
+    match name {
+        "tutorial" => Ok(vec![Workload::tutorial()]),
+        "wide" => Ok(vec![Workload::wide()]),
+        "all" => Ok(vec![Workload::tutorial(), Workload::wide()]),
+        other => Err(wrong(flag, "tutorial, wide or all", format!("{other:?}"))),
+    }
+}
+
+fn layers(flag: &str, list: &str) -> Result<Vec<Layer>, Usage> {
+    let layer = |text: &str| {
+        let (units, activation) = text.split_once(':').unwrap_or((text, "linear"));
+        let activation = activation.parse().map_err(|error| Usage(format!("{flag}: {error}")))?;
+        Ok(Layer { units: number(flag, 1, units)?, activation })
+    };
+    let layers: Vec<Layer> = list.split(',').map(layer).collect::<Result<_, Usage>>()?;
+    match layers.last() {
+        Some(Layer { activation: Activation::Softmax, .. }) => Ok(layers),
+        _ => Err(wrong(flag, "a last layer with softmax, as in 512:relu,10:softmax", format!("{list:?}"))),
+    }
+}
+
+fn batch_size(flag: &str, text: &str) -> Result<usize, Usage> {
+    match number(flag, 1, text)? {
+        size if size <= MAX_BATCH_SIZE => Ok(size),
+        size => Err(wrong(flag, &format!("at most {MAX_BATCH_SIZE}"), size)),
+    }
+}
+
+fn seconds(flag: &str, text: &str) -> Result<f64, Usage> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
+        _ => Err(wrong(flag, "a number above 0", format!("{text:?}"))),
+    }
+}
+
+fn number<T: FromStr + PartialOrd + Display>(flag: &str, least: T, text: &str) -> Result<T, Usage> {
+    match text.parse() {
+        Ok(number) if number >= least => Ok(number),
+        _ => Err(wrong(flag, &format!("a whole number from {least}"), format!("{text:?}"))),
+    }
+}
+
+fn wrong(flag: &str, expected: &str, found: impl Display) -> Usage {
+    Usage(format!("{flag}: expected {expected}, found {found}"))
+}

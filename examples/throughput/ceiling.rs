@@ -1,0 +1,74 @@
+//! What a device allows at most: its datasheet's peak, or, where none is known here, this engine's own large product.
+
+use serde::Serialize;
+use wgrad::{Dataset, Dense, Device, DeviceInfo, Loss, Result, Sequential, Sgd};
+
+/// Peak f32 rates without matrix units (which round f32 to fewer bits), in TFLOP/s, by a part of the adapter's name; the
+/// first that fits counts. Each is from the maker's datasheet, boost clock.
+const DATASHEETS: &[(&str, f64, &str)] = &[
+    ("H100 PCIe", 51.2, "NVIDIA H100 Tensor Core GPU datasheet, PCIe"),
+    ("H100 NVL", 60.0, "NVIDIA H100 Tensor Core GPU datasheet, NVL"),
+    ("H100", 67.0, "NVIDIA H100 Tensor Core GPU datasheet, SXM"),
+    ("H200 NVL", 60.0, "NVIDIA H200 Tensor Core GPU datasheet, NVL"),
+    ("H200", 67.0, "NVIDIA H200 Tensor Core GPU datasheet, SXM"),
+    ("A100", 19.5, "NVIDIA A100 Tensor Core GPU datasheet"),
+    ("NVIDIA L4", 30.3, "NVIDIA L4 Tensor Core GPU datasheet"),
+    ("Tesla T4", 8.1, "NVIDIA T4 Tensor Core GPU datasheet"),
+    ("RTX 4090", 82.6, "NVIDIA Ada GPU architecture whitepaper"),
+];
+
+/// How often each product is measured; the best counts, since other programs can only make it slower.
+const ROUNDS: usize = 3;
+
+/// The most that a device does, as far as is known.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ceiling {
+    pub flops_per_second: f64,
+    /// Where the figure is from.
+    pub source: String,
+}
+
+/// The ceiling of a device; `None` where neither a datasheet nor a measurement is to be had. `size` 0 measures nothing.
+pub fn find(device: &Device, size: usize) -> Result<Option<Ceiling>> {
+    match datasheet(&device.info()) {
+        Some(ceiling) => Ok(Some(ceiling)),
+        None => own_products(device, size),
+    }
+}
+
+fn datasheet(info: &DeviceInfo) -> Option<Ceiling> {
+    let (_, teraflops, source) = DATASHEETS.iter().find(|(part, ..)| info.name.contains(part))?;
+    Some(Ceiling { flops_per_second: 1e12 * teraflops, source: format!("peak, {source}") })
+}
+
+/// The best of this engine's own products of N x N x N numbers, N being `size`, its half and its quarter: where there
+/// is no cache to speak of, a smaller one is faster.
+fn own_products(device: &Device, size: usize) -> Result<Option<Ceiling>> {
+    let mut best: Option<(f64, usize)> = None;
+    for size in [size / 4, size / 2, size].into_iter().filter(|&size| size > 0) {
+        let rate = own_product(device, size)?.map(|rate| (rate, size));
+        best = if rate > best { rate } else { best };
+    }
+    Ok(best.map(|(flops_per_second, size)| Ceiling {
+        flops_per_second,
+        source: format!("this engine's own best product, {size} x {size} x {size}, measured now; no datasheet known"),
+    }))
+}
+
+/// Floating-point operations a second in the forward product of a linear layer of `size` x `size` on as many rows, timed
+/// alone; `None` where the device has no timestamps.
+fn own_product(device: &Device, size: usize) -> Result<Option<f64>> {
+    let rows = Dataset::from_rows(vec![0.5; size * size], size, vec![0.0; size * size], size)?;
+    let optimizer = Sgd { learning_rate: 0.0, ..Sgd::default() };
+    let net = Sequential::new(size).add(Dense::new(size));
+    let mut model = net.compile(device, optimizer, Loss::MeanSquaredError)?;
+    let mut best = None;
+    for _ in 0..ROUNDS {
+        let launches = model.profile(&rows, size, 1)?;
+        let forward = launches.iter().find(|launch| launch.flops > 0);
+        let rate = forward.and_then(|launch| launch.flops_per_second());
+        // An unknown rate, `None`, is less than any.
+        best = if rate > best { rate } else { best };
+    }
+    Ok(best)
+}

@@ -1,0 +1,62 @@
+//! Steps whose launches are timed one by one, by timestamp queries at the ends of a pass for each launch.
+
+use wgpu::BufferUsages as Usage;
+
+use super::{Result, Run};
+use crate::executor::gpu::read_buffer;
+
+/// Queries of one set, at most: WebGPU's limit.
+const MOST_QUERIES: usize = 4096;
+
+impl Run {
+    /// One step, each launch timed; `false`, and no step, where the device has no timestamps.
+    pub fn time_step(&mut self, seconds: &mut [Vec<f64>]) -> Result<bool> {
+        let launches = self.program.launches.len();
+        let has_timestamps = self.context.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        if !has_timestamps || 2 * launches > MOST_QUERIES {
+            return Ok(false);
+        }
+        let (_, fresh) = self.source.prepare(&self.context, 1, self.step.batch_size as usize)?;
+        if let Some(rows) = fresh {
+            self.step = self.step.start(rows as u32, self.step.batch_size);
+            self.write_step()?;
+        }
+        let ticks = self.time_launches(launches as u32)?;
+        self.recorded(1);
+        let period = f64::from(self.context.queue.get_timestamp_period()) * 1e-9;
+        for (pair, seconds) in ticks.chunks_exact(2).zip(seconds) {
+            // A clock that is set between two reads could run backwards.
+            seconds.push(pair[1].saturating_sub(pair[0]) as f64 * period);
+        }
+        Ok(true)
+    }
+
+    /// Runs every launch in a pass of its own; returns the ticks before and after each.
+    fn time_launches(&self, launches: u32) -> Result<Vec<u64>> {
+        let device = &self.context.device;
+        let resolved = self.context.buffer("ticks", 4 * launches as usize, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
+        self.context.scoped("timing launches", || {
+            let set = device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("wgrad ticks"),
+                ty: wgpu::QueryType::Timestamp,
+                count: 2 * launches,
+            });
+            let mut encoder = device.create_command_encoder(&Default::default());
+            for index in 0..launches {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                    label: Some("wgrad timed launch"),
+                    timestamp_writes: Some(wgpu::ComputePassTimestampWrites {
+                        query_set: &set,
+                        beginning_of_pass_write_index: Some(2 * index),
+                        end_of_pass_write_index: Some(2 * index + 1),
+                    }),
+                });
+                self.record_launch(&mut pass, index as usize);
+            }
+            encoder.resolve_query_set(&set, 0..2 * launches, &resolved, 0);
+            self.context.queue.submit([encoder.finish()]);
+        })?;
+        let words = read_buffer(&self.context, &resolved)?;
+        Ok(bytemuck::pod_collect_to_vec(&words[..4 * launches as usize]))
+    }
+}
