@@ -29,13 +29,13 @@ fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
     return dz[(4u * depth + i) * COLUMN_BLOCKS + column];
 }
 
-// Padding rows and columns come out as zero by themselves, since x and dz are zero there.
+// The padding is set, though x and dz are zero there: 0 · NaN would be a NaN, and padding that once is a NaN stays one.
 fn store(row: u32, column: u32, block: mat4x4<f32>) {
-    let at = 4u * row * COLUMN_BLOCKS + column;
-    gradients[at] = block[0];
-    gradients[at + COLUMN_BLOCKS] = block[1];
-    gradients[at + 2u * COLUMN_BLOCKS] = block[2];
-    gradients[at + 3u * COLUMN_BLOCKS] = block[3];
+    let mask = column_mask(column, OUTPUTS) > vec4<f32>(0.0);
+    for (var i = 0u; i < 4u; i++) {
+        let at = 4u * row + i;
+        gradients[at * COLUMN_BLOCKS + column] = select(vec4<f32>(0.0), block[i], mask & vec4<bool>(at < INPUTS));
+    }
 }
 
 fn store_sums(column: u32, sums: vec4<f32>) {

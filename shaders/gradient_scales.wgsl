@@ -10,6 +10,12 @@
 @group(0) @binding(2) var<storage, read> ranges: array<vec2<u32>>;
 @group(0) @binding(3) var<storage, read_write> tensors: array<vec4<f32>>;
 
+// Not max(), which may make a number of a NaN: a NaN among the gradients stays one.
+fn factor(squares: f32) -> f32 {
+    let norm = sqrt(squares);
+    return select(CLIP / norm, 1.0, norm < CLIP);
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
     var all = 0.0;
@@ -21,12 +27,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
         let sum = lanes_sum(local, squares);
         all += sum;
         if !GLOBAL && local == 0u {
-            tensors[t].w = CLIP / max(sqrt(sum), CLIP);
+            tensors[t].w = factor(sum);
         }
     }
     if GLOBAL {
         for (var t = local; t < TENSORS; t += WORKGROUP) {
-            tensors[t].w = CLIP / max(sqrt(all), CLIP);
+            tensors[t].w = factor(all);
         }
     }
 }

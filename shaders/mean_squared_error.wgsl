@@ -15,6 +15,7 @@
 @group(0) @binding(4) var<storage, read_write> dy: array<f32>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
 
+const HAS_THRESHOLD = true;
 const THRESHOLD = 0.5;
 
 fn output_at(row: u32, column: u32) -> f32 {

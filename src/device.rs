@@ -56,6 +56,8 @@ pub struct DeviceInfo {
     pub driver: String,
     /// Threads that were asked for, the calling one included, for the CPU device. The system may grant fewer.
     pub threads: Option<usize>,
+    /// Invocations in a subgroup, for a GPU whose subgroups all have one size and are switched on.
+    pub subgroup_size: Option<usize>,
     /// The device's limits, for a GPU.
     pub limits: Option<wgpu::Limits>,
     /// The features that are switched on, for a GPU.
@@ -261,6 +263,7 @@ fn cpu_info(threads: usize) -> DeviceInfo {
         backend: "native".into(),
         driver: instruction_set(),
         threads: Some(threads),
+        subgroup_size: None,
         limits: None,
         features: None,
     }

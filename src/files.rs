@@ -21,7 +21,9 @@ impl Drop for Unfinished {
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.part", std::process::id()));
+    // Neither another process nor another thread writes under this name.
+    let thread: String = format!("{:?}", std::thread::current().id()).chars().filter(char::is_ascii_digit).collect();
+    name.push(format!(".{}-{thread}.part", std::process::id()));
     let unfinished = Unfinished(path.with_file_name(name));
     let failed = |action| move |source: io::Error| Error::Io { action, path: path.to_path_buf(), source };
     let mut file = File::create(&unfinished.0).map_err(failed("create"))?;

@@ -228,7 +228,7 @@ pub use metrics::Score;
 pub use model::Model;
 pub use optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 pub use profile::LaunchProfile;
-pub use sequential::{Sequential, Shape};
+pub use sequential::{MAX_FEATURES, Sequential, Shape};
 pub use step::StepBlock;
 pub use train::{Fit, MAX_BATCH_SIZE, Samples};
 pub use verify::Verification;

@@ -70,6 +70,9 @@ impl LossFunction {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
+        if self.loss == Loss::MeanSquaredError && self.label_smoothing != 0.0 {
+            return Err(Error::configuration("label smoothing", "a cross-entropy", self.loss));
+        }
         if (0.0..1.0).contains(&self.label_smoothing) {
             return Ok(());
         }

@@ -51,6 +51,12 @@ impl Model {
         Ok(Model { device: device.clone(), description, optimizer, loss, layout, executor, step, fused: true })
     }
 
+    /// What plans are made from, and what runs them.
+    pub(crate) fn parts(&mut self) -> (Recipe<'_>, &mut Executor) {
+        let Model { description, layout, loss, optimizer, executor, .. } = self;
+        (Recipe { model: description, layout, loss, optimizer }, executor)
+    }
+
     pub(crate) fn recipe(&self) -> Recipe<'_> {
         Recipe { model: &self.description, layout: &self.layout, loss: &self.loss, optimizer: &self.optimizer }
     }

@@ -118,6 +118,10 @@ impl Sequential {
         if self.input.features() == 0 {
             return Err(Error::configuration("input shape", "at least one feature", format!("{:?}", self.input.0)));
         }
+        if self.input.features() > MAX_FEATURES {
+            let expected = format!("at most {MAX_FEATURES} features");
+            return Err(Error::configuration("input shape", expected, self.input.features()));
+        }
         let Some(last) = self.layers.last() else {
             return Err(Error::configuration("model", "at least one layer", "none"));
         };
@@ -149,7 +153,15 @@ impl Sequential {
     }
 }
 
+/// Features of a sample or units of a layer, at most: a kernel's loop takes four at a time, and software drivers end all
+/// loops of an invocation after 65,535 turns without a word.
+pub const MAX_FEATURES: usize = 4 * 65_000;
+
 fn validate_layer(index: usize, layer: &Dense) -> Result<()> {
+    if layer.units > MAX_FEATURES {
+        let expected = format!("at most {MAX_FEATURES} units");
+        return Err(Error::configuration(format!("layer dense_{index}"), expected, layer.units));
+    }
     if layer.units == 0 {
         return Err(Error::configuration(format!("layer dense_{index}"), "at least one unit", 0));
     }

@@ -1,6 +1,6 @@
 // The activations, f and f'. ACTIVATION is one of the constants below; ALPHA is the slope of leaky_relu below zero and
 // the α of elu. derivative() takes what the forward pass kept: y = f(z), or z where f' cannot be had from y
-// (silu, gelu, softplus). src/kernels/activation.rs has the same formulas in plain loops.
+// (silu, gelu, softplus). src/kernels/parts/activation.rs has the same formulas in plain loops.
 const LINEAR = 0u;
 const RELU = 1u;
 const LEAKY_RELU = 2u;

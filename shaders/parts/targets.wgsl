@@ -16,7 +16,7 @@ fn target_at(row: u32, column: u32) -> f32 {
 }
 
 // Whether a row is answered rightly: its first largest output stands where its first largest target does, or, with one
-// output, output and target lie on the same side of THRESHOLD and of one half. The operation gives output_at(row,
+// output and HAS_THRESHOLD, output and target lie on the same side of THRESHOLD and of one half. The operation gives output_at(row,
 // column). All invocations of a workgroup call it together; `columns` is 0 for a row that does not exist.
 fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
     var largest = -3.4e38;
@@ -27,7 +27,7 @@ fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
     }
     largest = lanes_max(local, largest);
     largest_target = lanes_max(local, largest_target);
-    if COLUMNS == 1u {
+    if COLUMNS == 1u && HAS_THRESHOLD {
         return (largest > THRESHOLD) == (largest_target > 0.5);
     }
     var predicted = COLUMNS;

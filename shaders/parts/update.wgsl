@@ -9,7 +9,9 @@
 fn gradient_of(index: u32, tensor: vec4<f32>) -> vec4<f32> {
     let gradient = (gradients[index] + 2.0 * tensor.x * parameters[index]) * tensor.w;
     if CLIP_VALUE > 0.0 {
-        return clamp(gradient, vec4<f32>(-CLIP_VALUE), vec4<f32>(CLIP_VALUE));
+        // Not clamp(), which may make a number of a NaN: here a NaN is not beyond the limit, and stays one.
+        let limit = vec4<f32>(CLIP_VALUE);
+        return select(gradient, sign(gradient) * limit, abs(gradient) > limit);
     }
     return gradient;
 }

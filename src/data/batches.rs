@@ -9,7 +9,6 @@ const STREAM: u64 = 0x6570_6f63_6800_0000;
 /// Fills `order` with the row of each sample in the order in which `epoch` (counted from 0) visits them: 0, 1, 2 … or,
 /// shuffled, a permutation that depends on the seed, the epoch and the number of samples alone. The room that `order`
 /// has is used again. There are at most `u32::MAX` samples, as in every [`Dataset`](super::Dataset).
-#[allow(dead_code, reason = "the training loop takes its orders from here")]
 pub(crate) fn fill_order(order: &mut Vec<u32>, samples: usize, seed: u64, epoch: u64, shuffle: bool) {
     order.clear();
     order.extend(0..samples as u32);

@@ -56,7 +56,9 @@ fn preference(kind: DeviceKind) -> u32 {
 }
 
 fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
+    let one_size = info.subgroup_min_size == info.subgroup_max_size && features.contains(wgpu::Features::SUBGROUP);
     DeviceInfo {
+        subgroup_size: one_size.then_some(info.subgroup_max_size as usize),
         name: info.name,
         kind: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
@@ -80,6 +82,8 @@ impl Context {
         let limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            // WebGPU's eight, or the seven that suffice.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(8),
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
@@ -110,12 +114,8 @@ impl Context {
 
     /// What schedules are chosen for.
     pub fn family(&self) -> Family {
-        let adapter = self.device.adapter_info();
-        let subgroups = self.device.features().contains(wgpu::Features::SUBGROUP)
-            && adapter.subgroup_min_size as usize == SUBGROUP
-            && adapter.subgroup_max_size as usize == SUBGROUP;
         match self.info.kind {
-            DeviceKind::SoftwareGpu if subgroups => Family::SoftwareSubgroups,
+            DeviceKind::SoftwareGpu if self.info.subgroup_size == Some(SUBGROUP) => Family::SoftwareSubgroups,
             DeviceKind::SoftwareGpu => Family::Software,
             _ => Family::Hardware,
         }

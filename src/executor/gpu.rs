@@ -21,6 +21,9 @@ pub(crate) use run::Run;
 /// The usage of every buffer that kernels see: they are read back and written to as well.
 const KERNEL_USAGE: Usage = Usage::STORAGE.union(Usage::COPY_SRC).union(Usage::COPY_DST);
 
+/// Programs that a model keeps: training, evaluation and a few sizes of predictions.
+const MOST_PROGRAMS: usize = 16;
+
 /// A launch, ready to be recorded.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -91,6 +94,10 @@ impl Executor {
             Some(program) => program.clone(),
             None => {
                 let program = Arc::new(Program::new(&self.context, plan(), &self.stores)?);
+                // Runs keep their own; a program that is dropped here is made again when it is wanted.
+                if self.programs.len() == MOST_PROGRAMS {
+                    self.programs.remove(0);
+                }
                 self.programs.push(program.clone());
                 program
             }

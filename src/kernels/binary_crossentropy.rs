@@ -4,7 +4,7 @@ use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lane
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::targets::{TargetLayout, first_largest};
+use super::targets::TargetLayout;
 
 /// The parameters of `binary_crossentropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,7 +69,7 @@ impl Operation for BinaryCrossentropy {
             let correct = if columns == 1 {
                 (logits[0] > F::zero()) == (self.targets.raw::<F>(targets, row, 0) > F::of(0.5))
             } else {
-                first_largest(logits.iter().map(|z| z.wide())) == self.targets.wanted(targets, row)
+                self.targets.agrees(logits, targets, row)
             };
             rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
         }

@@ -42,6 +42,8 @@ impl Operation for DenseBackwardWeights {
         header
             .number("ROW_BLOCKS", blocks(self.inputs))
             .number("COLUMN_BLOCKS", blocks(self.outputs))
+            .number("INPUTS", self.inputs)
+            .number("OUTPUTS", self.outputs)
             .number("BIAS_OFFSET", self.bias_offset.unwrap_or(0) / 4)
             .flag("SUM_COLUMNS", self.bias_offset.is_some());
     }

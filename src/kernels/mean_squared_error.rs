@@ -4,7 +4,7 @@ use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lane
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::targets::{TargetLayout, first_largest};
+use super::targets::TargetLayout;
 
 /// The parameters of `mean_squared_error`.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +68,7 @@ impl Operation for MeanSquaredError {
             let correct = if columns == 1 {
                 (outputs[0] > half) == (self.targets.raw::<F>(targets, row, 0) > half)
             } else {
-                first_largest(outputs.iter().map(|y| y.wide())) == self.targets.wanted(targets, row)
+                self.targets.agrees(outputs, targets, row)
             };
             rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
         }

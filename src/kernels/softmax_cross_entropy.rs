@@ -4,7 +4,7 @@ use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lane
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::targets::{TargetLayout, first_largest};
+use super::targets::TargetLayout;
 
 /// The parameters of `softmax_cross_entropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,8 +63,7 @@ impl Operation for SoftmaxCrossEntropy {
                 agreement += if t == F::zero() { t } else { t * (logit - largest) };
             }
             rows[2 * row] = weights[row] * (targets_sum * exponentials.ln() - agreement);
-            let predicted = first_largest(logits.iter().map(|z| z.wide()));
-            let correct = predicted == self.targets.wanted(targets, row);
+            let correct = self.targets.agrees(logits, targets, row);
             rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
             for column in 0..if self.gradient { columns } else { 0 } {
                 let p = (logits[column] - largest).exp() / exponentials;

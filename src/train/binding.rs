@@ -18,8 +18,8 @@ impl Model {
         budget: u64,
     ) -> Result<Run> {
         let key = self.plan_key(mode, data, weights.is_some(), batch_size)?;
-        let plan = self.recipe().plan(key);
-        self.executor.open(key, || plan, data, weights, Feed { budget, batch_size })
+        let (recipe, executor) = self.parts();
+        executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size })
     }
 
     /// What the plan depends on, once it is clear that model and data set fit.

@@ -110,7 +110,8 @@ impl Model {
         if data.is_empty() {
             return Ok(outputs);
         }
-        let capacity = EVALUATION_ROWS.min(data.len());
+        // Rounded up, so that many calls with few rows share a handful of plans.
+        let capacity = EVALUATION_ROWS.min(data.len().next_power_of_two());
         let mut run = self.open(Mode::Predict, &data, None, capacity, DEFAULT_BUDGET)?;
         let stride = crate::kernels::padded(columns);
         let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
@@ -128,7 +129,7 @@ impl Model {
         let threshold = if self.outputs_are_logits() { 0.0 } else { 0.5 };
         let class = |row: &[f32]| match row {
             [one] => u32::from(*one > threshold),
-            row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))) as u32,
+            row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))).unwrap_or(0) as u32,
         };
         Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
     }

@@ -39,9 +39,11 @@ impl TargetLayout {
         self.raw::<F>(targets, row, column) * (F::one() - F::of(self.smoothing)) + F::of(self.smoothing_share)
     }
 
-    /// Where the first largest target stands.
-    pub fn wanted(&self, targets: &[u32], row: usize) -> usize {
-        first_largest((0..self.columns).map(|column| self.raw::<f64>(targets, row, column)))
+    /// Whether a row's first largest output stands where its first largest target does; not if all outputs are NaN.
+    pub fn agrees<F: Real>(&self, outputs: &[F], targets: &[u32], row: usize) -> bool {
+        let wanted = first_largest((0..self.columns).map(|column| self.raw::<f64>(targets, row, column)));
+        let predicted = first_largest(outputs.iter().map(|output| output.wide()));
+        predicted.is_some() && predicted == wanted
     }
 
     pub(crate) fn header(&self, header: &mut Header) {
@@ -55,13 +57,17 @@ impl TargetLayout {
     }
 }
 
-/// The index of the first largest value: what argmax means here.
-pub(crate) fn first_largest(values: impl Iterator<Item = f64>) -> usize {
-    let mut best = (0, f64::NEG_INFINITY);
+/// The index of the first largest value: what argmax means here. `None` if there is none, all being NaN.
+pub(crate) fn first_largest(values: impl Iterator<Item = f64>) -> Option<usize> {
+    let mut best = None;
     for (index, value) in values.enumerate() {
-        if value > best.1 {
-            best = (index, value);
+        let larger = match best {
+            None => !value.is_nan(),
+            Some((_, largest)) => value > largest,
+        };
+        if larger {
+            best = Some((index, value));
         }
     }
-    best.0
+    best.map(|(index, _)| index)
 }

@@ -1,0 +1,310 @@
+//! Every backward pass against finite differences of its forward pass, both by the references in f64: a shader and its
+//! reference can share a wrong formula, but a difference of losses cannot.
+//!
+//! The loss of a check is L = Σ c·y with random c, or the loss's own mean, and each derivative is compared with
+//! (L(v + h) − L(v − h)) / 2h. With h = 1e-5 the difference is off by h²·f‴/6 ≈ 1e-10 and by L·2⁻⁵³/h ≈ 1e-10 as well;
+//! TOLERANCE leaves room for the derivatives of several layers. Inputs stay away from the kinks of relu and its kin.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
+
+use wgrad::kernels::activation_backward::ActivationBackward;
+use wgrad::kernels::activation_forward::ActivationForward;
+use wgrad::kernels::binary_crossentropy::BinaryCrossentropy;
+use wgrad::kernels::dense_backward_input::DenseBackwardInput;
+use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
+use wgrad::kernels::dense_forward::DenseForward;
+use wgrad::kernels::mean_squared_error::MeanSquaredError;
+use wgrad::kernels::product::Schedule;
+use wgrad::kernels::relu_backward::ReluBackward;
+use wgrad::kernels::relu_forward::ReluForward;
+use wgrad::kernels::softmax_backward::SoftmaxBackward;
+use wgrad::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
+use wgrad::kernels::softmax_forward::SoftmaxForward;
+use wgrad::kernels::targets::TargetLayout;
+use wgrad::kernels::{Input, Kernel, Output, padded};
+use wgrad::{Activation, StepBlock};
+
+const STEP: f64 = 1e-5;
+const TOLERANCE: f64 = 1e-7;
+
+/// The schedule is nothing to a reference.
+const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
+
+const ACTIVATIONS: [Activation; 10] = [
+    Activation::Linear,
+    Activation::Relu,
+    Activation::LeakyRelu(0.2),
+    Activation::Elu(1.0),
+    Activation::Elu(0.5),
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::Softplus,
+];
+
+/// Random numbers: a linear congruence, of which the high bits are used.
+struct Random(u64);
+
+impl Random {
+    fn number(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// From −1.5 to 1.5, and at least 0.01 from zero.
+    fn away_from_zero(&mut self) -> f64 {
+        let size = 0.01 + 1.49 * self.number();
+        if self.number() < 0.5 { -size } else { size }
+    }
+
+    /// A matrix with padded rows; the padding rows and columns are zero.
+    fn matrix(&mut self, rows: usize, columns: usize) -> Vec<f64> {
+        let mut matrix = vec![0.0; padded(rows) * padded(columns)];
+        real(rows, columns).for_each(|at| matrix[at] = self.away_from_zero());
+        matrix
+    }
+}
+
+/// The places of a padded matrix's own elements.
+fn real(rows: usize, columns: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..rows).flat_map(move |row| (0..columns).map(move |column| row * padded(columns) + column))
+}
+
+fn step(rows: usize) -> StepBlock {
+    StepBlock { rows: rows as u32, ..StepBlock::default() }
+}
+
+/// The only output of a kernel whose inputs are all numbers.
+fn run(kernel: impl Into<Kernel>, rows: usize, inputs: &[&[f64]], length: usize) -> Vec<f64> {
+    let inputs: Vec<_> = inputs.iter().map(|values| Input::Floats(values)).collect();
+    let mut output = vec![0.0; length];
+    kernel.into().reference(&step(rows), &inputs, &mut [Output::Floats(&mut output)]);
+    output
+}
+
+/// Compares a gradient with finite differences of `loss` at `point`, in the places given.
+fn check(
+    what: &str,
+    loss: impl Fn(&[f64]) -> f64,
+    point: &[f64],
+    places: impl Iterator<Item = usize>,
+    gradient: &[f64],
+) {
+    let mut point = point.to_vec();
+    for at in places {
+        let value = point[at];
+        point[at] = value + STEP;
+        let above = loss(&point);
+        point[at] = value - STEP;
+        let below = loss(&point);
+        point[at] = value;
+        let expected = (above - below) / (2.0 * STEP);
+        let distance = (gradient[at] - expected).abs();
+        assert!(
+            distance <= TOLERANCE * (1.0 + expected.abs()),
+            "{what}: derivative {at} is {}, the difference quotient {expected}",
+            gradient[at]
+        );
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+#[test]
+fn activations() {
+    let (rows, columns) = (5, 7);
+    for activation in ACTIVATIONS {
+        let mut random = Random(1);
+        let (z, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let forward = |z: &[f64]| run(ActivationForward { columns, activation }, rows, &[z], z.len());
+        let y = forward(&z);
+        let kept = if activation.keeps_input() { &z } else { &y };
+        let gradient = run(ActivationBackward { columns, activation }, rows, &[&dy, kept], z.len());
+        check(&format!("{activation:?}"), |z| dot(&dy, &forward(z)), &z, real(rows, columns), &gradient);
+    }
+}
+
+#[test]
+fn relu() {
+    let (rows, columns) = (6, 5);
+    let mut random = Random(2);
+    let (z, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+    let forward = |z: &[f64]| run(ReluForward { columns }, rows, &[z], z.len());
+    let gradient = run(ReluBackward { columns }, rows, &[&dy, &forward(&z)], z.len());
+    check("relu", |z| dot(&dy, &forward(z)), &z, real(rows, columns), &gradient);
+}
+
+#[test]
+fn softmax() {
+    for (rows, columns) in [(3, 1), (4, 2), (5, 10)] {
+        let mut random = Random(3);
+        let (z, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let forward = |z: &[f64]| run(SoftmaxForward { columns }, rows, &[z], z.len());
+        let gradient = run(SoftmaxBackward { columns }, rows, &[&dy, &forward(&z)], z.len());
+        check("softmax", |z| dot(&dy, &forward(z)), &z, real(rows, columns), &gradient);
+    }
+}
+
+/// A layer's weights: the kernel, and the bias behind it.
+struct Layer {
+    inputs: usize,
+    outputs: usize,
+    activation: Activation,
+    weights: Vec<f64>,
+}
+
+impl Layer {
+    fn new(random: &mut Random, inputs: usize, outputs: usize, activation: Activation) -> Self {
+        let mut weights = random.matrix(inputs, outputs);
+        weights.extend((0..padded(outputs)).map(|o| if o < outputs { random.away_from_zero() } else { 0.0 }));
+        Layer { inputs, outputs, activation, weights }
+    }
+
+    fn bias(&self) -> Option<usize> {
+        Some(padded(self.inputs) * padded(self.outputs))
+    }
+
+    /// The places of W's elements and of b's.
+    fn places(&self) -> impl Iterator<Item = usize> + use<> {
+        let offset = padded(self.inputs) * padded(self.outputs);
+        real(self.inputs, self.outputs).chain(offset..offset + self.outputs)
+    }
+
+    fn forward(&self, rows: usize, x: &[f64], weights: &[f64], activation: Activation) -> Vec<f64> {
+        let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
+        let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule: SCHEDULE };
+        run(kernel, rows, &[x, weights], padded(rows) * padded(outputs))
+    }
+
+    /// The gradient of the weights, from that of z.
+    fn backward_weights(&self, rows: usize, x: &[f64], dz: &[f64]) -> Vec<f64> {
+        let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
+        let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule: SCHEDULE };
+        run(kernel, rows, &[x, dz], self.weights.len())
+    }
+
+    /// The gradient of the sums of the layer before, whose activation kept `kept`.
+    fn backward_input(&self, rows: usize, dz: &[f64], before: Activation, kept: &[f64]) -> Vec<f64> {
+        let (inputs, outputs) = (self.inputs, self.outputs);
+        let kernel = DenseBackwardInput { inputs, outputs, activation: before, schedule: SCHEDULE };
+        run(kernel, rows, &[dz, &self.weights, kept], padded(rows) * padded(inputs))
+    }
+}
+
+#[test]
+fn dense() {
+    let rows = 5;
+    for (inputs, outputs) in [(1, 1), (3, 6), (7, 2), (4, 4)] {
+        let mut random = Random(4);
+        let layer = Layer::new(&mut random, inputs, outputs, Activation::Linear);
+        let (x, dz) = (random.matrix(rows, inputs), random.matrix(rows, outputs));
+        let loss = |x: &[f64], weights: &[f64]| dot(&dz, &layer.forward(rows, x, weights, Activation::Linear));
+        let dx = layer.backward_input(rows, &dz, Activation::Linear, &x);
+        check("dx", |x| loss(x, &layer.weights), &x, real(rows, inputs), &dx);
+        let gradients = layer.backward_weights(rows, &x, &dz);
+        check("dW and db", |weights| loss(&x, weights), &layer.weights, layer.places(), &gradients);
+    }
+}
+
+/// The product's epilogue, f′ of the layer before, against differences through f and the product.
+#[test]
+fn dense_behind_an_activation() {
+    let rows = 5;
+    for activation in ACTIVATIONS {
+        let mut random = Random(5);
+        let layer = Layer::new(&mut random, 6, 3, Activation::Linear);
+        let (z, dy) = (random.matrix(rows, 6), random.matrix(rows, 3));
+        let activate = |z: &[f64]| run(ActivationForward { columns: 6, activation }, rows, &[z], z.len());
+        let forward = |z: &[f64]| dot(&dy, &layer.forward(rows, &activate(z), &layer.weights, Activation::Linear));
+        let y = activate(&z);
+        let gradient = layer.backward_input(rows, &dy, activation, if activation.keeps_input() { &z } else { &y });
+        check(&format!("{activation:?}"), forward, &z, real(rows, 6), &gradient);
+    }
+}
+
+/// The losses, by name, with what they make of label smoothing.
+const LOSSES: [&str; 3] = ["softmax_cross_entropy", "binary_crossentropy", "mean_squared_error"];
+
+fn loss_kernel(name: &str, targets: TargetLayout) -> Kernel {
+    match name {
+        "softmax_cross_entropy" => SoftmaxCrossEntropy { targets, gradient: true }.into(),
+        "binary_crossentropy" => BinaryCrossentropy { targets, gradient: true }.into(),
+        _ => MeanSquaredError { targets, gradient: true }.into(),
+    }
+}
+
+/// The mean loss of a batch, and the gradient that the kernel gives.
+fn loss_of(kernel: &Kernel, rows: usize, z: &[f64], targets: &[u32], weights: &[f64]) -> (f64, Vec<f64>) {
+    let (mut gradient, mut losses) = (vec![0.0; z.len()], vec![0.0; 2 * padded(rows)]);
+    let inputs = [Input::Floats(z), Input::Words(targets), Input::Floats(weights)];
+    kernel.reference(&step(rows), &inputs, &mut [Output::Floats(&mut gradient), Output::Floats(&mut losses)]);
+    let sum: f64 = losses.chunks_exact(2).take(rows).map(|row| row[0]).sum();
+    (sum / rows as f64, gradient)
+}
+
+fn targets_of(random: &mut Random, layout: &TargetLayout, rows: usize) -> Vec<u32> {
+    let classes = layout.columns.max(2) as f64;
+    let word = |random: &mut Random| match layout.ids {
+        true => (random.number() * classes) as u32,
+        false => (random.number() as f32).to_bits(),
+    };
+    (0..padded(rows) * layout.words()).map(|_| word(random)).collect()
+}
+
+#[test]
+fn losses() {
+    let rows = 5;
+    for name in LOSSES {
+        for (columns, ids) in [(1, true), (1, false), (4, true), (10, false), (3, true)] {
+            for smoothing in [0.0, 0.1] {
+                let mut random = Random(6);
+                let share = if name == "binary_crossentropy" { 2.0 } else { columns as f32 };
+                let layout = TargetLayout { ids, columns, smoothing, smoothing_share: smoothing / share };
+                let kernel = loss_kernel(name, layout);
+                let targets = targets_of(&mut random, &layout, rows);
+                let (z, weights) = (random.matrix(rows, columns), random.matrix(1, rows));
+                let weights: Vec<_> = weights.iter().map(|weight| weight.abs()).collect();
+                let (_, gradient) = loss_of(&kernel, rows, &z, &targets, &weights);
+                let loss = |z: &[f64]| loss_of(&kernel, rows, z, &targets, &weights).0;
+                check(&format!("{kernel:?}"), loss, &z, real(rows, columns), &gradient);
+            }
+        }
+    }
+}
+
+/// A whole net of two layers, its backward pass chained by hand as a plan chains it.
+#[test]
+fn net_of_two_layers() {
+    let rows = 5;
+    for hidden in ACTIVATIONS {
+        let mut random = Random(7);
+        let first = Layer::new(&mut random, 6, 5, hidden);
+        let second = Layer::new(&mut random, 5, 3, Activation::Linear);
+        let layout = TargetLayout { ids: true, columns: 3, smoothing: 0.1, smoothing_share: 0.1 / 3.0 };
+        let kernel: Kernel = SoftmaxCrossEntropy { targets: layout, gradient: true }.into();
+        let (x, targets) = (random.matrix(rows, 6), targets_of(&mut random, &layout, rows));
+        let weights = [0.5, 1.0, 2.0, 0.25, 1.5, 0.0, 0.0, 0.0];
+        let logits = |w1: &[f64], w2: &[f64]| {
+            let y = first.forward(rows, &x, w1, first.activation);
+            second.forward(rows, &y, w2, second.activation)
+        };
+        let loss = |w1: &[f64], w2: &[f64]| loss_of(&kernel, rows, &logits(w1, w2), &targets, &weights).0;
+        let (_, dz2) = loss_of(&kernel, rows, &logits(&first.weights, &second.weights), &targets, &weights);
+        let z1 = first.forward(rows, &x, &first.weights, Activation::Linear);
+        let y1 = first.forward(rows, &x, &first.weights, hidden);
+        let dw2 = second.backward_weights(rows, &y1, &dz2);
+        let dz1 = second.backward_input(rows, &dz2, hidden, if hidden.keeps_input() { &z1 } else { &y1 });
+        let dw1 = first.backward_weights(rows, &x, &dz1);
+        check(&format!("{hidden:?}, layer 2"), |w| loss(&first.weights, w), &second.weights, second.places(), &dw2);
+        check(&format!("{hidden:?}, layer 1"), |w| loss(w, &second.weights), &first.weights, first.places(), &dw1);
+    }
+}

@@ -1,0 +1,73 @@
+//! advance_step: the step's statistics, and the step block moved on.
+//!
+//! Bounds: sum_error of the rows' and the penalties' numbers, times the sums of absolute values; the block is compared to
+//! the last bit, since the host moves its own copy on by the same arithmetic.
+
+use wgrad::StepBlock;
+use wgrad::kernels::advance_step::AdvanceStep;
+use wgrad::kernels::padded;
+
+use crate::harness::{Array, BATCHES, Case, Output, Random, Trials, sum_error};
+
+pub fn cases(trials: &mut Trials) {
+    trials.add("batches", |device| {
+        BATCHES.iter().chain(&[255, 256, 257, 65_536]).try_for_each(|&rows| case(rows, rows, 5, 3).check(device))
+    });
+    trials.add("penalties", |device| {
+        [0, 1, 2, 255, 256, 257, 1000].iter().try_for_each(|&penalties| case(7, 9, penalties, 3).check(device))
+    });
+    for slots in [1, 3, 1024] {
+        trials.add(&format!("slots_{slots}"), move |device| case(7, 7, 1, slots).check(device));
+    }
+    trials.add("last_batch_is_smaller", |device| {
+        let start = StepBlock { iteration: u32::MAX, slot: 6, ..block() }.start(10, 4);
+        let mut step = start;
+        while step.rows > 0 {
+            at(step, 4, 1, 4).check(device)?;
+            step = step.advance(0.9, 0.999);
+        }
+        // What happens after the last batch: nothing is added, and there are still no rows.
+        at(step, 4, 1, 4).check(device)
+    });
+    trials.add("nan", |device| {
+        let mut case = case(7, 7, 1, 3);
+        case.inputs[0].set(4, f32::NAN);
+        case.check(device)
+    });
+}
+
+fn block() -> StepBlock {
+    StepBlock { learning_rate: 0.1, beta_1_power: 0.9, beta_2_power: 0.999, ..StepBlock::default() }
+}
+
+fn case(rows: usize, capacity: usize, penalties: usize, slots: usize) -> Case {
+    let step = StepBlock { iteration: 41, slot: 1024 + 2, ..block() }.start(3 * rows as u32 + 1, rows as u32);
+    at(step, capacity, penalties, slots)
+}
+
+fn at(step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
+    let (rows, slot) = (step.rows as usize, step.slot as usize % slots);
+    let mut random = Random::new(rows + penalties);
+    // Behind the batch stand the rows of a larger one.
+    let mut losses = vec![f32::NAN; 2 * padded(capacity)];
+    losses[..2 * rows].iter_mut().enumerate().for_each(|(index, value)| match index % 2 {
+        0 => *value = random.uniform(-0.5, 3.0),
+        _ => *value = random.below(2) as f32,
+    });
+    let penalties_in = random.list(penalties.max(4), 0.0, 1.0);
+    let (sum, penalty) = (sum_error(rows) * 3.0 * rows as f64, sum_error(penalties) * penalties as f64);
+    let statistics = Output::list(0, 0, 4 * slot)
+        .then(4 * slot, Output::list(4, 4, 4 * (slots - slot)))
+        // Counts of whole answers are exact in f32 up to 2²⁴.
+        .within(move |at, _| [sum, 0.0, penalty, 0.0][at % 4]);
+    Case {
+        kernel: AdvanceStep { penalties, slots, beta_1: 0.9, beta_2: 0.999 }.into(),
+        step,
+        capacity,
+        inputs: vec![Array::floats(&losses), Array::floats(&penalties_in)],
+        outputs: vec![
+            Output::list(StepBlock::WORDS, 0, StepBlock::WORDS).from(bytemuck::cast_slice(&[step]).to_vec()),
+            statistics,
+        ],
+    }
+}

@@ -1,0 +1,70 @@
+//! dense_backward_input, dx = (dz·Wᵀ) ⊙ f′(kept).
+//!
+//! Bound: the sum's error is sum_error(O)·Σ|dz|·|W|, times |f′|; f′ itself is off by what `activation_backward` argues,
+//! times the sum. Both are at most (slope·sum_error(O) + derivative's error)·Σ|dz|·|W|.
+
+use wgrad::Activation;
+use wgrad::kernels::dense_backward_input::DenseBackwardInput;
+use wgrad::kernels::padded;
+use wgrad::kernels::product::Schedule;
+
+use crate::activation_backward::derivative_error;
+use crate::activation_forward::slope;
+use crate::harness::products::{self, SHAPES};
+use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
+
+pub fn cases(trials: &mut Trials) {
+    for (outputs, inputs) in SHAPES {
+        products::add(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+            batches().map(case).try_for_each(|case| case.check(device))
+        });
+    }
+    for (name, activation) in ACTIVATIONS {
+        products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {
+            case((6, 5), activation, (7, 9), schedule).check(device)
+        });
+    }
+    products::add_long(trials, "long_sum", |device, schedule| {
+        case((5, 70_000), Activation::Linear, (3, 3), schedule).check(device)
+    });
+    products::add_folded(trials, "folded_grid", |device, schedule| {
+        case((65, 2), Activation::Linear, (65_537, 65_537), schedule).check(device)
+    });
+    products::add(trials, "nan", |device, schedule| {
+        let mut case = case((6, 5), Activation::Linear, (7, 7), schedule);
+        case.inputs[0].set(2 * padded(5) + 1, f32::NAN);
+        case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
+        case.check(device)
+    });
+}
+
+fn case(
+    (inputs, outputs): (usize, usize),
+    activation: Activation,
+    (rows, capacity): (usize, usize),
+    schedule: Schedule,
+) -> Case {
+    let mut random = Random::new(rows * outputs + inputs);
+    let kernel = DenseBackwardInput { inputs, outputs, activation, schedule };
+    let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let weights = Array::kernel(inputs, outputs, None, || random.uniform(-1.0, 1.0));
+    // What was kept is z, or y = f(z): either way a value that f takes.
+    let kept = Array::matrix(rows, inputs, capacity, |_, _| {
+        let z: f32 = random.uniform(-3.0, 3.0);
+        if activation.keeps_input() { z } else { activation.activate(z) }
+    });
+    let sums = DenseBackwardInput { activation: Activation::Linear, ..kernel.clone() }.into();
+    let mut case = Case {
+        kernel: kernel.into(),
+        step: step_of(rows),
+        capacity,
+        inputs: vec![dz, weights, kept],
+        outputs: vec![Output::matrix(rows, inputs, capacity)],
+    };
+    let magnitude = case.magnitude(&sums);
+    let output = case.outputs.swap_remove(0);
+    let error = slope(activation) * sum_error(outputs) + derivative_error(activation);
+    case.outputs.push(output.within(move |at, _| error * magnitude[at]));
+    case
+}

@@ -1,0 +1,61 @@
+//! dense_backward_weights, dW = xᵀ·dz and db = Σ dz over the batch.
+//!
+//! Bound: sum_error(B)·Σ|x|·|dz|, and sum_error(B)·Σ|dz|.
+
+use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
+use wgrad::kernels::padded;
+use wgrad::kernels::product::Schedule;
+
+use crate::harness::products::{self, SHAPES};
+use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
+
+/// Features in and out, and whether there is a bias.
+type Layer = (usize, usize, bool);
+
+pub fn cases(trials: &mut Trials) {
+    for (inputs, outputs) in SHAPES {
+        add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true));
+    }
+    add(trials, "no_bias", (9, 10, false));
+    products::add_long(trials, "long_batch", |device, schedule| {
+        case((3, 2, true), (65_536, 65_536), schedule).check(device)
+    });
+    products::add(trials, "nan", |device, schedule| {
+        let mut case = case((6, 5, true), (7, 7), schedule);
+        case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
+        case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
+        case.check(device)
+    });
+}
+
+fn add(trials: &mut Trials, name: &str, layer: Layer) {
+    products::add(trials, name, move |device, schedule| {
+        batches().map(|size| case(layer, size, schedule)).try_for_each(|case| case.check(device))
+    });
+}
+
+fn case((inputs, outputs, bias): Layer, (rows, capacity): (usize, usize), schedule: Schedule) -> Case {
+    let mut random = Random::new(rows * inputs + outputs);
+    let offset = (padded(inputs) * padded(outputs)).next_multiple_of(64);
+    let bias_offset = bias.then_some(offset);
+    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
+    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    // The gradient of W has a whole block of rows for each block of columns of x, as W itself has.
+    let mut gradients = Output::matrix(inputs, outputs, inputs);
+    if bias {
+        gradients = gradients.then(offset, Output::list(outputs, padded(outputs), padded(outputs)));
+    }
+    let mut case = Case {
+        kernel: kernel.clone().into(),
+        step: step_of(rows),
+        capacity,
+        inputs: vec![x, dz],
+        outputs: vec![gradients],
+    };
+    let magnitude = case.magnitude(&kernel.into());
+    let error = sum_error(rows);
+    let output = case.outputs.swap_remove(0);
+    case.outputs.push(output.within(move |at, _| error * magnitude[at]));
+    case
+}

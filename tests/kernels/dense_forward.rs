@@ -1,0 +1,78 @@
+//! dense_forward, y = f(x·W + b).
+//!
+//! Bound: the sum's error is sum_error(I)·(Σ|x|·|W| + |b|), which f passes on at most |f′| ≤ max(1.2, slope) times; what f
+//! adds itself is as in `activation_forward`.
+
+use wgrad::Activation;
+use wgrad::kernels::dense_forward::DenseForward;
+use wgrad::kernels::padded;
+use wgrad::kernels::product::Schedule;
+
+use crate::activation_forward::{own_error, slope};
+use crate::harness::products::{self, SHAPES};
+use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
+
+#[derive(Clone, Copy)]
+struct Layer {
+    inputs: usize,
+    outputs: usize,
+    bias: bool,
+    activation: Activation,
+}
+
+pub fn cases(trials: &mut Trials) {
+    for (inputs, outputs) in SHAPES {
+        let layer = Layer { inputs, outputs, bias: outputs != 31, activation: Activation::Relu };
+        add(trials, &format!("{inputs}x{outputs}"), layer);
+    }
+    for (name, activation) in ACTIVATIONS {
+        let layer = Layer { inputs: 6, outputs: 5, bias: true, activation };
+        products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {
+            case(&layer, 7, 9, schedule).check(device)
+        });
+    }
+    let long = Layer { inputs: 70_000, outputs: 5, bias: true, activation: Activation::Linear };
+    products::add_long(trials, "long_sum", move |device, schedule| case(&long, 3, 3, schedule).check(device));
+    let many = Layer { inputs: 2, outputs: 65, bias: true, activation: Activation::Linear };
+    products::add_folded(trials, "folded_grid", move |device, schedule| {
+        case(&many, 65_537, 65_537, schedule).check(device)
+    });
+    products::add(trials, "nan", |device, schedule| nan(schedule).check(device));
+}
+
+fn add(trials: &mut Trials, name: &str, layer: Layer) {
+    products::add(trials, name, move |device, schedule| {
+        batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check(device))
+    });
+}
+
+fn case(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule) -> Case {
+    let &Layer { inputs, outputs, bias, activation } = layer;
+    let mut random = Random::new(rows * inputs + outputs);
+    let bias_offset = bias.then(|| (padded(inputs) * padded(outputs)).next_multiple_of(64));
+    let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule };
+    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-1.0, 1.0));
+    let sums = DenseForward { activation: Activation::Linear, ..kernel.clone() }.into();
+    let mut case = Case {
+        kernel: kernel.into(),
+        step: step_of(rows),
+        capacity,
+        inputs: vec![x, weights],
+        outputs: vec![Output::matrix(rows, outputs, capacity)],
+    };
+    let magnitude = case.magnitude(&sums);
+    let output = case.outputs.swap_remove(0);
+    let (error, slope) = (sum_error(inputs), slope(activation));
+    case.outputs.push(output.within(move |at, y| slope * error * magnitude[at] + own_error(activation, y)));
+    case
+}
+
+/// A NaN in a sample makes a NaN of its row alone, and one in a weight of its column, whatever relu does with them.
+fn nan(schedule: Schedule) -> Case {
+    let layer = Layer { inputs: 5, outputs: 6, bias: true, activation: Activation::Relu };
+    let mut case = case(&layer, 7, 7, schedule);
+    case.inputs[0].set(2 * padded(5) + 1, f32::NAN);
+    case.inputs[1].set(3 * padded(6) + 4, f32::NAN);
+    case
+}

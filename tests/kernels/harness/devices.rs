@@ -1,0 +1,89 @@
+//! The devices that trials run on, and how trials are named.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use libtest_mimic::{Failed, Trial};
+use wgrad::{Device, DeviceKind, Error};
+
+/// What a trial does on a device; an `Err` says what was wrong.
+type Outcome = Result<(), String>;
+
+/// The GPU, opened once for all trials; `None` where no driver offers one. One that cannot be opened is a failure.
+fn gpu() -> Option<&'static Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    let open = || match Device::gpu() {
+        Ok(device) => Some(device),
+        Err(Error::NoAdapter { .. }) => None,
+        Err(error) => panic!("the GPU cannot be opened: {error}"),
+    };
+    GPU.get_or_init(open).as_ref()
+}
+
+/// Held by trials that take hundreds of megabytes, so that two of them never do at once.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static LARGE: Mutex<()> = Mutex::new(());
+    LARGE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The trials so far.
+#[derive(Default)]
+pub struct Trials {
+    operation: &'static str,
+    trials: Vec<Trial>,
+}
+
+impl Trials {
+    /// Adds an operation's cases.
+    pub fn operation(&mut self, name: &'static str, cases: impl FnOnce(&mut Trials)) {
+        self.operation = name;
+        cases(self);
+    }
+
+    /// Adds a case on every device.
+    pub fn add<B>(&mut self, case: &str, body: B)
+    where
+        B: Fn(&Device) -> Outcome + Clone + Send + 'static,
+    {
+        self.on_cpu(case, body.clone());
+        self.on_gpu(case, body);
+    }
+
+    /// Adds a case on the CPU device.
+    pub fn on_cpu(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        let name = format!("{}::{case}::cpu", self.operation);
+        self.trials.push(Trial::test(name, move || body(&Device::cpu()).map_err(Failed::from)));
+    }
+
+    /// Adds a case on the GPU.
+    pub fn on_gpu(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        let name = format!("{}::{case}::gpu", self.operation);
+        let run = move || match gpu() {
+            Some(device) => body(device).map_err(Failed::from),
+            None => Err("no adapter".into()),
+        };
+        self.trials.push(Trial::test(name, run).with_ignored_flag(gpu().is_none()));
+    }
+
+    /// Adds a case on the GPU that is shown as ignored on a software driver.
+    pub fn on_hardware(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        self.on_gpu(case, body);
+        if gpu().is_some_and(|device| device.info().kind == DeviceKind::SoftwareGpu) {
+            let trial = self.trials.pop();
+            self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
+        }
+    }
+
+    /// Adds a case on the GPU that is shown as ignored where subgroups are not of this size.
+    pub fn on_subgroups(&mut self, case: &str, size: usize, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        self.on_gpu(case, body);
+        if gpu().is_some_and(|device| device.info().subgroup_size != Some(size)) {
+            let trial = self.trials.pop();
+            self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
+        }
+    }
+
+    /// All trials, for the runner.
+    pub fn finish(self) -> Vec<Trial> {
+        self.trials
+    }
+}

@@ -1,0 +1,105 @@
+//! The schedules that the three matrix products are run with, and the shapes.
+
+use wgrad::Device;
+use wgrad::kernels::product::{SUBGROUP, Schedule};
+
+use super::Trials;
+
+const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
+    Schedule::Direct { rows, columns, workgroup }
+}
+
+/// Every schedule, with tiles that divide the shapes below and tiles that do not.
+const SCHEDULES: [(&str, Schedule); 9] = [
+    ("direct_1x1", direct(1, 1, 64)),
+    ("direct_2x1", direct(2, 1, 32)),
+    ("direct_1x2", direct(1, 2, 32)),
+    ("direct_2x2", direct(2, 2, 32)),
+    ("staged_8x8", Schedule::Staged { group_rows: 8, group_columns: 8, rows: 2, columns: 2, depth: 4 }),
+    ("staged_4x2", Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 }),
+    ("split_4x32", Schedule::Split { blocks: 4, splits: 32 }),
+    ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
+    ("subgroup", Schedule::Subgroup { workgroup: 32 }),
+];
+
+/// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
+const FOLDED: [(&str, Schedule); 3] = [
+    ("direct_1x1", direct(1, 1, 4)),
+    ("staged_2x2", Schedule::Staged { group_rows: 2, group_columns: 2, rows: 1, columns: 1, depth: 1 }),
+    ("split_4x4", Schedule::Split { blocks: 4, splits: 4 }),
+];
+
+/// Features in and out of a layer: every remainder of four, one less and one more than the edges of the direct tiles (4 and
+/// 8 numbers), the small staged tile (16) and the large one (64), one output, ten, and MNIST's two layers in narrow.
+/// Each pair is a shader to compile for each schedule, which is most of the time that these tests take.
+pub const SHAPES: [(usize, usize); 13] = [
+    (1, 1),
+    (1, 10),
+    (3, 2),
+    (4, 5),
+    (7, 8),
+    (9, 4),
+    (17, 15),
+    (31, 1),
+    (33, 10),
+    (63, 31),
+    (64, 65),
+    (127, 64),
+    (784, 10),
+];
+
+/// Adds a case on the CPU device, which has one schedule of its own, and on the GPU with every schedule.
+pub fn add<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &SCHEDULES, body);
+}
+
+/// [`add`] with one schedule of each kind: for what stands in the operation's own file and not in the loops.
+pub fn add_briefly<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[5], SCHEDULES[7], SCHEDULES[8]], body);
+}
+
+/// [`add`] for a batch of so many rows that the grid must be folded.
+pub fn add_folded<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &FOLDED, body);
+}
+
+/// [`add`] for a sum of tens of thousands of terms. llvmpipe ends all loops of an invocation together after 65,535
+/// iterations, without a word. The staged schedule takes more for such a sum (one for each k), so no plan uses it on a
+/// software driver, and its trials are for hardware.
+pub fn add_long<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    let (staged, others): (Vec<_>, Vec<_>) =
+        SCHEDULES.iter().copied().partition(|(_, schedule)| matches!(schedule, Schedule::Staged { .. }));
+    add_with(trials, case, &others, body.clone());
+    for (name, schedule) in staged {
+        let body = body.clone();
+        trials.on_hardware(&format!("{case}::{name}"), move |device| body(device, schedule));
+    }
+}
+
+fn add_with<B>(trials: &mut Trials, case: &str, schedules: &[(&str, Schedule)], body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    let on_cpu = body.clone();
+    trials.on_cpu(case, move |device| on_cpu(device, direct(1, 1, 64)));
+    for &(name, schedule) in schedules {
+        let body = body.clone();
+        let (name, run) = (format!("{case}::{name}"), move |device: &Device| body(device, schedule));
+        match schedule {
+            Schedule::Subgroup { .. } => trials.on_subgroups(&name, SUBGROUP, run),
+            _ => trials.on_gpu(&name, run),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Every operation on every device against its own reference in f64. One file an operation, of the operation's name;
+//! what they share is in `harness`.
+//!
+//! A trial is named `operation::case::device`, for the matrix products `operation::case::schedule::device`. Where no
+//! driver offers a GPU, the GPU's trials are shown as ignored.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
+
+mod harness;
+
+use harness::Trials;
+
+macro_rules! operations {
+    ($($name:ident,)*) => {
+        $(mod $name;)*
+
+        fn add_all(trials: &mut Trials) {
+            $(trials.operation(stringify!($name), $name::cases);)*
+        }
+    };
+}
+
+operations! {
+    activation_backward,
+    activation_forward,
+    adagrad_update,
+    adam_update,
+    advance_step,
+    binary_crossentropy,
+    dense_backward_input,
+    dense_backward_weights,
+    dense_forward,
+    gather_batch,
+    gradient_scales,
+    mean_squared_error,
+    relu_backward,
+    relu_forward,
+    rmsprop_update,
+    sgd_update,
+    softmax_backward,
+    softmax_cross_entropy,
+    softmax_forward,
+    sum_squares,
+}
+
+fn main() {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let mut trials = Trials::default();
+    add_all(&mut trials);
+    libtest_mimic::run(&arguments, trials.finish()).exit();
+}

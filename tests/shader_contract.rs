@@ -1,0 +1,237 @@
+//! Every shader that can be composed, as naga sees it: it is valid WGSL, its bindings are the registry's, it stays within
+//! WebGPU's default limits, and its step block is laid out as Rust's.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test may fail loudly"
+)]
+
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+
+use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use wgrad::kernels::product::Schedule;
+use wgrad::kernels::targets::TargetLayout;
+use wgrad::kernels::update::Common;
+use wgrad::kernels::{Access, Kernel, REGISTRY};
+use wgrad::kernels::{
+    activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad_update::AdagradUpdate,
+    adam_update::AdamUpdate, advance_step::AdvanceStep, binary_crossentropy::BinaryCrossentropy,
+    dense_backward_input::DenseBackwardInput, dense_backward_weights::DenseBackwardWeights,
+    dense_forward::DenseForward, gather_batch::GatherBatch, gradient_scales::GradientScales,
+    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
+    rmsprop_update::RmspropUpdate, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
+    softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
+};
+use wgrad::{Activation, StepBlock};
+
+/// WebGPU has 8, of which Metal keeps one for itself.
+const STORAGE_BUFFERS: usize = 7;
+const INVOCATIONS: u32 = 256;
+const WORKGROUP_BYTES: u32 = 16 * 1024;
+
+const ACTIVATIONS: [Activation; 10] = [
+    Activation::Linear,
+    Activation::Relu,
+    Activation::LeakyRelu(0.2),
+    Activation::Elu(1.0),
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Silu,
+    Activation::Gelu,
+    Activation::Softplus,
+    Activation::Softmax,
+];
+
+/// One output, one and several invocations a row, a whole workgroup a row.
+const COLUMNS: [usize; 5] = [1, 10, 33, 512, 70_000];
+
+#[test]
+fn every_combination_is_valid_and_within_the_limits() {
+    let all = kernels();
+    let covered: BTreeSet<_> = all.iter().map(|kernel| kernel.definition().name).collect();
+    assert_eq!(covered, REGISTRY.iter().map(|definition| definition.name).collect());
+    for kernel in &all {
+        let source = kernel.shader();
+        let module = parse(&source).unwrap_or_else(|error| panic!("{kernel:?}\n{error}"));
+        check_bindings(kernel, &module);
+        check_limits(kernel, &module);
+        check_step(kernel, &module);
+    }
+}
+
+fn parse(source: &str) -> Result<Module, String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
+    // No capability for the default path, which asks for no feature; subgroups for the one schedule that uses them.
+    let subgroups = source.contains("subgroupBroadcast");
+    let capabilities = if subgroups { naga::valid::Capabilities::SUBGROUP } else { naga::valid::Capabilities::empty() };
+    let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+    if subgroups {
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+    }
+    validator.validate(&module).map_err(|error| error.emit_to_string(source))?;
+    Ok(module)
+}
+
+/// The shader's bindings are the registry's, no more and no fewer, in the order of their numbers.
+fn check_bindings(kernel: &Kernel, module: &Module) {
+    let mut found: Vec<_> = module
+        .global_variables
+        .iter()
+        .filter_map(|(_, variable)| {
+            let binding = variable.binding.as_ref()?;
+            assert_eq!(binding.group, 0, "{kernel:?}");
+            Some((binding.binding as usize, variable.name.clone().unwrap_or_default(), variable.space))
+        })
+        .collect();
+    found.sort_by_key(|(number, ..)| *number);
+    let expected: Vec<_> = kernel
+        .definition()
+        .bindings
+        .iter()
+        .enumerate()
+        .map(|(number, binding)| (number, binding.name.to_string(), space(binding.access)))
+        .collect();
+    assert_eq!(found, expected, "{kernel:?}");
+    let storage = found.iter().filter(|(.., space)| matches!(space, AddressSpace::Storage { .. })).count();
+    assert!(storage <= STORAGE_BUFFERS, "{kernel:?} binds {storage} storage buffers");
+}
+
+fn space(access: Access) -> AddressSpace {
+    match access {
+        Access::Step => AddressSpace::Uniform,
+        Access::Read => AddressSpace::Storage { access: StorageAccess::LOAD },
+        Access::Write | Access::Update => AddressSpace::Storage { access: StorageAccess::LOAD | StorageAccess::STORE },
+    }
+}
+
+fn check_limits(kernel: &Kernel, module: &Module) {
+    let [entry] = module.entry_points.as_slice() else { panic!("{kernel:?} has not one entry point") };
+    assert_eq!(entry.name, "main", "{kernel:?}");
+    let invocations: u32 = entry.workgroup_size.iter().product();
+    assert!(invocations <= INVOCATIONS, "{kernel:?} has {invocations} invocations");
+    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+    assert!(bytes <= WORKGROUP_BYTES, "{kernel:?} takes {bytes} bytes of workgroup memory");
+}
+
+/// `struct Step` against [`StepBlock`]: names, offsets, size.
+fn check_step(kernel: &Kernel, module: &Module) {
+    let step = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Step"));
+    let (_, step) = step.unwrap_or_else(|| panic!("{kernel:?} has no step block"));
+    let TypeInner::Struct { members, span } = &step.inner else { panic!("Step is not a struct") };
+    let found: Vec<_> =
+        members.iter().map(|member| (member.name.as_deref().unwrap_or(""), member.offset as usize)).collect();
+    let reserved = offset_of!(StepBlock, reserved);
+    let expected = [
+        ("iteration", offset_of!(StepBlock, iteration)),
+        ("position", offset_of!(StepBlock, position)),
+        ("rows", offset_of!(StepBlock, rows)),
+        ("samples", offset_of!(StepBlock, samples)),
+        ("batch_size", offset_of!(StepBlock, batch_size)),
+        ("slot", offset_of!(StepBlock, slot)),
+        ("learning_rate", offset_of!(StepBlock, learning_rate)),
+        ("beta_1_power", offset_of!(StepBlock, beta_1_power)),
+        ("beta_2_power", offset_of!(StepBlock, beta_2_power)),
+        ("reserved_0", reserved),
+        ("reserved_1", reserved + 4),
+        ("reserved_2", reserved + 8),
+    ];
+    assert_eq!(found, expected, "{kernel:?}");
+    assert_eq!(*span as usize, size_of::<StepBlock>(), "{kernel:?}");
+}
+
+/// Operations with every setting that changes their text in more than a number.
+fn kernels() -> Vec<Kernel> {
+    let mut all = products();
+    for columns in COLUMNS {
+        all.extend(losses(columns));
+        all.extend([
+            ReluForward { columns }.into(),
+            ReluBackward { columns }.into(),
+            SoftmaxForward { columns }.into(),
+            SoftmaxBackward { columns }.into(),
+        ]);
+        for activation in ACTIVATIONS {
+            all.push(ActivationForward { columns, activation }.into());
+            all.push(ActivationBackward { columns, activation }.into());
+        }
+    }
+    for flag in [false, true] {
+        for target_words in [0, 1, 3] {
+            let byte_scale = flag.then_some(1.0 / 255.0);
+            let gather = |weighted| GatherBatch { features: 785, byte_scale, target_words, weighted }.into();
+            all.extend([gather(false), gather(true)]);
+        }
+        all.push(SumSquares { chunks: 7, of_gradients: flag }.into());
+        all.push(GradientScales { tensors: 3, clip: 1.0, global: flag }.into());
+        all.push(AdvanceStep { penalties: 3 * usize::from(flag), slots: 16, beta_1: 0.9, beta_2: 0.999 }.into());
+    }
+    all.extend(updates());
+    all
+}
+
+fn products() -> Vec<Kernel> {
+    let direct = |rows, columns| Schedule::Direct { rows, columns, workgroup: 64 };
+    let staged = |group, tile, depth| Schedule::Staged {
+        group_rows: group,
+        group_columns: group,
+        rows: tile,
+        columns: tile,
+        depth,
+    };
+    let split = |blocks, splits| Schedule::Split { blocks, splits };
+    let schedules = [
+        direct(1, 1),
+        direct(2, 1),
+        direct(1, 2),
+        direct(2, 2),
+        staged(8, 2, 4),
+        staged(4, 1, 2),
+        split(4, 32),
+        split(8, 16),
+        Schedule::Subgroup { workgroup: 32 },
+    ];
+    let mut all: Vec<Kernel> = Vec::new();
+    for schedule in schedules {
+        for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
+            all.push(DenseBackwardWeights { inputs, outputs, bias_offset, schedule }.into());
+            for activation in ACTIVATIONS {
+                all.push(DenseForward { inputs, outputs, bias_offset, activation, schedule }.into());
+                all.push(DenseBackwardInput { inputs, outputs, activation, schedule }.into());
+            }
+        }
+    }
+    all
+}
+
+fn losses(columns: usize) -> Vec<Kernel> {
+    let mut all: Vec<Kernel> = Vec::new();
+    for ids in [false, true] {
+        for (smoothing, gradient) in [(0.0, true), (0.1, true), (0.0, false)] {
+            let targets = TargetLayout { ids, columns, smoothing, smoothing_share: smoothing / columns as f32 };
+            all.push(SoftmaxCrossEntropy { targets, gradient }.into());
+            all.push(BinaryCrossentropy { targets, gradient }.into());
+            all.push(MeanSquaredError { targets, gradient }.into());
+        }
+    }
+    all
+}
+
+fn updates() -> Vec<Kernel> {
+    let mut all: Vec<Kernel> = Vec::new();
+    for clip_value in [0.0, 0.5] {
+        let (common, epsilon) = (Common { length: 640, clip_value }, 1e-7);
+        all.push(AdamUpdate { common, beta_1: 0.9, beta_2: 0.999, epsilon }.into());
+        all.push(AdagradUpdate { common, epsilon }.into());
+        for (momentum, flag) in [(0.0, false), (0.0, true), (0.9, false), (0.9, true)] {
+            all.push(RmspropUpdate { common, rho: 0.9, momentum, epsilon, centered: flag }.into());
+            all.push(SgdUpdate { common, momentum, nesterov: flag }.into());
+        }
+    }
+    all
+}
