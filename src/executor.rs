@@ -34,6 +34,10 @@ pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: 
     buffers
 }
 
+/// Programs that a model keeps: training, evaluation and a few sizes of batches and predictions. When there are more, the
+/// oldest is dropped, and made again when it is wanted.
+const MOST_PROGRAMS: usize = 16;
+
 /// Either executor. It holds the model's buffers and the programs made from plans.
 #[derive(Debug)]
 pub(crate) enum Executor {

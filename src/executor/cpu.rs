@@ -7,7 +7,7 @@ use crate::clock::Stopwatch;
 use crate::cpu::Cpu;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::executor::rows;
+use crate::executor::{MOST_PROGRAMS, rows};
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::step::StepBlock;
@@ -21,6 +21,8 @@ pub(crate) struct Executor {
     stores: HashMap<Store, usize>,
     /// Programs: a plan, and where in the arena each of its buffers is.
     programs: Vec<(Plan, Vec<usize>)>,
+    /// Places in the arena that a dropped program has left.
+    free: Vec<usize>,
     cpu: Cpu,
 }
 
@@ -68,7 +70,7 @@ impl Executor {
     pub fn new(threads: usize, buffers: Vec<(Store, Vec<f32>)>) -> Self {
         let stores = buffers.iter().enumerate().map(|(index, (store, _))| (*store, index)).collect();
         let arena = buffers.into_iter().map(|(_, values)| values).collect();
-        Executor { arena, stores, programs: Vec::new(), cpu: Cpu::new(threads) }
+        Executor { arena, stores, programs: Vec::new(), free: Vec::new(), cpu: Cpu::new(threads) }
     }
 
     pub fn read(&self, store: Store) -> Vec<f32> {
@@ -98,14 +100,26 @@ impl Executor {
     }
 
     fn add(&mut self, plan: Plan) -> usize {
+        // No run of the oldest is open then: a call opens two programs at most, and one call at a time has the model.
+        if self.programs.len() == MOST_PROGRAMS {
+            let (_, places) = self.programs.remove(0);
+            for place in places.into_iter().filter(|&place| place >= self.stores.len()) {
+                self.arena[place] = Vec::new();
+                self.free.push(place);
+            }
+        }
         let mut places = Vec::new();
         for buffer in &plan.buffers {
             places.push(match self.stores.get(&buffer.store) {
                 Some(&index) => index,
                 None => {
                     let words = if buffer.store.is_data() { 0 } else { buffer.words };
-                    self.arena.push(vec![0.0; words]);
-                    self.arena.len() - 1
+                    let place = self.free.pop().unwrap_or_else(|| {
+                        self.arena.push(Vec::new());
+                        self.arena.len() - 1
+                    });
+                    self.arena[place] = vec![0.0; words];
+                    place
                 }
             });
         }

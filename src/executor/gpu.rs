@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wgpu::BufferUsages as Usage;
 
-use super::Feed;
+use super::{Feed, MOST_PROGRAMS};
 use crate::data::Dataset;
 use crate::device::context::{Context, Pipeline};
 use crate::error::Result;
@@ -20,9 +20,6 @@ pub(crate) use run::Run;
 
 /// The usage of every buffer that kernels see: they are read back and written to as well.
 const KERNEL_USAGE: Usage = Usage::STORAGE.union(Usage::COPY_SRC).union(Usage::COPY_DST);
-
-/// Programs that a model keeps: training, evaluation and a few sizes of predictions.
-const MOST_PROGRAMS: usize = 16;
 
 /// A launch, ready to be recorded.
 #[derive(Debug)]

@@ -7,7 +7,12 @@ use wgrad::{Activation, Adam, Dataset, Dense, Device, Fit, Loss, LossFunction, M
 use crate::common::{Outcome, Suite, assert_same_net, bits, classifier, ids, labelled, numbers, trials, with_rows};
 
 pub fn add(suite: &mut Suite) {
-    trials!(suite.everywhere: same_seed_same_bits, epochs_in_two_calls, fusion_changes_rounding_alone);
+    trials!(suite.everywhere:
+        same_seed_same_bits,
+        epochs_in_two_calls,
+        fusion_changes_rounding_alone,
+        many_batch_sizes_do_not_disturb_each_other,
+    );
     trials!(suite.on_cpu: threads_change_nothing);
     trials!(suite.on_gpu: streamed_data_gives_the_bits_of_resident, streamed_validation_gives_the_same_score);
 }
@@ -28,6 +33,22 @@ fn same_seed_same_bits(device: &Device) -> Outcome {
     assert_eq!(first, train(1, 5)?);
     assert_ne!(first.0, train(2, 5)?.0, "the model's seed changed nothing");
     assert_ne!(first.0, train(1, 6)?.0, "the order's seed changed nothing");
+    Ok(())
+}
+
+/// More sizes than a model keeps plans for, gone through twice, against a model that is new at each step.
+fn many_batch_sizes_do_not_disturb_each_other(device: &Device) -> Outcome {
+    let data = labelled(24, 7, 3);
+    let description = || classifier(7, 5, 3).compile(device, Adam::default(), Loss::CategoricalCrossentropy);
+    let (mut one, mut renewed) = (description()?, description()?);
+    for samples in (1..=24).chain(1..=24) {
+        let batch = data.take(samples);
+        let score = one.train_on_batch(&batch)?;
+        renewed = Model::from_bytes(&renewed.to_bytes_with_optimizer()?, "memory".as_ref(), device)?;
+        assert_eq!(score, renewed.train_on_batch(&batch)?, "{samples} samples");
+        assert_eq!(one.evaluate(&data)?, renewed.evaluate(&data)?, "after {samples} samples");
+    }
+    assert_eq!(bits(&one)?, bits(&renewed)?);
     Ok(())
 }
 

@@ -114,9 +114,7 @@ impl Run {
             submission
         })?;
         self.in_flight.push_back(InFlight { staging, bytes, submission, mapped });
-        for _ in 0..steps {
-            self.step = self.step.advance(self.betas.0, self.betas.1);
-        }
+        self.recorded(steps);
         Ok(steps)
     }
 
@@ -182,7 +180,7 @@ impl Run {
         launch.arguments.iter().map(copy).collect()
     }
 
-    /// Moves the host's copy of the step block on by steps that the caller recorded itself.
+    /// Moves the host's copy of the step block on by steps that were recorded.
     pub fn recorded(&mut self, steps: usize) {
         for _ in 0..steps {
             self.step = self.step.advance(self.betas.0, self.betas.1);
