@@ -1,6 +1,8 @@
-// adagrad_update, as Keras 3 has it: s ← s + g²;  w ← w − η·g/√(s + ε)
+// adagrad_update: a step of Adagrad on all parameters, from gradients in memory; the formula is in parts/adagrad.wgsl
 //
-// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four; tensors and tensor_of: parts/update.wgsl.
+// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four. `tensors` has the settings of each tensor
+// (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers), on which every tensor
+// starts.
 // Grid: one invocation a block of four. Reference: src/kernels/adagrad_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -8,7 +10,6 @@
 @group(0) @binding(2) var<storage, read> tensors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> tensor_of: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> accumulators: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -24,9 +25,6 @@ fn main(
     if tensor.z == 0.0 {
         return;
     }
-    let g = gradient_of(index, tensor);
-    let w = decayed(index, tensor);
-    let s = accumulators[index] + g * g;
-    accumulators[index] = s;
-    parameters[index] = w - step.learning_rate * g / sqrt(s + EPSILON);
+    let w = parameters[index];
+    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor));
 }

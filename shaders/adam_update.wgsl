@@ -1,7 +1,8 @@
-// adam_update (and AdamW, whose weight decay stands in the tensor table), as Keras 3 has it:
-//   m ← m + (1 − β₁)·(g − m);  v ← v + (1 − β₂)·(g² − v);  w ← w − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + ε)
+// adam_update: a step of Adam or AdamW on all parameters, from gradients in memory; the formula is in parts/adam.wgsl
 //
-// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four; tensors and tensor_of: parts/update.wgsl.
+// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four. `tensors` has the settings of each tensor
+// (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers), on which every tensor
+// starts.
 // Grid: one invocation a block of four. Reference: src/kernels/adam_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -9,8 +10,6 @@
 @group(0) @binding(2) var<storage, read> tensors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> tensor_of: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> means: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> velocities: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,12 +25,6 @@ fn main(
     if tensor.z == 0.0 {
         return;
     }
-    let g = gradient_of(index, tensor);
-    let w = decayed(index, tensor);
-    let m = means[index] + (1.0 - BETA_1) * (g - means[index]);
-    means[index] = m;
-    let v = velocities[index] + (1.0 - BETA_2) * (g * g - velocities[index]);
-    velocities[index] = v;
-    let rate = step.learning_rate * sqrt(1.0 - step.beta_2_power) / (1.0 - step.beta_1_power);
-    parameters[index] = w - rate * m / (sqrt(v) + EPSILON);
+    let w = parameters[index];
+    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor));
 }

@@ -1,8 +1,8 @@
-// sgd_update, as Keras 3 has it:
-//   without MOMENTUM w ← w − η·g
-//   with it m ← momentum·m − η·g, and w ← w + m, or with NESTEROV w ← w + momentum·m − η·g
+// sgd_update: a step of gradient descent on all parameters, from gradients in memory; the formula is in parts/sgd.wgsl
 //
-// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four; tensors and tensor_of: parts/update.wgsl.
+// Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four. `tensors` has the settings of each tensor
+// (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers), on which every tensor
+// starts.
 // Grid: one invocation a block of four. Reference: src/kernels/sgd_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -10,7 +10,6 @@
 @group(0) @binding(2) var<storage, read> tensors: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> tensor_of: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> momentums: array<vec4<f32>>; // m, only with MOMENTUM
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,18 +25,6 @@ fn main(
     if tensor.z == 0.0 {
         return;
     }
-    let g = gradient_of(index, tensor);
-    let w = decayed(index, tensor);
-    let plain = step.learning_rate * g;
-    if MOMENTUM == 0.0 {
-        parameters[index] = w - plain;
-        return;
-    }
-    let m = MOMENTUM * momentums[index] - plain;
-    momentums[index] = m;
-    if NESTEROV {
-        parameters[index] = w + MOMENTUM * m - plain;
-    } else {
-        parameters[index] = w + m;
-    }
+    let w = parameters[index];
+    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor));
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod pool;
 pub(crate) mod product;
+pub(crate) mod vector;
 
 use pool::Pool;
 use product::Workspace;
@@ -11,6 +12,8 @@ use product::Workspace;
 pub struct Cpu {
     pub(crate) pool: Pool,
     pub(crate) workspace: Workspace,
+    /// The gradient of a bias between its sums and its update; as long as the widest layer so far.
+    pub(crate) scratch: Vec<f32>,
 }
 
 impl Cpu {
@@ -18,7 +21,7 @@ impl Cpu {
     pub(crate) fn new(threads: usize) -> Self {
         let pool = Pool::new(threads);
         let workspace = Workspace::new(pool.threads());
-        Cpu { pool, workspace }
+        Cpu { pool, workspace, scratch: Vec::new() }
     }
 }
 

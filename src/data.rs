@@ -1,8 +1,9 @@
 //! Data sets: what a model is trained on and measured with.
 //!
 //! This module owns the samples of a set (inputs, targets, weights), the checks that they fit together, and the places
-//! where well-known sets come from: IDX files ([`idx`]), MNIST ([`mnist`]) and drawn digits ([`synthetic`]). It knows
-//! nothing of devices, models or losses: whether a target suits a loss is checked where the two meet.
+//! where sets come from: IDX files ([`idx`]), MNIST ([`mnist`]), drawn digits ([`synthetic`]), and, for sets that do not
+//! fit in memory, readers and `.npy` files ([`StreamedDataset`], [`npy`]). It knows nothing of devices, models or
+//! losses: whether a target suits a loss is checked where the two meet.
 
 mod arrays;
 pub(crate) mod batches;
@@ -10,6 +11,8 @@ pub(crate) mod batches;
 mod download;
 pub mod idx;
 pub mod mnist;
+pub mod npy;
+mod streamed;
 pub mod synthetic;
 
 use std::fmt;
@@ -17,6 +20,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use arrays::{InputRows, Inputs, TargetRows, Targets, to_categorical};
+pub use streamed::{AnyDataset, ReadError, StreamedDataset};
+pub(crate) use streamed::{ReadAhead, Windows};
 
 use crate::error::{Error, Result};
 
@@ -267,15 +272,7 @@ impl Dataset {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn split_validation(&self, fraction: f64) -> Result<(Self, Self)> {
-        const WHAT: &str = "the validation split";
-        if !(fraction > 0.0 && fraction < 1.0) {
-            return Err(Error::configuration(WHAT, "a fraction between 0 and 1", fraction));
-        }
-        let split = (self.len() as f64 * (1.0 - fraction)).floor() as usize;
-        if split == 0 || split == self.len() {
-            let found = format!("{split} and {} for {fraction}", self.len() - split);
-            return Err(Error::configuration(WHAT, "samples on both sides", found));
-        }
+        let split = split_at(self.len(), fraction)?;
         Ok((self.part(0..split), self.part(split..self.len())))
     }
 
@@ -284,6 +281,20 @@ impl Dataset {
         let rows = self.rows.start + range.start..self.rows.start + range.end;
         Dataset { rows, ..self.clone() }
     }
+}
+
+/// How many of `samples` samples are for training where the last `fraction` is for validation.
+fn split_at(samples: usize, fraction: f64) -> Result<usize> {
+    const WHAT: &str = "the validation split";
+    if !(fraction > 0.0 && fraction < 1.0) {
+        return Err(Error::configuration(WHAT, "a fraction between 0 and 1", fraction));
+    }
+    let split = (samples as f64 * (1.0 - fraction)).floor() as usize;
+    if split == 0 || split == samples {
+        let found = format!("{split} and {} for {fraction}", samples - split);
+        return Err(Error::configuration(WHAT, "samples on both sides", found));
+    }
+    Ok(split)
 }
 
 impl fmt::Debug for Dataset {

@@ -1,15 +1,21 @@
 //! Devices: choosing, listing and describing them, and wrapping a caller's own. What runs on a device is not known here.
 
 pub(crate) mod context;
+mod options;
+#[cfg(feature = "native")]
+mod pipelines;
+#[cfg(feature = "native")]
+mod schedules;
 
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::executor;
 use crate::kernels::Kernel;
-use crate::kernels::product::Family;
+use crate::kernels::product::{Choices, Family};
 use context::Context;
+pub use options::DeviceOptions;
 
 /// What kind of thing a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -96,13 +102,20 @@ pub(crate) enum Backend {
 }
 
 impl Device {
+    /// Choices for opening a device: what is kept on disk from one run to the next.
+    #[cfg(feature = "native")]
+    pub fn options() -> DeviceOptions {
+        DeviceOptions::default()
+    }
+
     /// A hardware GPU where there is one (discrete before integrated before others), else the CPU device. A software
     /// Vulkan driver is slower than the CPU device, so it is taken only when asked for.
     ///
     /// # Errors
-    /// [`Error::Gpu`] if a hardware GPU is there but cannot be opened: falling back silently would hide that.
+    /// [`Error::Gpu`](crate::Error::Gpu) if a hardware GPU is there but cannot be opened: falling back silently would
+    /// hide that.
     pub fn best() -> Result<Self> {
-        pollster::block_on(Self::best_async())
+        DeviceOptions::default().best()
     }
 
     /// [`Device::best`] for callers that are asynchronous themselves.
@@ -110,12 +123,7 @@ impl Device {
     /// # Errors
     /// As [`Device::best`].
     pub async fn best_async() -> Result<Self> {
-        let mut adapters = context::adapters().await;
-        adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
-        match adapters.into_iter().next() {
-            Some((adapter, info)) => Self::open(adapter, info).await,
-            None => Ok(Self::cpu()),
-        }
+        DeviceOptions::default().best_async().await
     }
 
     /// The CPU device, on as many threads as the process may use; on one without the feature `native`. Each model on it
@@ -132,17 +140,17 @@ impl Device {
     /// A GPU: hardware before software.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where no driver offers one.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where no driver offers one.
     pub fn gpu() -> Result<Self> {
-        pollster::block_on(Self::gpu_named_async(""))
+        DeviceOptions::default().gpu()
     }
 
     /// The first GPU whose name contains `part`, upper and lower case being the same.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`], listing those there are.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter), listing those there are.
     pub fn gpu_named(part: &str) -> Result<Self> {
-        pollster::block_on(Self::gpu_named_async(part))
+        DeviceOptions::default().gpu_named(part)
     }
 
     /// [`Device::gpu_named`] for callers that are asynchronous themselves; an empty name fits every GPU.
@@ -150,35 +158,21 @@ impl Device {
     /// # Errors
     /// As [`Device::gpu_named`].
     pub async fn gpu_named_async(part: &str) -> Result<Self> {
-        let adapters = context::adapters().await;
-        let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
-        let wanted = part.to_lowercase();
-        match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {
-            Some((adapter, info)) => Self::open(adapter, info).await,
-            None => Err(Error::NoAdapter {
-                wanted: if part.is_empty() { "any GPU".into() } else { format!("a name containing {part:?}") },
-                available: if names.is_empty() { "none".into() } else { names.join("; ") },
-            }),
-        }
+        DeviceOptions::default().gpu_named_async(part).await
     }
 
     /// A device for `best`, `cpu`, `gpu`, or any part of an adapter's name: what a `--device` option takes.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] if nothing fits.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) if nothing fits.
     pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "best" => Self::best(),
-            "cpu" => Ok(Self::cpu()),
-            "gpu" => Self::gpu(),
-            part => Self::gpu_named(part),
-        }
+        DeviceOptions::default().named(name)
     }
 
     /// Wraps a device and queue that the caller owns. Its error and device-lost handlers are left alone.
     ///
     /// # Errors
-    /// [`Error::Limit`] if a limit is below [`Device::required_limits`].
+    /// [`Error::Limit`](crate::Error::Limit) if a limit is below [`Device::required_limits`].
     ///
     /// ```no_run
     /// # fn host_device() -> (wgpu::Device, wgpu::Queue) { unimplemented!() }
@@ -189,16 +183,12 @@ impl Device {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
-        Ok(Device { backend: Backend::Gpu(Arc::new(Context::wrap(device, queue)?)) })
+        DeviceOptions::default().wrap(device, queue)
     }
 
     /// The limits a caller's own device must have: WebGPU's defaults.
     pub fn required_limits() -> wgpu::Limits {
         wgpu::Limits::default()
-    }
-
-    async fn open(adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Self> {
-        Ok(Device { backend: Backend::Gpu(Arc::new(Context::open(adapter, info).await?)) })
     }
 
     /// What this device is.
@@ -222,7 +212,7 @@ impl Device {
     /// is made for `capacity` rows at most. For tests, and for those who add an operation.
     ///
     /// # Errors
-    /// [`Error::Shape`] for a wrong number of arguments, and whatever the device reports.
+    /// [`Error::Shape`](crate::Error::Shape) for a wrong number of arguments, and whatever the device reports.
     pub fn launch(&self, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
         executor::launch_once(self, kernel, capacity, arguments)
     }
@@ -232,6 +222,14 @@ impl Device {
         match &self.backend {
             Backend::Cpu { .. } => Ok(()),
             Backend::Gpu(context) => context.check_size(label, words, wgpu::BufferUsages::STORAGE).map(drop),
+        }
+    }
+
+    /// The schedules that were chosen for it by measurement, so far.
+    pub(crate) fn choices(&self) -> Arc<Choices> {
+        match &self.backend {
+            Backend::Cpu { .. } => Arc::default(),
+            Backend::Gpu(context) => context.choices(),
         }
     }
 

@@ -46,6 +46,15 @@ pub enum Error {
         /// Where it was looked for, and why each place failed.
         reason: String,
     },
+    /// A streamed data set could not be read on.
+    #[error("cannot read samples {}..{} of the streamed data set: {source}", rows.start, rows.end)]
+    Reader {
+        /// The samples that were asked for, counted from 0.
+        rows: std::ops::Range<usize>,
+        /// What the reader said, or what is wrong with the samples it returned.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Numbers that do not fit together: a row length, a count, a tensor's shape.
     #[error("{what}: expected {expected}, found {found}")]
     Shape {

@@ -59,6 +59,9 @@ pub(crate) struct Feed {
     pub budget: u64,
     /// Rows of a batch.
     pub batch_size: usize,
+    /// For a set that is read in pieces: the most rows that [`Run::replace`] will bring. What the run is opened with is
+    /// an example of them then.
+    pub window: Option<usize>,
 }
 
 impl Executor {
@@ -156,6 +159,15 @@ impl Executor {
 }
 
 impl Run {
+    /// Binds other samples, of the same kind and as many as the feed allows, in place of those bound so far. Steps that
+    /// have been submitted keep theirs; [`Executor::begin`] comes before further ones.
+    pub fn replace(&mut self, data: Dataset, weights: Option<Vec<f32>>) {
+        match self {
+            Run::Cpu(run) => run.replace(data, weights),
+            Run::Gpu(run) => run.replace(data, weights),
+        }
+    }
+
     /// Submissions that have not been waited for.
     pub fn in_flight(&self) -> usize {
         match self {

@@ -10,7 +10,7 @@ use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{activation, lanes, product, targets, update};
+pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, sgd, targets, update};
 
 /// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
 pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {
@@ -184,11 +184,21 @@ pub trait Operation {
     /// Its row in the registry.
     const DEFINITION: Definition;
 
+    /// The same with the bindings that these parameters have; most operations have one list for all.
+    fn definition(&self) -> Definition {
+        Self::DEFINITION
+    }
+
     /// The constants of the shader's header.
     fn header(&self, header: &mut Header);
 
     /// The parts that its shader uses.
-    fn parts(&self) -> &'static [Part];
+    fn parts(&self) -> Vec<Part>;
+
+    /// The matrix product that it computes for a batch of at most `capacity` rows, where it is one.
+    fn product(&self, _capacity: usize) -> Option<product::Product> {
+        None
+    }
 
     /// How many workgroups a launch has, for a batch of at most `capacity` rows.
     fn workgroups(&self, capacity: usize) -> usize;
@@ -223,9 +233,9 @@ macro_rules! registry {
         pub const REGISTRY: &[Definition] = &[$($module::$Name::DEFINITION,)*];
 
         impl Kernel {
-            /// The operation's row in the registry.
+            /// The operation's row in the registry, with the bindings that its parameters have.
             pub fn definition(&self) -> Definition {
-                match self { $(Kernel::$Name(_) => $module::$Name::DEFINITION,)* }
+                match self { $(Kernel::$Name(operation) => operation.definition(),)* }
             }
 
             /// The whole shader.
@@ -233,7 +243,12 @@ macro_rules! registry {
                 let mut header = Header::default();
                 match self { $(Kernel::$Name(operation) => operation.header(&mut header),)* }
                 let parts = match self { $(Kernel::$Name(operation) => operation.parts(),)* };
-                header.compose(parts, self.definition().source)
+                header.compose(&parts, self.definition().source)
+            }
+
+            /// The matrix product that it computes; see [`Operation::product`].
+            pub fn product(&self, capacity: usize) -> Option<product::Product> {
+                match self { $(Kernel::$Name(operation) => operation.product(capacity),)* }
             }
 
             /// How many workgroups a launch has, for a batch of at most `capacity` rows.
@@ -276,6 +291,7 @@ registry! {
     dense_forward DenseForward: "A layer's output.",
     dense_backward_input DenseBackwardInput: "The gradient of a layer's input.",
     dense_backward_weights DenseBackwardWeights: "The gradients of a layer's kernel and bias.",
+    dense_backward_update DenseBackwardUpdate: "The update of a layer's kernel and bias, their gradients in registers.",
     relu_forward ReluForward: "ReLU.",
     relu_backward ReluBackward: "ReLU's gradient.",
     activation_forward ActivationForward: "Any other activation of one number.",

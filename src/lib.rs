@@ -77,8 +77,27 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 //!
+//! A set that does not fit in memory is a [`StreamedDataset`]: read in pieces, from `.npy` files or
+//! by a function, while the model trains. [`Model::fit`] and [`Model::evaluate`] take either.
+//!
+//! ```
+//! use wgrad::{Dataset, Dense, Device, Fit, Loss, Sequential, Sgd, StreamedDataset};
+//!
+//! // Whatever range of the samples is asked for.
+//! let data = StreamedDataset::from_fn(1_000, |rows| {
+//!     let x: Vec<f32> = rows.map(|row| row as f32 / 1000.0).collect();
+//!     let y = x.iter().map(|x| 1.0 - x).collect();
+//!     Ok(Dataset::from_rows(x, 1, y, 1)?)
+//! })?;
+//! let mut model =
+//!     Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+//! let history = model.fit(&data, Fit::new().epochs(3))?;
+//! assert!(history.epochs[2].train.loss < history.epochs[0].train.loss);
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+//!
 //! Weights for single samples are the data set's ([`Dataset::with_sample_weights`]), weights for whole classes
-//! [`Fit::class_weight`]'s. A set that is too large for the device is uploaded in pieces ([`Fit::device_budget`]).
+//! [`Fit::class_weight`]'s. A [`Dataset`] that is too large for a GPU is uploaded in pieces ([`Fit::device_budget`]).
 //!
 //! # Watching a training, and stopping it
 //!
@@ -179,13 +198,16 @@
 //!
 //! Initial weights depend on [`Sequential::seed`], orders of samples on [`Fit::seed`]; both are 0 by default. The same
 //! seeds on the same device give the same bits, however many threads the CPU device has and whether a GPU holds all of
-//! the data or gets it in pieces. Two devices agree up to rounding.
+//! the data or gets it in pieces. Two devices agree up to rounding, and so do a GPU before and after a call of
+//! `Model::tune`, which chooses how its products are computed by measurement.
 //!
 //! # Features
 //!
 //! `native` (default): files, threads and a clock. `download` (default, implies `native`): [`mnist::load`] may fetch
 //! MNIST over HTTPS. Without both there are no file paths to open, one thread computes, and seconds are reported as 0.
 
+#[cfg(feature = "native")]
+mod cache;
 mod callbacks;
 mod checkpoint;
 mod clock;
@@ -213,10 +235,14 @@ mod sequential;
 pub mod shader;
 mod step;
 mod train;
+#[cfg(feature = "native")]
+mod tuning;
 mod verify;
 
 pub use callbacks::{Event, StepRecord};
-pub use data::{Dataset, mnist};
+pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
+#[cfg(feature = "native")]
+pub use device::DeviceOptions;
 pub use device::{Device, DeviceInfo, DeviceKind, devices};
 pub use embed::{BufferView, Predictor, Trainer};
 pub use error::{Error, Result};
@@ -231,5 +257,7 @@ pub use profile::LaunchProfile;
 pub use sequential::{MAX_FEATURES, Sequential, Shape};
 pub use step::StepBlock;
 pub use train::{Fit, MAX_BATCH_SIZE, Samples};
+#[cfg(feature = "native")]
+pub use tuning::{Candidate, TunedProduct, Tuning};
 pub use verify::Verification;
 pub use wgpu;

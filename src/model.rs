@@ -2,11 +2,13 @@
 //! in `train.rs`, files in `checkpoint.rs`.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::data::Dataset;
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, model_buffers};
+use crate::kernels::product::Choices;
 use crate::losses::LossFunction;
 use crate::optimizers::Optimizer;
 use crate::parameters::{Layout, Tensor};
@@ -26,6 +28,8 @@ pub struct Model {
     pub(crate) executor: Executor,
     step: StepBlock,
     pub(crate) fused: bool,
+    /// The device's at the time of compiling: what is tuned for other models later does not change this one's bits.
+    choices: Arc<Choices>,
 }
 
 impl Model {
@@ -48,17 +52,24 @@ impl Model {
         let (beta_1_power, beta_2_power) = optimizer.betas();
         let step =
             StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
-        Ok(Model { device: device.clone(), description, optimizer, loss, layout, executor, step, fused: true })
+        let (device, choices) = (device.clone(), device.choices());
+        Ok(Model { device, description, optimizer, loss, layout, executor, step, fused: true, choices })
     }
 
     /// What plans are made from, and what runs them.
     pub(crate) fn parts(&mut self) -> (Recipe<'_>, &mut Executor) {
-        let Model { description, layout, loss, optimizer, executor, .. } = self;
-        (Recipe { model: description, layout, loss, optimizer }, executor)
+        let Model { description, layout, loss, optimizer, executor, choices, .. } = self;
+        (Recipe { model: description, layout, loss, optimizer, choices }, executor)
     }
 
     pub(crate) fn recipe(&self) -> Recipe<'_> {
-        Recipe { model: &self.description, layout: &self.layout, loss: &self.loss, optimizer: &self.optimizer }
+        let Model { description, layout, loss, optimizer, choices, .. } = self;
+        Recipe { model: description, layout, loss, optimizer, choices }
+    }
+
+    #[cfg(feature = "native")]
+    pub(crate) fn set_choices(&mut self, choices: Arc<Choices>) {
+        self.choices = choices;
     }
 
     /// The device it lives on.
@@ -209,8 +220,8 @@ impl Model {
         })
     }
 
-    /// Whether activations and their derivatives ride in the products' launches; they do by default. Turning it off
-    /// changes no result beyond rounding; it is there to look at each operation alone.
+    /// Whether activations, their derivatives and the optimizer's updates ride in the products' launches, where they can;
+    /// they do by default. Turning it off changes no result beyond rounding; it is there to look at each operation alone.
     pub fn set_fusion(&mut self, fused: bool) {
         self.fused = fused;
     }
@@ -223,7 +234,7 @@ impl Model {
     ///
     /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
     /// let model = Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
-    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 6);
+    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 5);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -270,5 +281,48 @@ impl Model {
         let _ = writeln!(text, "Trainable params: {}", size(sum(true)));
         let _ = writeln!(text, "Non-trainable params: {}", size(sum(false)));
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Kernel;
+    use crate::kernels::product::{CANDIDATES, Family, Product, Schedule};
+    use crate::layers::Dense;
+    use crate::losses::Loss;
+    use crate::optimizers::RmsProp;
+
+    /// The products of a training step with their schedules.
+    fn schedules(model: &Model) -> Result<Vec<(Product, Schedule)>> {
+        let data = Dataset::from_rows(vec![0.5; 4 * 33], 33, vec![0.0; 4 * 10], 10)?;
+        let plan = model.recipe().plan(model.plan_key(Mode::Train, &data, false, 128)?);
+        let products = plan.launches.iter().filter_map(|launch| {
+            let schedule = match &launch.kernel {
+                Kernel::DenseForward(kernel) => kernel.schedule,
+                Kernel::DenseBackwardInput(kernel) => kernel.schedule,
+                Kernel::DenseBackwardWeights(kernel) => kernel.schedule,
+                Kernel::DenseBackwardUpdate(kernel) => kernel.gradients.schedule,
+                _ => return None,
+            };
+            Some((launch.kernel.product(128)?, schedule))
+        });
+        Ok(products.collect())
+    }
+
+    #[test]
+    fn plans_take_the_schedules_that_were_chosen_and_else_those_of_the_shape() -> Result<()> {
+        let net = Sequential::new(33).add(Dense::new(20)).add(Dense::new(10));
+        let mut model = net.compile(&Device::cpu(), RmsProp::default(), Loss::MeanSquaredError)?;
+        let found = schedules(&model)?;
+        assert_eq!(found.len(), 5);
+        assert!(found.iter().all(|(product, schedule)| *schedule == Schedule::choose(product.size, Family::Software)));
+        let chosen = found[2].0;
+        model.choices = Arc::new(Choices([(chosen, CANDIDATES[10])].into()));
+        for (product, schedule) in schedules(&model)? {
+            let default = Schedule::choose(product.size, Family::Software);
+            assert_eq!(schedule, if product == chosen { CANDIDATES[10] } else { default }, "{product:?}");
+        }
+        Ok(())
     }
 }

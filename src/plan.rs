@@ -123,7 +123,7 @@ pub(crate) struct PlanKey {
     /// Rows of a batch, at most.
     pub capacity: usize,
     pub format: DataFormat,
-    /// Whether activations ride in the products' epilogues.
+    /// Whether activations and the optimizer's updates ride in the products' epilogues.
     pub fused: bool,
     pub family: Family,
 }

@@ -25,11 +25,16 @@ parts! {
     LANES = "lanes";
     TARGETS = "targets";
     UPDATE = "update";
+    SGD = "sgd";
+    RMSPROP = "rmsprop";
+    ADAM = "adam";
+    ADAGRAD = "adagrad";
     PRODUCT_COMMON = "product_common";
     PRODUCT_DIRECT = "product_direct";
     PRODUCT_STAGED = "product_staged";
     PRODUCT_SPLIT = "product_split";
     PRODUCT_SUBGROUP = "product_subgroup";
+    PRODUCT_WEIGHTS = "product_weights";
 }
 
 /// The generated header: module-scope constants, one a line.

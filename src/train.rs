@@ -4,21 +4,23 @@ mod binding;
 mod evaluation;
 mod fit;
 mod pacer;
+mod supply;
 
 use std::ops::ControlFlow;
 
 use crate::callbacks::{Event, StepRecord};
 use crate::clock::Stopwatch;
-use crate::data::Dataset;
-use crate::data::batches::fill_order;
+use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
-use crate::executor::Run;
 use crate::history::{EpochRecord, History};
 use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
 use crate::plan::Mode;
 use pacer::Pacer;
+use supply::Fed;
 
+#[cfg(feature = "native")]
+pub(crate) use evaluation::EVALUATION_ROWS;
 pub use evaluation::Samples;
 pub use fit::Fit;
 
@@ -39,12 +41,14 @@ pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
 }
 
 impl Model {
-    /// Trains on `data`.
+    /// Trains on `data`: a [`Dataset`](crate::Dataset), or a [`StreamedDataset`](crate::StreamedDataset), which is
+    /// read in pieces.
     ///
     /// # Errors
     /// [`Error::Shape`] if the data does not fit the model, [`Error::Configuration`] for a setting that makes no sense,
-    /// and whatever the device reports. The parameters stay as the last completed step left them.
-    pub fn fit(&mut self, data: &Dataset, fit: Fit<'_>) -> Result<History> {
+    /// [`Error::Reader`] if a streamed set cannot be read on, and whatever the device reports. The parameters stay as
+    /// the last completed step left them.
+    pub fn fit(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
         pollster::block_on(self.fit_async(data, fit))
     }
 
@@ -52,35 +56,36 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::fit`].
-    pub async fn fit_async(&mut self, data: &Dataset, mut fit: Fit<'_>) -> Result<History> {
+    pub async fn fit_async(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
+        self.fit_any(data.into(), fit).await
+    }
+
+    async fn fit_any(&mut self, data: AnyDataset, mut fit: Fit<'_>) -> Result<History> {
         fit.validate()?;
         let (train, validation) = match fit.validation_data.take() {
-            Some(validation) => (data.clone(), Some(validation)),
+            Some(validation) => (data, Some(validation)),
             None if fit.validation_split > 0.0 => {
                 let (train, validation) = data.split_validation(fit.validation_split)?;
                 (train, Some(validation))
             }
-            None => (data.clone(), None),
+            None => (data, None),
         };
-        let weights = self.sample_weights(&train, fit.class_weight.as_deref())?;
         let batch_size = fit.batch_size.min(train.len().max(1));
-        let mut run = self.open(Mode::Train, &train, weights, batch_size, fit.budget)?;
-        let mut validation_run = match &validation {
-            Some(data) => Some(self.open_evaluation(data, fit.budget)?),
+        let mut training = self.feed(Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
+        let mut validation = match &validation {
+            Some(data) => Some(self.feed_evaluation(data, fit.budget)?),
             None => None,
         };
         let mut history = History::default();
-        let (mut order, mut pacer) = (Vec::new(), Pacer::new());
+        let mut pacer = Pacer::new();
         for epoch in 0..fit.epochs {
-            let number = (fit.first_epoch + epoch) as u64;
-            fill_order(&mut order, train.len(), fit.seed, number, fit.shuffle);
+            training.begin_pass(fit.shuffle.then(|| (fit.seed, (fit.first_epoch + epoch) as u64)));
             let clock = Stopwatch::start();
-            let mut meter = Meter::new(self.counts_answers(&train));
-            let flow = self.epoch(&mut run, &order, &mut meter, epoch, &mut fit, &mut pacer).await?;
+            let mut meter = Meter::new(training.counts_answers);
+            let flow = self.epoch(&mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
             let seconds = clock.seconds();
-            let scores_validation = validation_run.as_mut().zip(validation.as_ref());
-            let validation = match scores_validation {
-                Some((run, data)) if flow.is_continue() => Some(self.score(run, data).await?),
+            let validation = match &mut validation {
+                Some(fed) if flow.is_continue() => Some(self.score(fed).await?),
                 _ => None,
             };
             let record =
@@ -97,30 +102,38 @@ impl Model {
     /// One pass over the training data.
     async fn epoch(
         &mut self,
-        run: &mut Run,
-        order: &[u32],
+        fed: &mut Fed,
         meter: &mut Meter,
         epoch: usize,
         fit: &mut Fit<'_>,
         pacer: &mut Pacer,
     ) -> Result<ControlFlow<()>> {
-        let batch_size = run.plan().key.capacity;
-        let steps = order.len().div_ceil(batch_size);
-        let step = self.step().start(order.len() as u32, batch_size as u32);
-        self.executor.begin(run, order, step)?;
-        let (mut submitted, mut done) = (0, 0);
+        let steps = fed.steps();
+        // Steps whose samples have been bound, that have been submitted, and whose results have arrived.
+        let (mut bound, mut submitted, mut done) = (0, 0, 0);
         let mut flow = ControlFlow::Continue(());
+        let mut failure = None;
         let clock = Stopwatch::start();
         loop {
-            while flow.is_continue() && submitted < steps && run.in_flight() < SUBMISSIONS {
-                let count = self.executor.submit(run, pacer.steps.min(steps - submitted))?;
+            while flow.is_continue() && failure.is_none() && submitted < steps && fed.run.in_flight() < SUBMISSIONS {
+                if submitted == bound {
+                    match self.refill(fed, self.step()) {
+                        Ok(steps) => bound += steps,
+                        // What is under way counts all the same, and the observer hears of it.
+                        Err(error) => {
+                            failure = Some(error);
+                            break;
+                        }
+                    }
+                }
+                let count = self.executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
                 self.advance(count);
                 submitted += count;
             }
-            if run.in_flight() == 0 {
-                return Ok(flow);
+            if fed.run.in_flight() == 0 {
+                return failure.map_or(Ok(flow), Err);
             }
-            let results = self.executor.wait(run).await?;
+            let results = self.executor.wait(&mut fed.run).await?;
             pacer.arrived(results.len() / 4);
             for found in StepStatistics::all(&results) {
                 meter.add(found);

@@ -209,6 +209,15 @@ fn verifying_changes_nothing() {
     assert_eq!(json(&verified)["test"], json(&run_short(&small))["test"]);
 }
 
+/// On a GPU it could change roundings; that the files appear there is tested with the library.
+#[test]
+fn the_cpu_has_nothing_to_tune() {
+    let small = ["--layers", "16:relu,10:softmax", "--batch-size", "64", "--device", "cpu"];
+    let tuned = run_short(&[&small[..], &["--tune"]].concat());
+    assert!(text(&tuned).lines().any(|line| line.starts_with("Tuned: nothing to tune")), "{}", text(&tuned));
+    assert_eq!(json(&tuned)["test"], json(&run_short(&small))["test"]);
+}
+
 #[test]
 fn the_devices_are_listed() {
     let output = run(&["--list-devices"]);
@@ -223,7 +232,7 @@ fn help_names_every_flag() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     let flags = "device list-devices data synthetic layers optimizer learning-rate epochs batch-size seed no-shuffle \
-                 limit init save history verify quiet json help";
+                 limit init save history tune verify quiet json help";
     for flag in flags.split_whitespace() {
         assert!(text(&output).contains(&format!("--{flag}")), "{flag}");
     }

@@ -59,7 +59,7 @@ fn the_json_holds_figures_that_fit_together() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("report.json");
     let text = text(&run(&[SHORT, &["--profile", "--json", file.to_str().unwrap()]].concat()));
-    for word in ["tutorial on CPU", "784-512-10, batch 128", "made up", "samples/s", "dense_0.backward_weights"] {
+    for word in ["tutorial on CPU", "784-512-10, batch 128", "made up", "samples/s", "dense_0.update"] {
         assert!(text.contains(word), "no {word:?} in\n{text}");
     }
     let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
@@ -92,7 +92,8 @@ fn any_net_and_a_plot() {
     let flags = ["--device", "cpu", "--layers", "16:tanh,3:softmax", "--batch-size", "32", "--samples", "96"];
     let short = ["--seconds", "0.005", "--repeats", "1", "--ceiling", "0", "--batches", "16,32", "--widths", "8,16"];
     let files = ["--plot", plot.to_str().unwrap(), "--json", json.to_str().unwrap()];
-    let text = text(&run(&[&flags[..], &short, &files].concat()));
+    let text = text(&run(&[&flags[..], &short, &files, &["--tune", "--pipeline-cache"]].concat()));
+    assert!(text.contains("nothing to tune: the products of this device have one schedule"), "{text}");
     assert!(text.contains("784-16-3, batch 32, 96 samples (made up)"), "{text}");
     assert!(text.contains("what the device allows is unknown"), "{text}");
     let svg = std::fs::read_to_string(plot).unwrap();
@@ -104,6 +105,23 @@ fn any_net_and_a_plot() {
 }
 
 #[test]
+fn streamed_against_resident() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let flags = ["--stream-gb", "0.002", "--json", file.to_str().unwrap()];
+    let text = text(&run(&[SHORT, &flags].concat()));
+    for word in ["tutorial streamed on CPU", "0.00 GB on disk, 2,551 samples", "512 samples", "share"] {
+        assert!(text.contains(word), "no {word:?} in\n{text}");
+    }
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let entry = &report["streamed"][0];
+    assert_eq!((number(entry, "/samples"), number(entry, "/bytes")), (2551.0, 2551.0 * 784.0 + 128.0));
+    for path in ["/share/min", "/streamed_samples_per_second/median", "/resident_samples_per_second/median"] {
+        assert!(number(entry, path) > 0.0, "{entry:#}");
+    }
+}
+
+#[test]
 fn wrong_flags_are_named() {
     for (flags, message) in [
         (&["--workload", "huge"][..], "--workload: expected tutorial, wide or all, found \"huge\""),
@@ -111,6 +129,7 @@ fn wrong_flags_are_named() {
         (&["--layers", "10:relu"], "--layers: expected a last layer with softmax"),
         (&["--layers", "10:softmax", "--workload", "wide"], "expected --workload or --layers, found both"),
         (&["--seconds", "nan"], "--seconds: expected a number above 0"),
+        (&["--stream-gb", "0"], "--stream-gb: expected a number above 0, found \"0\""),
         (&["--fast", "1"], "found --fast"),
     ] {
         let output = run(flags);

@@ -13,17 +13,18 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::{CANDIDATES, Schedule};
 use wgrad::kernels::targets::TargetLayout;
-use wgrad::kernels::update::Common;
+use wgrad::kernels::update::{Common, Rule};
 use wgrad::kernels::{Access, Kernel, REGISTRY};
 use wgrad::kernels::{
-    activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad_update::AdagradUpdate,
-    adam_update::AdamUpdate, advance_step::AdvanceStep, binary_crossentropy::BinaryCrossentropy,
-    dense_backward_input::DenseBackwardInput, dense_backward_weights::DenseBackwardWeights,
+    activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad::Adagrad,
+    adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
+    binary_crossentropy::BinaryCrossentropy, dense_backward_input::DenseBackwardInput,
+    dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
     dense_forward::DenseForward, gather_batch::GatherBatch, gradient_scales::GradientScales,
-    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
-    rmsprop_update::RmspropUpdate, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
+    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward, rmsprop::Rmsprop,
+    rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };
 use wgrad::{Activation, StepBlock};
@@ -176,30 +177,17 @@ fn kernels() -> Vec<Kernel> {
 }
 
 fn products() -> Vec<Kernel> {
-    let direct = |rows, columns| Schedule::Direct { rows, columns, workgroup: 64 };
-    let staged = |group, tile, depth| Schedule::Staged {
-        group_rows: group,
-        group_columns: group,
-        rows: tile,
-        columns: tile,
-        depth,
-    };
-    let split = |blocks, splits| Schedule::Split { blocks, splits };
-    let schedules = [
-        direct(1, 1),
-        direct(2, 1),
-        direct(1, 2),
-        direct(2, 2),
-        staged(8, 2, 4),
-        staged(4, 1, 2),
-        split(4, 32),
-        split(8, 16),
-        Schedule::Subgroup { workgroup: 32 },
-    ];
+    // Beside those that tuning may choose: a tile that is not square, and a slice that divides nothing.
+    let odd = Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 };
     let mut all: Vec<Kernel> = Vec::new();
-    for schedule in schedules {
+    for schedule in CANDIDATES.into_iter().chain([odd]) {
         for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
-            all.push(DenseBackwardWeights { inputs, outputs, bias_offset, schedule }.into());
+            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
+            all.push(gradients.clone().into());
+            for (rule, clip_value) in rules().into_iter().flat_map(|rule| [(rule.clone(), 0.0), (rule, 0.5)]) {
+                let (gradients, l2, weight_decay) = (gradients.clone(), clip_value, clip_value);
+                all.push(DenseBackwardUpdate { gradients, rule, l2, weight_decay, clip_value }.into());
+            }
             for activation in ACTIVATIONS {
                 all.push(DenseForward { inputs, outputs, bias_offset, activation, schedule }.into());
                 all.push(DenseBackwardInput { inputs, outputs, activation, schedule }.into());
@@ -225,13 +213,25 @@ fn losses(columns: usize) -> Vec<Kernel> {
 fn updates() -> Vec<Kernel> {
     let mut all: Vec<Kernel> = Vec::new();
     for clip_value in [0.0, 0.5] {
-        let (common, epsilon) = (Common { length: 640, clip_value }, 1e-7);
-        all.push(AdamUpdate { common, beta_1: 0.9, beta_2: 0.999, epsilon }.into());
-        all.push(AdagradUpdate { common, epsilon }.into());
-        for (momentum, flag) in [(0.0, false), (0.0, true), (0.9, false), (0.9, true)] {
-            all.push(RmspropUpdate { common, rho: 0.9, momentum, epsilon, centered: flag }.into());
-            all.push(SgdUpdate { common, momentum, nesterov: flag }.into());
+        let common = Common { length: 640, clip_value };
+        for rule in rules() {
+            all.push(match rule {
+                Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
+                Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
+                Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
+                Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
+            });
         }
+    }
+    all
+}
+
+fn rules() -> Vec<Rule> {
+    let epsilon = 1e-7;
+    let mut all = vec![Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon }), Rule::Adagrad(Adagrad { epsilon })];
+    for (momentum, flag) in [(0.0, false), (0.0, true), (0.9, false), (0.9, true)] {
+        all.push(Rule::Rmsprop(Rmsprop { rho: 0.9, momentum, epsilon, centered: flag }));
+        all.push(Rule::Sgd(Sgd { momentum, nesterov: flag }));
     }
     all
 }

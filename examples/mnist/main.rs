@@ -85,6 +85,10 @@ fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
     describe(&output, &device, &data)?;
     let mut model = build(arguments, &device, data.train.features())?;
     output.line(&summary(arguments, &model))?;
+    if arguments.tune {
+        let tuning = model.tune(arguments.batch_size.min(data.train.len().max(1)))?;
+        tuning.to_string().lines().try_for_each(|line| output.line(&format!("Tuned: {line}")))?;
+    }
     if arguments.verify {
         // Verifying takes steps. It takes them on a model of its own, so that the training is the same without it.
         let mut other = build(arguments, &device, data.train.features())?;

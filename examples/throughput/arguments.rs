@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
-use wgrad::{Activation, MAX_BATCH_SIZE};
+use wgrad::{Activation, Device, MAX_BATCH_SIZE};
 
 use crate::workload::{Layer, Workload};
 
@@ -33,9 +33,12 @@ pub struct Arguments {
     pub repeats: usize,
     pub ceiling: usize,
     pub profile: bool,
+    pub pipeline_cache: bool,
+    pub tune: bool,
     pub plot: Option<PathBuf>,
     pub batches: Vec<usize>,
     pub widths: Vec<usize>,
+    pub stream_gb: Option<f64>,
     pub json: Option<PathBuf>,
 }
 
@@ -50,11 +53,21 @@ impl Default for Arguments {
             repeats: 5,
             ceiling: 2048,
             profile: false,
+            pipeline_cache: false,
+            tune: false,
             plot: None,
             batches: vec![32, 128, 512, 2048, 8192],
             widths: vec![64, 128, 256, 512, 1024, 2048],
+            stream_gb: None,
             json: None,
         }
+    }
+}
+
+impl Arguments {
+    /// Opens a device as the flags say.
+    pub fn open(&self, name: &str) -> wgrad::Result<Device> {
+        Device::options().pipeline_cache(self.pipeline_cache).named(name)
     }
 }
 
@@ -72,6 +85,8 @@ pub fn parse(mut parser: Parser) -> Result<Arguments, Usage> {
         match argument {
             Arg::Short('h') | Arg::Long("help") => chosen.help = true,
             Arg::Long("profile") => chosen.profile = true,
+            Arg::Long("pipeline-cache") => chosen.pipeline_cache = true,
+            Arg::Long("tune") => chosen.tune = true,
             Arg::Long(flag) => {
                 let flag = flag.to_owned();
                 set(&mut chosen, &mut net, &flag, parser.value()?)?;
@@ -92,12 +107,13 @@ fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Re
         "layers" => net.layers = Some(layers(&name, text)?),
         "batch-size" => net.batch_size = Some(batch_size(&name, text)?),
         "samples" => chosen.samples = number(&name, 1, text)?,
-        "seconds" => chosen.seconds = seconds(&name, text)?,
+        "seconds" => chosen.seconds = above_zero(&name, text)?,
         "repeats" => chosen.repeats = number(&name, 1, text)?,
         "ceiling" => chosen.ceiling = number(&name, 0, text)?,
         "plot" => chosen.plot = Some(text.into()),
         "batches" => chosen.batches = text.split(',').map(|text| batch_size(&name, text)).collect::<Result<_, _>>()?,
         "widths" => chosen.widths = text.split(',').map(|text| number(&name, 1, text)).collect::<Result<_, _>>()?,
+        "stream-gb" => chosen.stream_gb = Some(above_zero(&name, text)?),
         "json" => chosen.json = Some(text.into()),
         _ => return Err(Usage(format!("expected one of the flags that --help lists, found {name}"))),
     }
@@ -154,9 +170,9 @@ fn batch_size(flag: &str, text: &str) -> Result<usize, Usage> {
     }
 }
 
-fn seconds(flag: &str, text: &str) -> Result<f64, Usage> {
+fn above_zero(flag: &str, text: &str) -> Result<f64, Usage> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
+        Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err(wrong(flag, "a number above 0", format!("{text:?}"))),
     }
 }

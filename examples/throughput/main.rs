@@ -6,7 +6,7 @@
 //! ```
 //!
 //! This file is the order of events. The flags are in `arguments.rs`, the nets and samples in `workload.rs`, the
-//! measurements in `measure.rs`, what a device allows in `ceiling.rs`, results in `report.rs` and `plot.rs`.
+//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs`, results in `report.rs` and `plot.rs`.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its user")]
 
@@ -15,6 +15,7 @@ mod ceiling;
 mod measure;
 mod plot;
 mod report;
+mod stream;
 mod workload;
 
 use std::error::Error;
@@ -24,7 +25,7 @@ use std::time::Instant;
 
 use arguments::Arguments;
 use report::{Curve, Entry, Report};
-use wgrad::{Device, DeviceKind};
+use wgrad::DeviceKind;
 use workload::Workload;
 
 /// The batch of the sweep over widths: large enough that the products decide.
@@ -58,14 +59,17 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
-    let mut report = Report { version: env!("CARGO_PKG_VERSION"), results: Vec::new(), curves: Vec::new() };
+    let mut report = Report { version: env!("CARGO_PKG_VERSION"), ..Report::default() };
+    if let Some(gigabytes) = arguments.stream_gb {
+        return stream(gigabytes, arguments, report);
+    }
     for name in devices(arguments) {
         let mut entries = Vec::new();
         for workload in &arguments.workloads {
             let start = (report.results.is_empty() && entries.is_empty()).then_some(start);
             entries.push(measure(&name, workload, arguments, start)?);
         }
-        let ceiling = ceiling::find(&Device::named(&name)?, arguments.ceiling)?;
+        let ceiling = ceiling::find(&arguments.open(&name)?, arguments.ceiling)?;
         for mut entry in entries {
             entry.set_ceiling(ceiling.clone());
             print(&entry.text(arguments.profile))?;
@@ -78,10 +82,27 @@ fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
     if let Some(path) = &arguments.plot {
         write(path, &plot::draw(&report.curves))?;
     }
-    if let Some(path) = &arguments.json {
-        write(path, &serde_json::to_string_pretty(&report)?)?;
+    write_json(arguments, &report)
+}
+
+/// Sets on disk, in place of all other measurements.
+fn stream(gigabytes: f64, arguments: &Arguments, mut report: Report) -> Outcome<()> {
+    for workload in &arguments.workloads {
+        let files = stream::Files::write(gigabytes, workload.classes())?;
+        for name in devices(arguments) {
+            let streamed = stream::measure(&name, workload, &files, arguments)?;
+            print(&streamed.text())?;
+            report.streamed.push(streamed);
+        }
     }
-    Ok(())
+    write_json(arguments, &report)
+}
+
+fn write_json(arguments: &Arguments, report: &Report) -> Outcome<()> {
+    match &arguments.json {
+        Some(path) => write(path, &serde_json::to_string_pretty(report)?),
+        None => Ok(()),
+    }
 }
 
 fn write(path: &std::path::Path, text: &str) -> Outcome<()> {
@@ -112,13 +133,13 @@ fn measure(name: &str, workload: &Workload, arguments: &Arguments, start: Option
     // A batch needs its samples, whatever was asked for.
     let data = workload::load(arguments.samples.max(workload.batch_size), workload.classes())?;
     let measured = measure::measure(name, workload, &data, arguments, start)?;
-    let device = Device::named(name)?.info().to_string();
+    let device = arguments.open(name)?.info().to_string();
     Ok(Entry::new(device, workload, data.train.len(), data.source, measured))
 }
 
 /// Training alone, over batch sizes and over widths.
 fn sweep(name: &str, arguments: &Arguments) -> Outcome<[Curve; 2]> {
-    let device = Device::named(name)?;
+    let device = arguments.open(name)?;
     let curve = |over: &'static str, sizes: &[usize], net: &dyn Fn(usize) -> Workload| -> Outcome<Curve> {
         let mut points = Vec::new();
         for &size in sizes {
@@ -126,6 +147,9 @@ fn sweep(name: &str, arguments: &Arguments) -> Outcome<[Curve; 2]> {
             let workload = net(size);
             let data = workload::load(arguments.samples.max(workload.batch_size), workload.classes())?;
             let mut model = workload.compile(&device)?;
+            if arguments.tune {
+                measure::tune(&mut model, &data.train, workload.batch_size)?;
+            }
             points.push((size, measure::train(&mut model, &data.train, workload.batch_size, arguments)?));
         }
         Ok(Curve { device: device.info().to_string(), over, points })

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde::Serialize;
-use wgrad::{Dataset, Device, Fit, LaunchProfile, Model, Result};
+use wgrad::{Dataset, Device, Fit, LaunchProfile, Model, Result, Tuning};
 
 use crate::arguments::Arguments;
 use crate::workload::{Data, Workload};
@@ -38,6 +38,7 @@ pub struct Measured {
     pub samples_per_second: Spread,
     pub first_step_seconds: f64,
     pub since_start_seconds: Option<f64>,
+    pub tuning: Option<Tuning>,
     pub evaluate_samples_per_second: Spread,
     pub predict_samples_per_second: Spread,
     pub peak_rss_bytes: Option<u64>,
@@ -61,11 +62,12 @@ pub fn measure(
 ) -> Result<Measured> {
     reset_peak_rss();
     let opened = Instant::now();
-    let device = Device::named(name)?;
+    let device = arguments.open(name)?;
     let mut model = workload.compile(&device)?;
     first_step(&mut model, &data.train, workload.batch_size)?;
     let first_step_seconds = opened.elapsed().as_secs_f64();
     let since_start_seconds = start.map(|start| start.elapsed().as_secs_f64());
+    let tuning = arguments.tune.then(|| tune(&mut model, &data.train, workload.batch_size)).transpose()?;
     let samples_per_second = train(&mut model, &data.train, workload.batch_size, arguments)?;
     let rate = samples_per_second.median;
     let device_bytes = device_bytes(&device);
@@ -77,6 +79,7 @@ pub fn measure(
         samples_per_second,
         first_step_seconds,
         since_start_seconds,
+        tuning,
         evaluate_samples_per_second,
         predict_samples_per_second,
         peak_rss_bytes,
@@ -87,6 +90,11 @@ pub fn measure(
 
 fn first_step(model: &mut Model, data: &Dataset, batch_size: usize) -> Result<()> {
     model.fit(data, Fit::new().batch_size(batch_size).observer(|_| ControlFlow::Break(()))).map(drop)
+}
+
+/// Chooses schedules for the batches that training will have.
+pub fn tune(model: &mut Model, data: &Dataset, batch_size: usize) -> Result<Tuning> {
+    model.tune(batch_size.min(data.len()))
 }
 
 /// Samples a second in training: whole epochs of whole batches, as many as a repeat's time asks for.
@@ -161,7 +169,7 @@ fn device_bytes(device: &Device) -> Option<u64> {
 }
 
 /// The most memory that this process had resident since the last reset; known on Linux only.
-fn peak_rss_bytes() -> Option<u64> {
+pub fn peak_rss_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
@@ -170,6 +178,6 @@ fn peak_rss_bytes() -> Option<u64> {
 
 /// Starts the count of the peak anew, so that one workload does not hide the next one's. Where the system does not have
 /// this file, the peak of the process is reported instead.
-fn reset_peak_rss() {
+pub fn reset_peak_rss() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

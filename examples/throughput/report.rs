@@ -3,19 +3,22 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use wgrad::LaunchProfile;
+use wgrad::{LaunchProfile, Tuning};
 
 use crate::ceiling::Ceiling;
 use crate::measure::{Measured, Spread};
+use crate::stream::Streamed;
 use crate::workload::Workload;
 
 /// Everything, as `--json` writes it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Report {
     pub version: &'static str,
     pub results: Vec<Entry>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub curves: Vec<Curve>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub streamed: Vec<Streamed>,
 }
 
 /// One workload on one device. What is not known is null.
@@ -42,8 +45,26 @@ pub struct Entry {
     predict_samples_per_second: Spread,
     peak_rss_bytes: Option<u64>,
     device_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tuning: Option<Vec<Tuned>>,
+    #[serde(skip)]
+    tuning_table: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     profile: Vec<Launch>,
+}
+
+/// A product whose schedule was chosen by measurement.
+#[derive(Debug, Serialize)]
+struct Tuned {
+    label: String,
+    operation: &'static str,
+    rows: usize,
+    columns: usize,
+    depth: usize,
+    choice: String,
+    seconds: Option<f64>,
+    default: String,
+    default_seconds: Option<f64>,
 }
 
 /// One launch of a step.
@@ -90,6 +111,8 @@ impl Entry {
             predict_samples_per_second: measured.predict_samples_per_second,
             peak_rss_bytes: measured.peak_rss_bytes,
             device_bytes: measured.device_bytes,
+            tuning_table: measured.tuning.as_ref().map_or_else(String::new, |tuning| format!("{tuning:#}")),
+            tuning: measured.tuning.map(tuned),
             profile: measured.launches.into_iter().map(Launch::from).collect(),
         }
     }
@@ -122,6 +145,9 @@ impl Entry {
             self.peak_rss_bytes.map_or("unknown".into(), |bytes| format!("{} at most", mebibytes(bytes))),
         );
         line("device memory", self.device_bytes.map_or("not counted".into(), mebibytes));
+        for row in self.tuning_table.lines() {
+            let _ = writeln!(text, "  {row}");
+        }
         if profiled {
             text += &table(&self.profile);
         }
@@ -139,6 +165,21 @@ impl Entry {
             _ => format!("{done}; what the device allows is unknown"),
         }
     }
+}
+
+fn tuned(tuning: Tuning) -> Vec<Tuned> {
+    let row = |product: &wgrad::TunedProduct| Tuned {
+        label: product.label.clone(),
+        operation: product.operation,
+        rows: product.rows,
+        columns: product.columns,
+        depth: product.depth,
+        choice: product.chosen().schedule.clone(),
+        seconds: product.chosen().seconds,
+        default: product.candidates[0].schedule.clone(),
+        default_seconds: product.candidates[0].seconds,
+    };
+    tuning.products.iter().map(row).collect()
 }
 
 impl From<LaunchProfile> for Launch {
@@ -181,17 +222,17 @@ fn table(launches: &[Launch]) -> String {
     text
 }
 
-fn rates(spread: &Spread) -> String {
+pub fn rates(spread: &Spread) -> String {
     let Spread { median, min, max, repeats } = spread;
     format!("{} samples/s (median of {repeats}; {} to {})", grouped(*median), grouped(*min), grouped(*max))
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub fn mebibytes(bytes: u64) -> String {
     format!("{:.0} MiB", bytes as f64 / (1 << 20) as f64)
 }
 
 /// A number rounded to whole units, its digits in groups: 48,123.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

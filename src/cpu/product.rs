@@ -15,16 +15,19 @@ use pulp::{Arch, Simd, WithSimd};
 use super::pool::Pool;
 
 use blocks::Blocks;
-use output::{Output, Piece};
+use output::Output;
+use target::{Applied, Kept, Target, Written};
 
 mod blocks;
 mod few_rows;
 mod output;
 mod pack;
 mod sums;
+mod target;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod transpose;
 
 pub(crate) use sums::column_sums;
 
@@ -74,9 +77,11 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// The packing buffers of a product, one set per thread. Their size does not depend on the products.
+/// The buffers of products: one set per thread for packing.
 pub(crate) struct Workspace {
     blocks: Vec<Blocks>,
+    /// Where the sums of a product that is not kept wait for their last steps; as large as the largest of those.
+    waiting: Vec<f32>,
     /// The instructions products use; the best this machine has, except in tests.
     arch: Arch,
 }
@@ -84,7 +89,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Buffers for products on a pool of this many threads.
     pub(crate) fn new(threads: usize) -> Workspace {
-        Workspace { blocks: (0..threads.max(1)).map(|_| Blocks::new()).collect(), arch: Arch::new() }
+        let blocks = (0..threads.max(1)).map(|_| Blocks::new()).collect();
+        Workspace { blocks, waiting: Vec::new(), arch: Arch::new() }
     }
 }
 
@@ -110,19 +116,92 @@ pub(crate) fn product<E>(
 ) where
     E: Fn(usize, usize, &mut [f32]) + Sync,
 {
-    let valid = a.columns == b.rows && a.fits() && b.fits();
-    debug_assert!(valid, "the factors do not match or do not fit");
     let output = Output::new(c, a.rows, b.columns, c_stride);
     debug_assert!(output.is_some(), "C does not fit");
-    let Some(output) = output.filter(|_| valid) else { return };
+    let Some(output) = output else { return };
+    share(pool, workspace, a, b, |rows, columns| {
+        // SAFETY: parts of different tasks share no element, and each task is run once.
+        Written { piece: unsafe { output.piece(rows, columns) }, epilogue: &epilogue }
+    });
+}
 
+/// How many matrices the sums of a product may change: a layer's parameters and an optimizer's slots.
+pub(crate) const CHANGED: usize = 4;
+
+/// The longest sums that are made in one go, which spares a matrix that they wait in: a panel of B is then a tenth of a
+/// second-level cache.
+const LONGEST_IN_REGISTERS: usize = 512;
+
+/// What is done with the sums of a product that are not kept.
+pub(crate) trait Apply: Sync {
+    /// Takes sums, and changes the same segments of the matrices to be changed.
+    fn apply<S: Simd>(&self, simd: S, sums: &mut [f32], segments: [&mut [f32]; CHANGED]);
+}
+
+/// Computes A·B without keeping it: `apply` is called exactly once for every segment of a row, with the same segments of
+/// the matrices to be changed. They have the product's shape, and rows `stride` elements
+/// apart; of those that are empty the segments are, too.
+///
+/// The sums have the bits of [`product`]'s. Operands that do not match or do not lie inside their slices are a caller's
+/// mistake: nothing is computed then.
+pub(crate) fn product_applied(
+    pool: &Pool,
+    workspace: &mut Workspace,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    changed: [&mut [f32]; CHANGED],
+    stride: usize,
+    apply: &impl Apply,
+) {
+    let outputs = changed.map(|changed| match changed {
+        [] => Some(Output::default()),
+        changed => Output::new(changed, a.rows, b.columns, stride),
+    });
+    let [Some(first), Some(second), Some(third), Some(fourth)] = outputs else {
+        debug_assert!(false, "a matrix to be changed does not fit");
+        return;
+    };
+    let outputs = [first, second, third, fourth];
+    let applied = |rows: &Range<usize>, columns: &Range<usize>| {
+        // SAFETY: parts of different tasks share no element, and each task is run once.
+        let pieces = outputs.each_ref().map(|output| unsafe { output.piece(rows.clone(), columns.clone()) });
+        Applied { pieces, apply }
+    };
+    if a.columns <= LONGEST_IN_REGISTERS {
+        share(pool, workspace, a, b, |rows, columns| applied(&rows, &columns));
+        return;
+    }
+    let mut waiting = core::mem::take(&mut workspace.waiting);
+    waiting.resize(waiting.len().max(a.rows.saturating_mul(b.columns)), 0.0);
+    if let Some(sums) = Output::new(&mut waiting, a.rows, b.columns, b.columns) {
+        share(pool, workspace, a, b, |rows, columns| {
+            let applied = applied(&rows, &columns);
+            // SAFETY: as above.
+            Kept { sums: unsafe { sums.piece(rows, columns) }, applied }
+        });
+    }
+    workspace.waiting = waiting;
+}
+
+/// Shares a product out among the threads; `target(rows, columns)` takes a part's sums.
+fn share<T: Target>(
+    pool: &Pool,
+    workspace: &mut Workspace,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    target: impl Fn(Range<usize>, Range<usize>) -> T + Sync,
+) {
+    let valid = a.columns == b.rows && a.fits() && b.fits();
+    debug_assert!(valid, "the factors do not match or do not fit");
+    if !valid {
+        return;
+    }
     let split = Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads()));
     let (tasks, arch) = (split.tasks(), workspace.arch);
     pool.for_each(&mut workspace.blocks[..tasks], |task, blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
-        // SAFETY: parts of different tasks share no element, and each task is run once.
-        let piece = unsafe { output.piece(rows, columns) };
-        arch.dispatch(Part { a, b, piece, epilogue: &epilogue, blocks });
+        let target = target(rows.clone(), columns.clone());
+        arch.dispatch(Part { a, b, rows, columns, target, blocks });
     });
 }
 
@@ -134,11 +213,12 @@ enum Split {
 }
 
 impl Split {
-    /// Each thread packs what it reads: divided by rows, all of B is packed on each, divided by columns, all of A.
+    /// Each thread packs what it reads: divided by rows, its share of A and all of B, divided by columns, all of A and
+    /// its share of B. Whole rows where that is the same, since a thread then writes memory that lies together.
     fn of(rows: usize, columns: usize, depth: usize, threads: usize) -> Split {
         let work = rows.saturating_mul(columns).saturating_mul(depth);
         let threads = if work < WORTH_SHARING { 1 } else { threads.max(1) };
-        if columns >= rows && columns >= 2 * COLUMN_UNIT {
+        if rows + columns / threads < rows / threads + columns && columns >= 2 * COLUMN_UNIT {
             Split::Columns(threads.min(columns.div_ceil(COLUMN_UNIT)))
         } else {
             Split::Rows(threads.min(rows.div_ceil(ROW_UNIT)).max(1))
@@ -154,36 +234,38 @@ impl Split {
     /// The rows and columns of C that one task computes; parts of different tasks share no element.
     fn part(self, task: usize, rows: usize, columns: usize) -> (Range<usize>, Range<usize>) {
         match self {
-            Split::Rows(tasks) => (share(rows, ROW_UNIT, tasks, task), 0..columns),
-            Split::Columns(tasks) => (0..rows, share(columns, COLUMN_UNIT, tasks, task)),
+            Split::Rows(tasks) => (share_of(rows, ROW_UNIT, tasks, task), 0..columns),
+            Split::Columns(tasks) => (0..rows, share_of(columns, COLUMN_UNIT, tasks, task)),
         }
     }
 }
 
 /// The share of one task in `0..length`, in whole units except at the end.
-fn share(length: usize, unit: usize, tasks: usize, task: usize) -> Range<usize> {
+fn share_of(length: usize, unit: usize, tasks: usize, task: usize) -> Range<usize> {
     let units = length.div_ceil(unit);
     let edge = |task: usize| (units * task / tasks * unit).min(length);
     edge(task)..edge(task + 1)
 }
 
 /// One task's part of a product.
-struct Part<'a, E> {
+struct Part<'a, T> {
     a: Matrix<'a>,
     b: Matrix<'a>,
-    piece: Piece<'a>,
-    epilogue: &'a E,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    target: T,
     blocks: &'a mut Blocks,
 }
 
-impl<E: Fn(usize, usize, &mut [f32]) + Sync> WithSimd for Part<'_, E> {
+impl<T: Target> WithSimd for Part<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        if self.a.columns == 0 {
-            self.zeros();
-        } else if self.a.rows < ROW_UNIT / 2 && self.b.column_stride == 1 {
+        if self.rows.is_empty() || self.columns.is_empty() {
+        } else if self.a.columns == 0 {
+            self.zeros(simd);
+        } else if T::KEEPS_SUMS && self.a.rows < ROW_UNIT / 2 && self.b.column_stride == 1 {
             self.few_rows(simd);
         } else if S::REGISTER_COUNT >= 32 {
             // Three vectors by eight rows of sums, three of B and one of A: 28 registers.
@@ -195,14 +277,17 @@ impl<E: Fn(usize, usize, &mut [f32]) + Sync> WithSimd for Part<'_, E> {
     }
 }
 
-impl<E: Fn(usize, usize, &mut [f32]) + Sync> Part<'_, E> {
+impl<T: Target> Part<'_, T> {
     /// A sum of nothing.
-    fn zeros(mut self) {
-        let columns = self.piece.columns.clone();
-        for row in self.piece.rows.clone() {
-            let segment = self.piece.segment(row, &columns);
-            segment.fill(0.0);
-            (self.epilogue)(row, columns.start, segment);
+    fn zeros<S: Simd>(mut self, simd: S) {
+        let mut sums = [0.0; 64];
+        for row in self.rows.clone() {
+            for start in self.columns.clone().step_by(sums.len()) {
+                let columns = start..self.columns.end.min(start + sums.len());
+                sums.fill(0.0);
+                self.target.store(simd, row, &columns, &mut sums[..columns.len()]);
+                self.target.finish(simd, row..row + 1, &columns);
+            }
         }
     }
 }

@@ -3,11 +3,17 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "native")]
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{DeviceInfo, DeviceKind};
+#[cfg(feature = "native")]
+use super::pipelines::KeptPipelines;
+#[cfg(feature = "native")]
+use super::schedules::KeptSchedules;
+use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::kernels::product::{Family, SUBGROUP};
+use crate::kernels::product::{Choices, Family, SUBGROUP};
 use crate::kernels::{Access, Definition, Kernel};
 
 /// A pipeline with the layout of its bind group.
@@ -25,6 +31,11 @@ pub(crate) struct Context {
     pub info: DeviceInfo,
     /// By the whole text of the shader: layers of one shape share theirs.
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+    choices: Mutex<Arc<Choices>>,
+    #[cfg(feature = "native")]
+    kept_pipelines: Option<KeptPipelines>,
+    #[cfg(feature = "native")]
+    kept_schedules: Option<KeptSchedules>,
     /// Why the device was lost, as far as wgpu told us. Never set for a caller's device, whose handler is the caller's.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -77,7 +88,7 @@ fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Featu
 
 impl Context {
     /// Opens an adapter: WebGPU's default limits, with buffers as large as the adapter allows.
-    pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Self> {
+    pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo, options: &DeviceOptions) -> Result<Self> {
         let (offered, offered_features) = (adapter.limits(), adapter.features());
         let limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
@@ -87,7 +98,7 @@ impl Context {
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | options.features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
             required_features: offered_features & wanted,
@@ -102,14 +113,48 @@ impl Context {
         let reason = lost.clone();
         device.set_device_lost_callback(move |_, message| *lock(&reason) = Some(message));
         let info = DeviceInfo { limits: Some(device.limits()), features: Some(device.features()), ..info };
-        Ok(Context { device, queue, info, pipelines: Mutex::default(), lost })
+        Ok(Self::new(device, queue, info, lost, options))
     }
 
     /// Wraps a caller's device, leaving its handlers alone.
-    pub fn wrap(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+    pub fn wrap(device: wgpu::Device, queue: wgpu::Queue, options: &DeviceOptions) -> Result<Self> {
         let info = describe(device.adapter_info(), device.limits(), device.features());
         check_limits(&info.name, &device.limits())?;
-        Ok(Context { device, queue, info, pipelines: Mutex::default(), lost: Arc::default() })
+        Ok(Self::new(device, queue, info, Arc::default(), options))
+    }
+
+    #[cfg_attr(not(feature = "native"), allow(unused_variables, reason = "without files there is nothing to choose"))]
+    fn new(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        info: DeviceInfo,
+        lost: Arc<Mutex<Option<String>>>,
+        options: &DeviceOptions,
+    ) -> Self {
+        let context = Context {
+            device,
+            queue,
+            info,
+            pipelines: Mutex::default(),
+            choices: Mutex::default(),
+            #[cfg(feature = "native")]
+            kept_pipelines: None,
+            #[cfg(feature = "native")]
+            kept_schedules: None,
+            lost,
+        };
+        #[cfg(feature = "native")]
+        let context = context.with_kept(options);
+        context
+    }
+
+    /// With what earlier runs left on disk.
+    #[cfg(feature = "native")]
+    fn with_kept(self, options: &DeviceOptions) -> Self {
+        let kept_pipelines = KeptPipelines::open(&self, options);
+        let kept_schedules = KeptSchedules::new(&self.info, self.family(), options);
+        let choices = kept_schedules.as_ref().map(KeptSchedules::load).unwrap_or_default();
+        Context { choices: Mutex::new(Arc::new(choices)), kept_pipelines, kept_schedules, ..self }
     }
 
     /// What schedules are chosen for.
@@ -119,6 +164,34 @@ impl Context {
             DeviceKind::SoftwareGpu => Family::Software,
             _ => Family::Hardware,
         }
+    }
+
+    /// Whether launches can be timed by the device itself.
+    pub fn has_timestamps(&self) -> bool {
+        self.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// The seconds that so many ticks of the device's clock are.
+    pub fn seconds_of(&self, ticks: u64) -> f64 {
+        ticks as f64 * f64::from(self.queue.get_timestamp_period()) * 1e-9
+    }
+
+    /// The schedules that were chosen for this device by measurement, so far.
+    pub fn choices(&self) -> Arc<Choices> {
+        lock(&self.choices).clone()
+    }
+
+    /// Adds choices for models that are compiled from now on.
+    #[cfg(feature = "native")]
+    pub fn choose(&self, choices: &Choices) {
+        let mut all = lock(&self.choices);
+        Arc::make_mut(&mut all).0.extend(choices.0.iter());
+    }
+
+    /// Keeps choices on disk, where that is wanted; returns the file.
+    #[cfg(feature = "native")]
+    pub fn keep(&self, choices: &Choices) -> Result<Option<PathBuf>> {
+        self.kept_schedules.as_ref().map(|kept| kept.store(choices)).transpose()
     }
 
     pub fn limits(&self) -> wgpu::Limits {
@@ -226,6 +299,10 @@ impl Context {
         for ((shader, _), made) in missing.iter().zip(self.make_all(&missing)) {
             lock(&self.pipelines).insert(shader.clone(), Arc::new(made?));
         }
+        #[cfg(feature = "native")]
+        if let Some(kept) = self.kept_pipelines.as_ref().filter(|_| !missing.is_empty()) {
+            kept.store();
+        }
         let known = lock(&self.pipelines);
         Ok(shaders.iter().filter_map(|(shader, _)| known.get(shader).cloned()).collect())
     }
@@ -285,10 +362,23 @@ impl Context {
                     zero_initialize_workgroup_memory: false,
                     ..Default::default()
                 },
-                cache: None,
+                cache: self.pipeline_cache(),
             });
             Pipeline { pipeline, layout }
         })
+    }
+}
+
+impl Context {
+    #[cfg(feature = "native")]
+    fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
+        self.kept_pipelines.as_ref().map(|kept| &kept.cache)
+    }
+
+    /// There are no files to keep it in.
+    #[cfg(not(feature = "native"))]
+    fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
+        None
     }
 }
 
@@ -351,6 +441,6 @@ fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
 }
 
 /// Locks, going on with what is there if another thread panicked: nothing here is left half-changed.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

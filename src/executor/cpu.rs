@@ -40,6 +40,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    pub fn replace(&mut self, data: Dataset, weights: Option<Vec<f32>>) {
+        self.packed = rows::borrowed_samples(&data).is_none().then(|| pack(&data));
+        (self.data, self.weights) = (data, weights);
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

@@ -1,6 +1,8 @@
 //! The GPU executor: model buffers, programs (a plan with its pipelines, bind groups and buffers), and kernels launched
 //! one at a time for tests and verification. A program at work on a data set is a [`Run`].
 
+#[cfg(feature = "native")]
+mod bench;
 mod feed;
 mod run;
 
@@ -16,6 +18,8 @@ use crate::error::Result;
 use crate::kernels::{Access, Kernel};
 use crate::plan::{Argument, Launch, Plan, PlanKey, Store};
 
+#[cfg(feature = "native")]
+pub(crate) use bench::Bench;
 pub(crate) use run::Run;
 
 /// The usage of every buffer that kernels see: they are read back and written to as well.
@@ -102,6 +106,12 @@ impl Executor {
         Run::new(self.context.clone(), program, data, weights, feed)
     }
 
+    /// Later runs get programs that are made anew.
+    #[cfg(feature = "native")]
+    pub fn forget_programs(&mut self) {
+        self.programs.clear();
+    }
+
     /// Leaves a run's program to that run, which may then outlive the call that opened it: later runs get another.
     pub fn leave_program_to(&mut self, run: &Run) {
         self.programs.retain(|program| !Arc::ptr_eq(program, run.program()));
@@ -110,30 +120,58 @@ impl Executor {
 
 impl Program {
     fn new(context: &Context, plan: Plan, stores: &HashMap<Store, wgpu::Buffer>) -> Result<Self> {
-        let mut buffers = Vec::with_capacity(plan.buffers.len());
-        for (index, buffer) in plan.buffers.iter().enumerate() {
-            buffers.push(match buffer.store {
-                Store::Local => {
-                    let usage = if index == plan.step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
-                    Some(context.buffer(&buffer.label, buffer.words, usage)?)
-                }
-                store => stores.get(&store).cloned(),
-            });
-        }
-        let kernels: Vec<_> = plan.launches.iter().map(|launch| &launch.kernel).collect();
-        let pipelines = context.pipelines(&kernels)?;
-        let mut launches = Vec::with_capacity(plan.launches.len());
-        for (launch, pipeline) in plan.launches.iter().zip(pipelines) {
-            let bound: Option<Vec<_>> =
-                launch.arguments.iter().map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?))).collect();
-            let bind_group = match bound {
-                Some(bound) => Some(bind(context, launch, &pipeline, &bound)?),
-                None => None,
-            };
-            let groups = grid(launch.kernel.workgroups(plan.key.capacity));
-            launches.push(Prepared { pipeline, bind_group, groups });
-        }
+        let buffers = Self::buffers(context, &plan, stores)?;
+        let launches = prepare(context, &plan.launches, &buffers, plan.key.capacity)?;
         Ok(Program { plan, buffers, launches })
+    }
+
+    fn buffers(
+        context: &Context,
+        plan: &Plan,
+        stores: &HashMap<Store, wgpu::Buffer>,
+    ) -> Result<Vec<Option<wgpu::Buffer>>> {
+        let buffer = |(index, buffer): (usize, &crate::plan::Buffer)| match buffer.store {
+            Store::Local => {
+                let usage = if index == plan.step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
+                context.buffer(&buffer.label, buffer.words, usage).map(Some)
+            }
+            store => Ok(stores.get(&store).cloned()),
+        };
+        plan.buffers.iter().enumerate().map(buffer).collect()
+    }
+}
+
+/// What launches need beside the plan's buffers.
+fn prepare(
+    context: &Context,
+    launches: &[Launch],
+    buffers: &[Option<wgpu::Buffer>],
+    capacity: usize,
+) -> Result<Vec<Prepared>> {
+    let kernels: Vec<_> = launches.iter().map(|launch| &launch.kernel).collect();
+    let pipelines = context.pipelines(&kernels)?.into_iter();
+    launches
+        .iter()
+        .zip(pipelines)
+        .map(|(launch, made)| Prepared::new(context, launch, made, buffers, capacity))
+        .collect()
+}
+
+impl Prepared {
+    fn new(
+        context: &Context,
+        launch: &Launch,
+        pipeline: Arc<Pipeline>,
+        buffers: &[Option<wgpu::Buffer>],
+        capacity: usize,
+    ) -> Result<Self> {
+        let bound: Option<Vec<_>> =
+            launch.arguments.iter().map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?))).collect();
+        let bind_group = match bound {
+            Some(bound) => Some(bind(context, launch, &pipeline, &bound)?),
+            None => None,
+        };
+        Ok(Prepared { pipeline, bind_group, groups: grid(launch.kernel.workgroups(capacity)) })
     }
 }
 

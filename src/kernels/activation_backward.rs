@@ -28,8 +28,8 @@ impl Operation for ActivationBackward {
         self.activation.header(header);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::ACTIVATION]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::ACTIVATION]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

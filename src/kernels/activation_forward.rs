@@ -29,8 +29,8 @@ impl Operation for ActivationForward {
         self.activation.header(header);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::ACTIVATION]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::ACTIVATION]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

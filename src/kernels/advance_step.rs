@@ -38,8 +38,8 @@ impl Operation for AdvanceStep {
         header.float("BETA_1", self.beta_1).float("BETA_2", self.beta_2);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::LANES]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::LANES]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

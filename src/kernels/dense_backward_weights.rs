@@ -3,10 +3,10 @@
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Matrix, column_sums, product};
-use crate::shader::{Header, Part};
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::product::{Schedule, Size};
+use super::product::{Product, Schedule, Size};
 use crate::layers::Activation;
 
 /// The parameters of `dense_backward_weights`.
@@ -29,6 +29,15 @@ impl DenseBackwardWeights {
     }
 }
 
+impl DenseBackwardWeights {
+    /// x and dz, as far as the batch goes.
+    pub(super) fn factors<'a>(&self, step: &StepBlock, inputs: &[Input<'a, f32>]) -> (Matrix<'a>, Matrix<'a>) {
+        let rows = step.rows as usize;
+        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
+        (x, Matrix::row_major(inputs[1].floats(), rows, self.outputs, padded(self.outputs)))
+    }
+}
+
 impl Operation for DenseBackwardWeights {
     const DEFINITION: Definition = Definition {
         name: "dense_backward_weights",
@@ -48,8 +57,14 @@ impl Operation for DenseBackwardWeights {
             .flag("SUM_COLUMNS", self.bias_offset.is_some());
     }
 
-    fn parts(&self) -> &'static [Part] {
-        self.schedule.parts()
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = self.schedule.parts();
+        parts.push(shader::PRODUCT_WEIGHTS);
+        parts
+    }
+
+    fn product(&self, capacity: usize) -> Option<Product> {
+        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity) })
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
@@ -85,13 +100,12 @@ impl Operation for DenseBackwardWeights {
     }
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
-        let (rows, stride) = (step.rows as usize, padded(self.outputs));
-        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
-        let dz = Matrix::row_major(inputs[1].floats(), rows, self.outputs, stride);
+        let (x, dz) = self.factors(step, inputs);
         let gradients = outputs[0].floats();
         if let Some(offset) = self.bias_offset {
             column_sums(dz, &mut gradients[offset..offset + self.outputs]);
         }
+        let stride = padded(self.outputs);
         product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, stride, |_, _, _| {});
     }
 }

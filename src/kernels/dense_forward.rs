@@ -6,7 +6,7 @@ use crate::cpu::product::{Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
-use super::product::{Schedule, Size};
+use super::product::{Product, Schedule, Size};
 use crate::layers::Activation;
 
 /// The parameters of `dense_forward`.
@@ -50,8 +50,12 @@ impl Operation for DenseForward {
             .flag("SUM_COLUMNS", false);
     }
 
-    fn parts(&self) -> &'static [Part] {
+    fn parts(&self) -> Vec<Part> {
         self.schedule.parts()
+    }
+
+    fn product(&self, capacity: usize) -> Option<Product> {
+        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity) })
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

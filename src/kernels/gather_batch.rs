@@ -73,8 +73,8 @@ impl Operation for GatherBatch {
             .flag("HAS_WEIGHTS", self.weighted);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

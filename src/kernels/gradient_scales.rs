@@ -27,8 +27,8 @@ impl Operation for GradientScales {
         header.number("TENSORS", self.tensors).float("CLIP", self.clip).flag("GLOBAL", self.global);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::LANES]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::LANES]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

@@ -24,8 +24,8 @@ impl Operation for ReluForward {
         header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

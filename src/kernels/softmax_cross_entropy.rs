@@ -35,8 +35,8 @@ impl Operation for SoftmaxCrossEntropy {
         header.flag("GRADIENT", self.gradient);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::LANES, shader::TARGETS]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::LANES, shader::TARGETS]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

@@ -23,8 +23,8 @@ impl Operation for SoftmaxForward {
         header.number("COLUMNS", self.columns).number("COLUMN_BLOCKS", blocks(self.columns));
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::LANES]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::LANES]
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

@@ -35,8 +35,8 @@ impl Operation for SumSquares {
         header.number("CHUNKS", self.chunks).flag("OF_GRADIENTS", self.of_gradients);
     }
 
-    fn parts(&self) -> &'static [Part] {
-        &[shader::STEP, shader::LANES]
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::STEP, shader::LANES]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

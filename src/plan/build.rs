@@ -4,28 +4,33 @@
 use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::kernels::activation_backward::ActivationBackward;
 use crate::kernels::activation_forward::ActivationForward;
+use crate::kernels::adagrad::Adagrad;
 use crate::kernels::adagrad_update::AdagradUpdate;
+use crate::kernels::adam;
 use crate::kernels::adam_update::AdamUpdate;
 use crate::kernels::advance_step::AdvanceStep;
 use crate::kernels::binary_crossentropy::BinaryCrossentropy;
 use crate::kernels::dense_backward_input::DenseBackwardInput;
+use crate::kernels::dense_backward_update::DenseBackwardUpdate;
 use crate::kernels::dense_backward_weights::DenseBackwardWeights;
 use crate::kernels::dense_forward::DenseForward;
 use crate::kernels::gather_batch::GatherBatch;
 use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::mean_squared_error::MeanSquaredError;
-use crate::kernels::product::Schedule;
+use crate::kernels::product::{Choices, Schedule};
 use crate::kernels::relu_backward::ReluBackward;
 use crate::kernels::relu_forward::ReluForward;
+use crate::kernels::rmsprop::Rmsprop;
 use crate::kernels::rmsprop_update::RmspropUpdate;
+use crate::kernels::sgd::Sgd;
 use crate::kernels::sgd_update::SgdUpdate;
 use crate::kernels::softmax_backward::SoftmaxBackward;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::kernels::softmax_forward::SoftmaxForward;
 use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::targets::TargetLayout;
-use crate::kernels::update::{Common, TENSOR_ENTRY};
-use crate::kernels::{Kernel, padded};
+use crate::kernels::update::{Common, Rule, TENSOR_ENTRY};
+use crate::kernels::{Kernel, Operation, padded};
 use crate::layers::Activation;
 use crate::losses::{Loss, LossFunction};
 use crate::optimizers::{Adam, AdamW, Clip, Optimizer};
@@ -40,7 +45,11 @@ pub(crate) struct Recipe<'a> {
     pub layout: &'a Layout,
     pub loss: &'a LossFunction,
     pub optimizer: &'a Optimizer,
+    pub choices: &'a Choices,
 }
+
+/// What stands in a product until its schedule is chosen.
+const UNCHOSEN: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 1 };
 
 /// What a layer's forward pass leaves behind.
 #[derive(Clone, Copy, Debug)]
@@ -133,9 +142,10 @@ impl Builder<'_> {
         self.launches.push(launch);
     }
 
-    /// Launches a product with the schedule that suits its size.
-    fn schedule(&self, size: crate::kernels::product::Size) -> Schedule {
-        Schedule::choose(size, self.key.family)
+    /// The schedule that suits a product: the fastest one where that was measured, else by its size.
+    fn schedule(&self, product: &impl Operation) -> Schedule {
+        let product = product.product(self.key.capacity);
+        product.map_or(UNCHOSEN, |product| self.recipe.choices.choose(product, self.key.family))
     }
 
     fn target_layout(&self) -> TargetLayout {
@@ -217,9 +227,9 @@ impl Builder<'_> {
             outputs,
             bias_offset: range.bias,
             activation: if fused { activation } else { Activation::Linear },
-            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
+            schedule: UNCHOSEN,
         };
-        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
+        kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
         let separate = !fused && activation != Activation::Linear;
         let sums = self.batch(&format!("dense_{index}.{}", if separate { "z" } else { "y" }), outputs);
@@ -254,6 +264,12 @@ impl Builder<'_> {
         down
     }
 
+    /// Whether the optimizer's update rides in the products that make the gradients: nobody else needs them. Clipping by
+    /// norm needs all of them first.
+    fn updates_ride(&self) -> bool {
+        self.key.fused && matches!(self.recipe.optimizer.clip(), Clip::None | Clip::Value(_))
+    }
+
     /// The layers, last to first, then the reductions and the update.
     fn backward(&mut self, traces: &[Trace], gradient: Argument) {
         let model = self.recipe.model;
@@ -261,16 +277,27 @@ impl Builder<'_> {
         let Some(lowest) = model.layers.iter().position(|layer| layer.trainable) else { return };
         let mut down = gradient;
         let mut done = false; // whether `down` is dz already, not dy
+        let mut riding = Vec::new();
         for index in (lowest..model.layers.len()).rev() {
             let dz = if done { down } else { self.activation_backward(index, &traces[index], down) };
             if model.layers[index].trainable {
-                self.weights_backward(index, &traces[index], dz);
+                if self.updates_ride() {
+                    riding.push((index, dz));
+                } else {
+                    self.weights_backward(index, &traces[index], dz);
+                }
             }
             if index > lowest {
                 (down, done) = self.input_backward(index, &traces[index - 1], dz);
             }
         }
-        self.update();
+        if !self.updates_ride() {
+            self.update();
+        }
+        // Only now: the gradient of a layer's input is computed with its parameters as they were.
+        for (index, dz) in riding {
+            self.riding_update(index, &traces[index], dz);
+        }
     }
 
     fn activation_backward(&mut self, index: usize, trace: &Trace, dy: Argument) -> Argument {
@@ -288,19 +315,37 @@ impl Builder<'_> {
         dz
     }
 
+    fn weights_kernel(&self, index: usize) -> Option<DenseBackwardWeights> {
+        let (inputs, outputs) = self.recipe.model.widths().nth(index)?;
+        let bias_offset = self.recipe.layout.layers[index].bias;
+        let mut kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule: UNCHOSEN };
+        kernel.schedule = self.schedule(&kernel);
+        Some(kernel)
+    }
+
     fn weights_backward(&mut self, index: usize, trace: &Trace, dz: Argument) {
-        let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else { return };
-        let range = self.recipe.layout.layers[index];
-        let mut kernel = DenseBackwardWeights {
-            inputs,
-            outputs,
-            bias_offset: range.bias,
-            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
-        };
-        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
-        let gradients = Self::range(self.gradients(), range);
+        let Some(kernel) = self.weights_kernel(index) else { return };
+        let gradients = Self::range(self.gradients(), self.recipe.layout.layers[index]);
         let label = format!("dense_{index}.backward_weights");
         self.launch(Phase::Backward, label, kernel, &[self.step, trace.input, dz, gradients]);
+    }
+
+    /// A layer's update, the gradients of its parameters computed in the same launch.
+    fn riding_update(&mut self, index: usize, trace: &Trace, dz: Argument) {
+        let Some(gradients) = self.weights_kernel(index) else { return };
+        let range = self.recipe.layout.layers[index];
+        let kernel = DenseBackwardUpdate {
+            gradients,
+            rule: self.rule(),
+            l2: self.recipe.model.layers[index].l2,
+            weight_decay: self.recipe.optimizer.weight_decay(),
+            clip_value: self.clip_value(),
+        };
+        let mut arguments = vec![self.step, trace.input, dz, Self::range(self.parameters(), range)];
+        let slots = self.recipe.optimizer.slots();
+        let bound = self.slots().into_iter().zip(slots);
+        arguments.extend(bound.map(|(slot, of)| if of.used { Self::range(slot, range) } else { slot }));
+        self.launch(Phase::Update, format!("dense_{index}.update"), kernel, &arguments);
     }
 
     /// The gradient of layer `index`'s input, which is the output of the layer before: dz of that layer where its
@@ -313,9 +358,9 @@ impl Builder<'_> {
             inputs,
             outputs,
             activation: if rides { activation } else { Activation::Linear },
-            schedule: Schedule::Direct { rows: 1, columns: 1, workgroup: 1 },
+            schedule: UNCHOSEN,
         };
-        kernel.schedule = self.schedule(kernel.size(self.key.capacity));
+        kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
         let weights = Self::range(parameters, self.recipe.layout.layers[index]);
         let down = self.batch(&format!("dense_{}.{}", index - 1, if rides { "dz" } else { "dy" }), inputs);
@@ -356,7 +401,6 @@ impl Builder<'_> {
     fn update(&mut self) {
         self.clip();
         let kernel = self.update_kernel();
-        let length = self.recipe.layout.length;
         let tensor_of = self.recipe.layout.tensor_of().len();
         let mut arguments = vec![
             self.step,
@@ -365,28 +409,46 @@ impl Builder<'_> {
             self.buffer("tensor_of", Store::TensorOf, tensor_of),
             self.parameters(),
         ];
+        arguments.extend(self.slots());
+        self.launch(Phase::Update, "update", kernel, &arguments);
+    }
+
+    /// The optimizer's slots; one that its settings do not use has four words that nobody reads.
+    fn slots(&mut self) -> Vec<Argument> {
+        let length = self.recipe.layout.length;
+        let mut arguments = Vec::new();
         for (index, slot) in self.recipe.optimizer.slots().iter().enumerate() {
             let words = if slot.used { length } else { 4 };
             arguments.push(self.buffer(slot.name, Store::Slot(index), words));
         }
-        self.launch(Phase::Update, "update", kernel, &arguments);
+        arguments
+    }
+
+    fn clip_value(&self) -> f32 {
+        if let Clip::Value(limit) = self.recipe.optimizer.clip() { limit } else { 0.0 }
+    }
+
+    fn rule(&self) -> Rule {
+        match *self.recipe.optimizer {
+            Optimizer::RmsProp(o) => {
+                Rule::Rmsprop(Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered })
+            }
+            Optimizer::Sgd(o) => Rule::Sgd(Sgd { momentum: o.momentum, nesterov: o.nesterov }),
+            Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
+            | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
+                Rule::Adam(adam::Adam { beta_1, beta_2, epsilon })
+            }
+            Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
+        }
     }
 
     fn update_kernel(&self) -> Kernel {
-        let optimizer = self.recipe.optimizer;
-        let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
-        let common = Common { length: self.recipe.layout.length, clip_value };
-        match *optimizer {
-            Optimizer::RmsProp(o) => {
-                RmspropUpdate { common, rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered }
-                    .into()
-            }
-            Optimizer::Sgd(o) => SgdUpdate { common, momentum: o.momentum, nesterov: o.nesterov }.into(),
-            Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
-            | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
-                AdamUpdate { common, beta_1, beta_2, epsilon }.into()
-            }
-            Optimizer::Adagrad(o) => AdagradUpdate { common, epsilon: o.epsilon }.into(),
+        let common = Common { length: self.recipe.layout.length, clip_value: self.clip_value() };
+        match self.rule() {
+            Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
+            Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
+            Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
+            Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
         }
     }
 

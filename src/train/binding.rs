@@ -1,6 +1,6 @@
 //! Where a model meets a data set: the checks that they fit, and what makes a run of both.
 
-use crate::data::{Dataset, InputRows, TargetRows};
+use crate::data::{Dataset, InputRows, StreamedDataset, TargetRows};
 use crate::error::{Error, Result};
 use crate::executor::{Feed, Run};
 use crate::losses::Loss;
@@ -19,14 +19,29 @@ impl Model {
     ) -> Result<Run> {
         let key = self.plan_key(mode, data, weights.is_some(), batch_size)?;
         let (recipe, executor) = self.parts();
-        executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size })
+        executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size, window: None })
+    }
+
+    /// [`Model::open`] for a streamed set, of which `window` rows at most are bound at a time. Nothing is bound yet.
+    pub(super) fn open_streamed(
+        &mut self,
+        mode: Mode,
+        data: &StreamedDataset,
+        weighted: bool,
+        window: usize,
+        batch_size: usize,
+        budget: u64,
+    ) -> Result<Run> {
+        let example = data.example();
+        let key = self.plan_key(mode, example, weighted, batch_size)?;
+        let (recipe, executor) = self.parts();
+        let feed = Feed { budget, batch_size, window: Some(window) };
+        executor.open(key, || recipe.plan(key), example, weighted.then(|| vec![1.0]), feed)
     }
 
     /// What the plan depends on, once it is clear that model and data set fit.
     pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
-        if data.is_empty() {
-            return Err(Error::shape("data set", "at least one sample", "none"));
-        }
+        check_not_empty(data.len())?;
         self.check_features(data)?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
@@ -66,27 +81,31 @@ impl Model {
         Err(Error::shape(layer, format!("{outputs} outputs"), found))
     }
 
-    /// Sample weights times class weights; `None` where every sample weighs 1.
-    pub(super) fn sample_weights(&self, data: &Dataset, class_weight: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
-        let own = data.sample_weights();
-        let Some(class_weight) = class_weight else { return Ok(own.map(<[f32]>::to_vec)) };
-        let TargetRows::Classes { ids, classes } = data.targets() else {
-            return Err(Error::configuration("class weights", "targets that are class ids", "target rows"));
-        };
-        if class_weight.len() != classes {
-            return Err(Error::shape("class weights", format!("{classes} numbers"), class_weight.len()));
-        }
-        if let Some(weight) = class_weight.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
-            return Err(Error::configuration("class weights", "finite numbers that are not negative", weight));
-        }
-        let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
-        Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
-    }
-
     /// Whether accuracy means anything: not for regression.
     pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
         self.loss().loss != Loss::MeanSquaredError || matches!(data.targets(), TargetRows::Classes { .. })
     }
+}
+
+/// Sample weights times class weights; `None` where every sample weighs 1.
+pub(super) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
+    let own = data.sample_weights();
+    let Some(class_weight) = class_weight else { return Ok(own.map(<[f32]>::to_vec)) };
+    let TargetRows::Classes { ids, classes } = data.targets() else {
+        return Err(Error::configuration("class weights", "targets that are class ids", "target rows"));
+    };
+    if class_weight.len() != classes {
+        return Err(Error::shape("class weights", format!("{classes} numbers"), class_weight.len()));
+    }
+    if let Some(weight) = class_weight.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        return Err(Error::configuration("class weights", "finite numbers that are not negative", weight));
+    }
+    let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
+    Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
+}
+
+pub(super) fn check_not_empty(samples: usize) -> Result<()> {
+    if samples == 0 { Err(Error::shape("data set", "at least one sample", "none")) } else { Ok(()) }
 }
 
 fn features(count: usize) -> String {

@@ -1,10 +1,10 @@
 //! Evaluation and prediction: one pass over the samples in their order.
 
 use super::pacer::Pacer;
+use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
-use crate::data::Dataset;
+use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
-use crate::executor::Run;
 use crate::layers::Activation;
 use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
@@ -12,7 +12,7 @@ use crate::plan::Mode;
 use crate::step::StepBlock;
 
 /// Rows of a batch in evaluation and prediction. It changes no result beyond rounding.
-const EVALUATION_ROWS: usize = 1024;
+pub(crate) const EVALUATION_ROWS: usize = 1024;
 
 impl Model {
     /// Mean loss and accuracy on `data`, in batches of 1024. Neither the L2 penalty nor label smoothing counts (Keras's
@@ -33,7 +33,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Shape`] if the data does not fit the model, and whatever the device reports.
-    pub fn evaluate(&mut self, data: &Dataset) -> Result<Score> {
+    pub fn evaluate(&mut self, data: impl Into<AnyDataset>) -> Result<Score> {
         pollster::block_on(self.evaluate_async(data))
     }
 
@@ -41,35 +41,34 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::evaluate`].
-    pub async fn evaluate_async(&mut self, data: &Dataset) -> Result<Score> {
-        let mut run = self.open_evaluation(data, DEFAULT_BUDGET)?;
-        self.score(&mut run, data).await
+    pub async fn evaluate_async(&mut self, data: impl Into<AnyDataset>) -> Result<Score> {
+        let mut fed = self.feed_evaluation(&data.into(), DEFAULT_BUDGET)?;
+        self.score(&mut fed).await
     }
 
-    pub(super) fn open_evaluation(&mut self, data: &Dataset, budget: u64) -> Result<Run> {
-        let weights = self.sample_weights(data, None)?;
-        self.open(Mode::Evaluate, data, weights, EVALUATION_ROWS, budget)
+    pub(super) fn feed_evaluation(&mut self, data: &AnyDataset, budget: u64) -> Result<Fed> {
+        self.feed(Mode::Evaluate, data, None, EVALUATION_ROWS, budget)
     }
 
-    pub(super) async fn score(&mut self, run: &mut Run, data: &Dataset) -> Result<Score> {
-        let mut meter = Meter::new(self.counts_answers(data));
-        self.pass(run, data.len(), |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
+    pub(super) async fn score(&mut self, fed: &mut Fed) -> Result<Score> {
+        let mut meter = Meter::new(fed.counts_answers);
+        self.pass(fed, |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
         Ok(meter.score())
     }
 
-    /// Goes through `samples` samples in order and hands on each submission's results.
-    async fn pass(&mut self, run: &mut Run, samples: usize, mut take: impl FnMut(&[f32])) -> Result<()> {
-        let order: Vec<u32> = (0..samples as u32).collect();
-        let capacity = run.plan().key.capacity;
-        let step = StepBlock::default().start(samples as u32, capacity as u32);
-        self.executor.begin(run, &order, step)?;
-        let (steps, mut submitted) = (samples.div_ceil(capacity), 0);
+    /// Goes through all samples in order and hands on each submission's results.
+    async fn pass(&mut self, fed: &mut Fed, mut take: impl FnMut(&[f32])) -> Result<()> {
+        fed.begin_pass(None);
+        let (steps, mut bound, mut submitted) = (fed.steps(), 0, 0);
         let mut pacer = Pacer::new();
-        while submitted < steps || run.in_flight() > 0 {
-            while submitted < steps && run.in_flight() < SUBMISSIONS {
-                submitted += self.executor.submit(run, pacer.steps.min(steps - submitted))?;
+        while submitted < steps || fed.run.in_flight() > 0 {
+            while submitted < steps && fed.run.in_flight() < SUBMISSIONS {
+                if submitted == bound {
+                    bound += self.refill(fed, StepBlock::default())?;
+                }
+                submitted += self.executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
             }
-            let results = self.executor.wait(run).await?;
+            let results = self.executor.wait(&mut fed.run).await?;
             pacer.arrived(results.len() / 4);
             take(&results);
         }
@@ -112,10 +111,10 @@ impl Model {
         }
         // Rounded up, so that many calls with few rows share a handful of plans.
         let capacity = EVALUATION_ROWS.min(data.len().next_power_of_two());
-        let mut run = self.open(Mode::Predict, &data, None, capacity, DEFAULT_BUDGET)?;
+        let mut fed = self.feed(Mode::Predict, &AnyDataset::InMemory(data), None, capacity, DEFAULT_BUDGET)?;
         let stride = crate::kernels::padded(columns);
         let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
-        self.pass(&mut run, data.len(), take).await?;
+        self.pass(&mut fed, take).await?;
         Ok(outputs)
     }
 

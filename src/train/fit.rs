@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::{DEFAULT_BUDGET, check_batch_size};
 use crate::callbacks::Event;
-use crate::data::Dataset;
+use crate::data::AnyDataset;
 use crate::error::{Error, Result};
 
 type Observer<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
@@ -35,7 +35,7 @@ pub struct Fit<'a> {
     pub(super) shuffle: bool,
     pub(super) seed: u64,
     pub(super) first_epoch: usize,
-    pub(super) validation_data: Option<Dataset>,
+    pub(super) validation_data: Option<AnyDataset>,
     pub(super) validation_split: f64,
     pub(super) class_weight: Option<Vec<f32>>,
     pub(super) budget: u64,
@@ -86,7 +86,8 @@ impl<'a> Fit<'a> {
         Fit { batch_size, ..self }
     }
 
-    /// Whether each epoch visits the samples in an order of its own; true by default.
+    /// Whether each epoch visits the samples in an order of its own; true by default. Of a streamed set, a
+    /// [buffer](crate::data::StreamedDataset::shuffle_buffer) at a time is shuffled.
     pub fn shuffle(self, shuffle: bool) -> Self {
         Fit { shuffle, ..self }
     }
@@ -103,8 +104,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Evaluates this set after each epoch. It wins over [`Fit::validation_split`].
-    pub fn validation_data(self, data: &Dataset) -> Self {
-        Fit { validation_data: Some(data.clone()), ..self }
+    pub fn validation_data(self, data: impl Into<AnyDataset>) -> Self {
+        Fit { validation_data: Some(data.into()), ..self }
     }
 
     /// Keeps the last share of the samples back (before any shuffling, as in Keras) and evaluates them after each

@@ -68,11 +68,14 @@ macro_rules! trials {
 }
 pub(crate) use trials;
 
-/// A wgpu device of the test's own, with these limits: what a host program brings along.
-pub fn host_device(limits: wgpu::Limits) -> Result<(wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
+/// A wgpu device of the test's own, with these limits and features: what a host program brings along.
+pub fn host_device(
+    required_limits: wgpu::Limits,
+    required_features: wgpu::Features,
+) -> Result<(wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default()))?;
-    let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+    let descriptor = wgpu::DeviceDescriptor { required_limits, required_features, ..Default::default() };
     Ok(pollster::block_on(adapter.request_device(&descriptor))?)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Bound: as for every update, see `harness/updates.rs`.
 
+use wgrad::kernels::adagrad::Adagrad;
 use wgrad::kernels::adagrad_update::AdagradUpdate;
 
 use crate::harness::updates::{Slots, Update};
@@ -23,5 +24,5 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn update(epsilon: f32, clip: f32, slots: Slots) -> Update {
-    Update::new(|common| AdagradUpdate { common, epsilon }.into(), clip, slots)
+    Update::new(|common| AdagradUpdate { common, rule: Adagrad { epsilon } }.into(), clip, slots)
 }

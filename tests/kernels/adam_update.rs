@@ -2,6 +2,7 @@
 //!
 //! Bound: as for every update, see `harness/updates.rs`.
 
+use wgrad::kernels::adam::Adam;
 use wgrad::kernels::adam_update::AdamUpdate;
 
 use crate::harness::updates::Update;
@@ -22,6 +23,6 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn update(epsilon: f32, clip: f32) -> Update {
-    let kernel = |common| AdamUpdate { common, beta_1: 0.9, beta_2: 0.999, epsilon }.into();
+    let kernel = |common| AdamUpdate { common, rule: Adam { beta_1: 0.9, beta_2: 0.999, epsilon } }.into();
     Update::new(kernel, clip, &[Some(0.0), Some(0.0)])
 }

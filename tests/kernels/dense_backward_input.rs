@@ -10,7 +10,7 @@ use wgrad::kernels::product::Schedule;
 
 use crate::activation_backward::derivative_error;
 use crate::activation_forward::slope;
-use crate::harness::products::{self, SHAPES};
+use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
@@ -20,6 +20,13 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check(device))
         });
     }
+    for (outputs, inputs) in TUNED_SHAPES {
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+            batches().map(case).try_for_each(|case| case.check(device))
+        });
+    }
+    products::add_same_bits(trials, |schedule| case((70, 131), Activation::Tanh, (67, 67), schedule));
     for (name, activation) in ACTIVATIONS {
         products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {
             case((6, 5), activation, (7, 9), schedule).check(device)

@@ -6,7 +6,7 @@ use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
-use crate::harness::products::{self, SHAPES};
+use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
 use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
@@ -17,6 +17,13 @@ pub fn cases(trials: &mut Trials) {
         add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true));
     }
     add(trials, "no_bias", (9, 10, false));
+    for (inputs, outputs) in TUNED_SHAPES {
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs, true), size, schedule);
+            batches().map(case).try_for_each(|case| case.check(device))
+        });
+    }
+    products::add_same_bits(trials, |schedule| case((70, 67, true), (131, 131), schedule));
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule).check(device)
     });

@@ -9,7 +9,7 @@ use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
 use crate::activation_forward::{own_error, slope};
-use crate::harness::products::{self, SHAPES};
+use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 #[derive(Clone, Copy)]
@@ -25,6 +25,14 @@ pub fn cases(trials: &mut Trials) {
         let layer = Layer { inputs, outputs, bias: outputs != 31, activation: Activation::Relu };
         add(trials, &format!("{inputs}x{outputs}"), layer);
     }
+    for (inputs, outputs) in TUNED_SHAPES {
+        let layer = Layer { inputs, outputs, bias: true, activation: Activation::Relu };
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check(device))
+        });
+    }
+    let layer = Layer { inputs: 131, outputs: 70, bias: true, activation: Activation::Tanh };
+    products::add_same_bits(trials, move |schedule| case(&layer, 67, 67, schedule));
     for (name, activation) in ACTIVATIONS {
         let layer = Layer { inputs: 6, outputs: 5, bias: true, activation };
         products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {

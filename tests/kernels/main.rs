@@ -34,6 +34,7 @@ operations! {
     advance_step,
     binary_crossentropy,
     dense_backward_input,
+    dense_backward_update,
     dense_backward_weights,
     dense_forward,
     gather_batch,

@@ -3,6 +3,7 @@
 //! Bound: as for every update, see `harness/updates.rs`. In the centred form v − a² loses digits, at most tenfold here:
 //! the gradients of successive steps are independent, and in the first step a² is a tenth of v.
 
+use wgrad::kernels::rmsprop::Rmsprop;
 use wgrad::kernels::rmsprop_update::RmspropUpdate;
 
 use crate::harness::updates::{Slots, Update};
@@ -41,6 +42,6 @@ fn update((momentum, epsilon, centered, clip): Settings) -> Update {
         (false, true) => &[Some(0.0), None, Some(0.0)],
         (true, true) => &[Some(0.0), Some(0.0), Some(0.0)],
     };
-    let kernel = |common| RmspropUpdate { common, rho: 0.9, momentum, epsilon, centered }.into();
+    let kernel = |common| RmspropUpdate { common, rule: Rmsprop { rho: 0.9, momentum, epsilon, centered } }.into();
     Update::new(kernel, clip, slots)
 }

@@ -2,6 +2,7 @@
 //!
 //! Bound: as for every update, see `harness/updates.rs`.
 
+use wgrad::kernels::sgd::Sgd;
 use wgrad::kernels::sgd_update::SgdUpdate;
 use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
 
@@ -35,7 +36,7 @@ fn add(trials: &mut Trials, name: &str, momentum: f32, nesterov: bool, clip: f32
 
 fn update(momentum: f32, nesterov: bool, clip: f32) -> Update {
     let slots: Slots = if momentum > 0.0 { &[Some(0.0)] } else { &[None] };
-    Update::new(|common| SgdUpdate { common, momentum, nesterov }.into(), clip, slots)
+    Update::new(|common| SgdUpdate { common, rule: Sgd { momentum, nesterov } }.into(), clip, slots)
 }
 
 /// More than 65,535 workgroups of 64 blocks of four: a net of 16.8 million parameters.
@@ -49,7 +50,7 @@ fn many() -> Case {
     // Two roundings of numbers up to 1.1.
     let output = Output::list(length, length, length).within(|_, _| 4.0 * UNIT);
     Case {
-        kernel: SgdUpdate { common, momentum: 0.0, nesterov: false }.into(),
+        kernel: SgdUpdate { common, rule: Sgd { momentum: 0.0, nesterov: false } }.into(),
         step: step_of(1),
         capacity: 1,
         inputs: vec![gradients, Array::floats(&[0.0, 0.0, 1.0, 1.0]), tensor_of],

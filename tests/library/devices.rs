@@ -52,7 +52,7 @@ fn only_a_gpu_has_buffers(device: &Device) -> Outcome {
 
 fn limits_too_small(_: &Device) -> Outcome {
     let required = Device::required_limits();
-    let name = host_device(required.clone())?.0.adapter_info().name;
+    let name = host_device(required.clone(), wgpu::Features::empty())?.0.adapter_info().name;
     let cases = [
         (
             wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..required.clone() },
@@ -68,7 +68,7 @@ fn limits_too_small(_: &Device) -> Outcome {
         ),
     ];
     for (limits, message) in cases {
-        let (device, queue) = host_device(limits)?;
+        let (device, queue) = host_device(limits, wgpu::Features::empty())?;
         refused(Device::from_wgpu(device, queue), &format!("wgrad on {name} needs {message}"));
     }
     Ok(())
@@ -85,7 +85,7 @@ fn trains(device: &Device) -> Outcome {
 
 /// 10,000 × 10,000 weights are 400 MB, beyond the 128 MiB that a binding has by default. A batch can be too large too.
 fn a_model_beyond_the_limits(_: &Device) -> Outcome {
-    let (gpu, queue) = host_device(Device::required_limits())?;
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
     let device = Device::from_wgpu(gpu, queue)?;
     let wide = |units| {
         let description = Sequential::new(units).add(Dense::new(units));
@@ -145,7 +145,7 @@ fn used(device: &Device) -> wgrad::Result<Model> {
 }
 
 fn a_lost_device(_: &Device) -> Outcome {
-    let (gpu, queue) = host_device(Device::required_limits())?;
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
     let mut model = used(&Device::from_wgpu(gpu.clone(), queue)?)?;
     gpu.destroy();
     assert_all_lost(calls(&mut model));
@@ -161,7 +161,7 @@ fn a_device_of_wgrads_own_lost(_: &Device) -> Outcome {
 }
 
 fn a_device_lost_in_training(_: &Device) -> Outcome {
-    let (gpu, queue) = host_device(Device::required_limits())?;
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
     let mut model = used(&Device::from_wgpu(gpu.clone(), queue)?)?;
     let observer = |event: &Event| {
         if let Event::Step(step) = event
@@ -177,7 +177,7 @@ fn a_device_lost_in_training(_: &Device) -> Outcome {
 }
 
 fn the_hosts_handler_stays(_: &Device) -> Outcome {
-    let (gpu, queue) = host_device(Device::required_limits())?;
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
     let heard = Arc::new(AtomicUsize::new(0));
     let count = heard.clone();
     gpu.on_uncaptured_error(Arc::new(move |_: wgpu::Error| {

@@ -37,7 +37,7 @@ const _: () = {
 type Host = (Device, wgpu::Device, wgpu::Queue);
 
 fn host() -> Result<Host, Box<dyn std::error::Error>> {
-    let (gpu, queue) = host_device(Device::required_limits())?;
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
     Ok((Device::from_wgpu(gpu.clone(), queue.clone())?, gpu, queue))
 }
 

@@ -10,20 +10,24 @@ mod bad_input;
 mod checkpoint;
 mod devices;
 mod embed;
+mod kept;
 mod losses;
 mod prediction;
 mod reproducible;
+mod streamed;
 mod training;
 
 fn main() {
     let mut suite = common::Suite::new();
     reproducible::add(&mut suite);
     training::add(&mut suite);
+    streamed::add(&mut suite);
     prediction::add(&mut suite);
     losses::add(&mut suite);
     checkpoint::add(&mut suite);
     bad_input::add(&mut suite);
     devices::add(&mut suite);
     embed::add(&mut suite);
+    kept::add(&mut suite);
     suite.run()
 }

@@ -3,37 +3,40 @@
 use pulp::Simd;
 
 use super::Part;
+use super::target::Target;
 
 /// Rows of B added in one pass over a row of C, so that C is loaded and stored once for all of them.
 const STEPS: usize = 8;
 
-impl<E: Fn(usize, usize, &mut [f32]) + Sync> Part<'_, E> {
-    /// Each row of C is a sum of rows of B, which must have consecutive columns.
+impl<T: Target> Part<'_, T> {
+    /// Each row of C is a sum of rows of B, which must have consecutive columns. Needs a target that keeps sums.
     #[inline(always)]
-    pub(super) fn few_rows<S: Simd>(mut self, simd: S) {
-        let columns = self.piece.columns.clone();
-        let (a, b) = (self.a, self.b);
+    pub(super) fn few_rows<S: Simd>(self, simd: S) {
+        let Part { a, b, rows, columns, mut target, .. } = self;
         let factor = |row: usize, k: usize| a.data[row * a.row_stride + k * a.column_stride];
         let line = |k: usize| &b.data[k * b.row_stride + columns.start..][..columns.len()];
         let whole = a.columns - a.columns % STEPS;
-        for row in self.piece.rows.clone() {
-            self.piece.segment(row, &columns).fill(0.0);
-        }
         for k in (0..whole).step_by(STEPS) {
-            for row in self.piece.rows.clone() {
+            for row in rows.clone() {
+                let Some(mut sums) = target.tile::<1>(row, &columns) else { return };
                 let factors: [f32; STEPS] = core::array::from_fn(|step| factor(row, k + step));
                 let lines: [&[f32]; STEPS] = core::array::from_fn(|step| line(k + step));
-                add(simd, factors, lines, self.piece.segment(row, &columns));
+                if k == 0 {
+                    sums.row(0).fill(0.0);
+                }
+                add(simd, factors, lines, sums.row(0));
             }
         }
         for k in whole..a.columns {
-            for row in self.piece.rows.clone() {
-                add(simd, [factor(row, k)], [line(k)], self.piece.segment(row, &columns));
+            for row in rows.clone() {
+                let Some(mut sums) = target.tile::<1>(row, &columns) else { return };
+                if k == 0 {
+                    sums.row(0).fill(0.0);
+                }
+                add(simd, [factor(row, k)], [line(k)], sums.row(0));
             }
         }
-        for row in self.piece.rows.clone() {
-            (self.epilogue)(row, columns.start, self.piece.segment(row, &columns));
-        }
+        target.finish(simd, rows, &columns);
     }
 }
 

@@ -26,6 +26,13 @@ pub(super) struct Piece<'a> {
     pub(super) columns: Range<usize>,
 }
 
+impl Default for Output<'_> {
+    /// A matrix without rows.
+    fn default() -> Self {
+        Output { data: core::ptr::null_mut(), rows: 0, columns: 0, stride: 0, borrow: PhantomData }
+    }
+}
+
 impl<'a> Output<'a> {
     /// None where the last element of the matrix would lie outside the data, or rows would overlap.
     pub(super) fn new(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Option<Output<'a>> {
@@ -51,7 +58,6 @@ impl Piece<'_> {
     #[inline(always)]
     pub(super) fn segment(&mut self, row: usize, columns: &Range<usize>) -> &mut [f32] {
         let inside = self.rows.contains(&row) && self.columns.start <= columns.start && columns.end <= self.columns.end;
-        debug_assert!(inside && columns.start <= columns.end);
         if !inside || columns.start > columns.end {
             return &mut [];
         }
@@ -61,4 +67,65 @@ impl Piece<'_> {
         // rows do not overlap, and this piece is exclusively borrowed as long as the segment is in use.
         unsafe { core::slice::from_raw_parts_mut(self.output.data.add(start), columns.len()) }
     }
+
+    /// Some columns of `ROWS` rows from `first_row` on; None where the piece does not have them all.
+    #[inline(always)]
+    pub(super) fn tile<const ROWS: usize>(
+        &mut self,
+        first_row: usize,
+        columns: &Range<usize>,
+    ) -> Option<Tile<'_, ROWS>> {
+        if first_row + ROWS > self.rows.end {
+            return None;
+        }
+        let (stride, width) = (self.output.stride, columns.len());
+        let segment = self.segment(first_row, columns);
+        (segment.len() == width).then_some(Tile { start: segment.as_mut_ptr(), width, stride, borrow: PhantomData })
+    }
+
+    /// Asks for some columns of a row to be brought near, to be written soon.
+    #[inline(always)]
+    pub(super) fn prefetch(&mut self, row: usize, columns: &Range<usize>) {
+        for line in self.segment(row, columns).as_chunks::<16>().0 {
+            prefetch(line);
+        }
+    }
+}
+
+/// Parts of `ROWS` rows that lie `stride` elements apart, `width` elements each.
+pub(super) struct Tile<'a, const ROWS: usize> {
+    start: *mut f32,
+    width: usize,
+    stride: usize,
+    borrow: PhantomData<&'a mut [f32]>,
+}
+
+impl<'a, const ROWS: usize> Tile<'a, ROWS> {
+    /// Rows that lie one after the other; None where there are fewer.
+    pub(super) fn over(data: &'a mut [f32], width: usize) -> Option<Tile<'a, ROWS>> {
+        let fits = data.len() >= ROWS * width;
+        fits.then_some(Tile { start: data.as_mut_ptr(), width, stride: width, borrow: PhantomData })
+    }
+
+    /// One row; beyond the last, the last.
+    #[inline(always)]
+    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+        let start = row.min(ROWS - 1) * self.stride;
+        // SAFETY: `over` and `Piece::tile` have seen to it that all rows lie inside data that is exclusively borrowed
+        // for 'a, in a piece that nobody else has; one row at a time is lent from an exclusively borrowed tile.
+        unsafe { core::slice::from_raw_parts_mut(self.start.add(start), self.width) }
+    }
+}
+
+/// A hint that the cache line at the start of the slice will be used soon; nothing where there is no such instruction.
+#[inline(always)]
+fn prefetch(line: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: SSE is part of x86-64, and the instruction is a hint that faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }

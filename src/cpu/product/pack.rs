@@ -3,37 +3,136 @@
 
 use core::ops::Range;
 
+use pulp::Simd;
+
 use super::Matrix;
+use super::transpose::{SIDE, Square, transposed};
 
-/// Rows or columns transposed together: large enough to be done with whole registers, small enough to stay in them.
-const BLOCK: usize = 8;
-
-/// Packs rows × depths of `a` as strips of `STRIP` rows: a strip holds `STRIP` floats per step of k.
+/// Packs a strip of at most `ROWS` rows of `a`: `ROWS` floats per step of k, zeros for missing rows. Steps in which the
+/// whole strip is zero are left out; `steps` tells which are there, and the result is how many.
+///
+/// Dark pixels, one-hot features and padding make such steps common, and they add nothing: the caller need not multiply.
 #[inline(always)]
-pub(super) fn left<const STRIP: usize>(a: &Matrix<'_>, rows: Range<usize>, depths: Range<usize>, packed: &mut [f32]) {
-    let strip_length = STRIP * depths.len();
-    let starts = rows.clone().step_by(STRIP);
-    for (strip, row) in packed.chunks_exact_mut(strip_length.max(1)).zip(starts) {
-        let used = row..rows.end.min(row + STRIP);
-        lines(&a.transposed(), depths.clone(), used, STRIP, strip);
+pub(super) fn strip<const ROWS: usize>(
+    a: &Matrix<'_>,
+    rows: Range<usize>,
+    depths: Range<usize>,
+    values: &mut [[f32; ROWS]],
+    steps: &mut [u32],
+) -> usize {
+    let mut kept = 0;
+    // Written first and counted after: a step that is left out is overwritten by the next, without a branch.
+    let mut keep = |step: usize, numbers: [f32; ROWS], bits: u32| {
+        values[kept] = numbers;
+        steps[kept] = step as u32;
+        kept += usize::from(bits & !SIGN != 0);
+    };
+    let bits = |numbers: &[f32; ROWS]| numbers.iter().fold(0, |bits, number| bits | number.to_bits());
+    let depth = depths.len();
+    if rows.len() == ROWS && a.column_stride == 1 {
+        let lines: [&[f32]; ROWS] =
+            core::array::from_fn(|row| &a.data[(rows.start + row) * a.row_stride + depths.start..][..depth]);
+        for start in (0..depth - depth % SIDE).step_by(SIDE) {
+            // Rows of zeros where a strip has fewer than a square.
+            let mut square: Square = [[0.0; SIDE]; SIDE];
+            for (row, line) in square.iter_mut().zip(&lines) {
+                row.copy_from_slice(&line[start..start + SIDE]);
+            }
+            // Of all rows at once, which is quicker than of each column.
+            let mut bits = [0; SIDE];
+            for row in &square {
+                bits.iter_mut().zip(row).for_each(|(bits, number)| *bits |= number.to_bits());
+            }
+            for (step, (numbers, bits)) in transposed(square).iter().zip(bits).enumerate() {
+                keep(start + step, numbers.first_chunk().copied().unwrap_or([0.0; ROWS]), bits);
+            }
+        }
+        for step in depth - depth % SIDE..depth {
+            let numbers = lines.map(|line| line[step]);
+            keep(step, numbers, bits(&numbers));
+        }
+    } else {
+        for (step, k) in depths.enumerate() {
+            let mut numbers = [0.0; ROWS];
+            for (number, row) in numbers.iter_mut().zip(rows.clone()) {
+                *number = a.data[row * a.row_stride + k * a.column_stride];
+            }
+            keep(step, numbers, bits(&numbers));
+        }
+    }
+    kept
+}
+
+/// [`strip`] for all rows of a matrix whose rows lie side by side: step by step, so that memory is read in its order.
+#[inline(always)]
+pub(super) fn strips_side_by_side<const ROWS: usize>(
+    a: &Matrix<'_>,
+    rows: Range<usize>,
+    depths: Range<usize>,
+    values: &mut [[f32; ROWS]],
+    steps: &mut [u32],
+    kept: &mut [usize],
+) {
+    let depth = depths.len();
+    kept.fill(0);
+    for (step, k) in depths.enumerate() {
+        let line = &a.data[k * a.column_stride + rows.start..][..rows.len()];
+        let (whole, rest) = line.as_chunks::<ROWS>();
+        let mut last = [0.0; ROWS];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = if rest.is_empty() { [].iter() } else { core::slice::from_ref(&last).iter() };
+        for (strip, (numbers, kept)) in whole.iter().chain(last).zip(kept.iter_mut()).enumerate() {
+            let place = strip * depth + *kept;
+            values[place] = *numbers;
+            steps[place] = step as u32;
+            let bits = numbers.iter().fold(0, |bits, number| bits | number.to_bits());
+            *kept += usize::from(bits & !SIGN != 0);
+        }
     }
 }
 
-/// Packs `depths` × `columns` of `b`, `width` floats per step of k with zeros after the last column.
+/// The bit of an f32 that tells −0 from 0.
+const SIGN: u32 = 1 << 31;
+
+/// Whether there is neither an infinity nor a NaN among the numbers.
 #[inline(always)]
-pub(super) fn lines(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>, width: usize, packed: &mut [f32]) {
-    let lines = packed.chunks_exact_mut(width);
+pub(super) fn finite(numbers: &[f32]) -> bool {
+    // As integers, whose maximum may be taken in any order, and so in vectors.
+    numbers.iter().fold(0, |largest: u32, x| largest.max(x.to_bits() & !SIGN)) < f32::INFINITY.to_bits()
+}
+
+/// Packs `depths` × `columns` of `b`, `WIDTH` vectors per step of k with zeros after the last column.
+#[inline(always)]
+pub(super) fn panel<S: Simd, const WIDTH: usize>(
+    simd: S,
+    b: &Matrix<'_>,
+    depths: Range<usize>,
+    columns: Range<usize>,
+    packed: &mut [f32],
+) {
+    let width = WIDTH * S::F32_LANES;
+    let lines = packed.chunks_exact_mut(width).zip(depths.clone());
     if b.column_stride == 1 {
-        for (line, depth) in lines.zip(depths) {
+        for (line, depth) in lines {
             let from = &b.data[depth * b.row_stride + columns.start..][..columns.len()];
-            let (used, rest) = line.split_at_mut(columns.len());
-            copy(from, used);
-            rest.fill(0.0);
+            let (from, rest) = S::as_simd_f32s(from);
+            let (line, _) = S::as_mut_simd_f32s(line);
+            match from.first_chunk::<WIDTH>() {
+                Some(from) => line.copy_from_slice(from),
+                None => {
+                    for (index, vector) in line.iter_mut().enumerate() {
+                        *vector = from.get(index).copied().unwrap_or_else(|| match index - from.len() {
+                            0 => simd.partial_load_f32s(rest),
+                            _ => simd.splat_f32s(0.0),
+                        });
+                    }
+                }
+            }
         }
     } else if b.row_stride == 1 {
-        transposed(b, depths, columns, width, packed);
+        transposing(b, depths, columns, width, packed);
     } else {
-        for (line, depth) in lines.zip(depths) {
+        for (line, depth) in lines {
             line.fill(0.0);
             for (value, column) in line.iter_mut().zip(columns.clone()) {
                 *value = b.data[depth * b.row_stride + column * b.column_stride];
@@ -42,60 +141,31 @@ pub(super) fn lines(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>,
     }
 }
 
-/// Copies in blocks of a constant size: a call of `memcpy` costs more than such short lines do.
+/// [`panel`] of a matrix whose columns are contiguous, by squares.
 #[inline(always)]
-fn copy(from: &[f32], to: &mut [f32]) {
-    let (from_blocks, from_rest) = from.as_chunks::<BLOCK>();
-    let (to_blocks, to_rest) = to.as_chunks_mut::<BLOCK>();
-    for (from, to) in from_blocks.iter().zip(to_blocks) {
-        *to = *from;
-    }
-    for (from, to) in from_rest.iter().zip(to_rest) {
-        *to = *from;
-    }
-}
-
-/// [`lines`] of a matrix whose columns are contiguous, by square blocks.
-#[inline(always)]
-fn transposed(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>, width: usize, packed: &mut [f32]) {
-    let column = |column: usize| &b.data[column * b.column_stride + depths.start..][..depths.len()];
-    for offset in (0..width).step_by(BLOCK) {
+fn transposing(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>, width: usize, packed: &mut [f32]) {
+    let depth = depths.len();
+    let column = |column: usize| &b.data[column * b.column_stride + depths.start..][..depth];
+    for offset in (0..width).step_by(SIDE) {
         let first = columns.start + offset;
-        if first + BLOCK <= columns.end && offset + BLOCK <= width {
-            square_blocks(core::array::from_fn(|index| column(first + index)), offset, width, packed);
-            continue;
+        let whole = if first + SIDE <= columns.end && offset + SIDE <= width { depth - depth % SIDE } else { 0 };
+        for start in (0..whole).step_by(SIDE) {
+            let mut square: Square = [[0.0; SIDE]; SIDE];
+            for (row, index) in square.iter_mut().zip(first..) {
+                row.copy_from_slice(&column(index)[start..start + SIDE]);
+            }
+            let lines = packed[start * width..].chunks_exact_mut(width);
+            for (line, numbers) in lines.zip(transposed(square)) {
+                line[offset..offset + SIDE].copy_from_slice(&numbers);
+            }
         }
-        for (offset, index) in (offset..width.min(offset + BLOCK)).zip(first..) {
-            let values = packed.iter_mut().skip(offset).step_by(width);
+        for (offset, index) in (offset..width.min(offset + SIDE)).zip(first..) {
+            let values = packed.iter_mut().skip(whole * width + offset).step_by(width);
             if index < columns.end {
-                values.zip(column(index)).for_each(|(value, &from)| *value = from);
+                values.zip(&column(index)[whole..]).for_each(|(value, &from)| *value = from);
             } else {
                 values.for_each(|value| *value = 0.0);
             }
-        }
-    }
-}
-
-/// Writes eight columns of equal length across `packed`, whose lines are `width` long, from `offset` on.
-#[inline(always)]
-fn square_blocks(columns: [&[f32]; BLOCK], offset: usize, width: usize, packed: &mut [f32]) {
-    let depth = columns[0].len();
-    let whole = depth - depth % BLOCK;
-    let mut block = [[0.0; BLOCK]; BLOCK];
-    for (start, lines) in (0..whole).step_by(BLOCK).zip(packed.chunks_exact_mut(BLOCK * width)) {
-        for (row, column) in block.iter_mut().zip(columns) {
-            row.copy_from_slice(&column[start..start + BLOCK]);
-        }
-        for (index, line) in lines.chunks_exact_mut(width).enumerate() {
-            let line = &mut line[offset..offset + BLOCK];
-            for (value, row) in line.iter_mut().zip(&block) {
-                *value = row[index];
-            }
-        }
-    }
-    for (index, line) in packed.chunks_exact_mut(width).enumerate().take(depth).skip(whole) {
-        for (value, column) in line[offset..].iter_mut().zip(columns) {
-            *value = column[index];
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
-use pulp::Arch;
+use pulp::{Arch, Simd};
 
-use super::{Matrix, Pool, Workspace, column_sums, product};
+use super::{Apply, CHANGED, Matrix, Pool, Workspace, column_sums, product, product_applied};
 
 /// Written to C beforehand, so that an element nobody wrote shows.
 const POISON: f32 = -12345.0;
@@ -115,7 +115,7 @@ fn tile_edges_in_every_layout() {
 #[test]
 fn block_edges() {
     for (rows, depth, columns) in
-        [(9, 399, 50), (9, 400, 50), (9, 401, 10), (67, 801, 53), (701, 401, 64), (1, 1203, 131), (3, 999, 10)]
+        [(9, 199, 50), (9, 200, 50), (9, 201, 10), (67, 801, 53), (701, 401, 64), (1, 1203, 131), (3, 999, 10)]
     {
         for (a, b) in LAYOUTS.into_iter().flat_map(|a| LAYOUTS.map(|b| (a, b))) {
             check_shape(rows, depth, columns, a, b);
@@ -131,6 +131,54 @@ fn random_shapes() {
         let layout = |value: f32| LAYOUTS[size(value) % 3];
         let (rows, depth, columns) = (size(sizes[0]), size(sizes[1]), size(sizes[2]));
         check_shape(rows, depth, columns, layout(sizes[1]), layout(sizes[2]));
+    }
+}
+
+#[test]
+fn more_columns_and_rows_than_a_block_has() {
+    for (rows, depth, columns) in [(9, 5, 4099), (9, 201, 4150), (1401, 200, 53)] {
+        check_shape(rows, depth, columns, Layout::Rows, Layout::Rows);
+    }
+}
+
+/// Zeroes steps of k for eight rows at a time, and single numbers, at random.
+fn sparse(matrix: &mut [f32], rows: usize, depth: usize, layout: Layout) {
+    let chances = values(rows * depth, 11);
+    let place = |row, k| {
+        let view = layout.view(&[], rows, depth);
+        row * view.row_stride + k * view.column_stride
+    };
+    for row in 0..rows {
+        for k in 0..depth {
+            if chances[row / 8 * depth + k] < 0.2 || chances[row * depth + k] < -0.5 {
+                // Either zero: both add nothing.
+                matrix[place(row, k)] = if (row + k) % 2 == 0 { 0.0 } else { -0.0 };
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_are_left_out_and_change_no_bit() {
+    for (rows, depth, columns) in [(8, 7, 49), (24, 203, 70), (67, 401, 130)] {
+        for layout in LAYOUTS {
+            let (mut left, right) = (storage(rows, depth, 1), storage(depth, columns, 2));
+            sparse(&mut left, rows, depth, layout);
+            let b = Layout::Rows.view(&right, depth, columns);
+            let a = layout.view(&left, rows, depth);
+            check(Arch::new(), a, b);
+            // Beside rows of ones nothing can be left out.
+            let (c, stride) = compute(Arch::new(), a, b);
+            for row in 0..rows {
+                let mut alone = vec![1.0; 8 * depth];
+                for (k, value) in alone[..depth].iter_mut().enumerate() {
+                    *value = a.data[row * a.row_stride + k * a.column_stride];
+                }
+                let (dense, _) = compute(Arch::new(), Matrix::row_major(&alone, 8, depth, depth), b);
+                let same = |column: usize| c[row * stride + column].to_bits() == dense[column].to_bits();
+                assert!((0..columns).all(same), "row {row} of {rows}");
+            }
+        }
     }
 }
 
@@ -189,6 +237,40 @@ fn the_epilogue_sees_every_element_once_and_finished() {
         for (row, c) in c.chunks(columns).enumerate() {
             for (value, plain) in c.iter().zip(&plain[row * stride..]) {
                 assert_eq!(value.to_bits(), (plain + 1.0).to_bits());
+            }
+        }
+    }
+}
+
+/// Adds the sums to the first matrix, and one to the third.
+struct AddAndCount;
+
+impl Apply for AddAndCount {
+    fn apply<S: Simd>(&self, _simd: S, sums: &mut [f32], [total, unused, count, _]: [&mut [f32]; CHANGED]) {
+        assert!(unused.is_empty() && total.len() == sums.len());
+        total.iter_mut().zip(&*sums).for_each(|(total, sum)| *total += sum);
+        count.iter_mut().for_each(|count| *count += 1.0);
+    }
+}
+
+#[test]
+fn applied_sums_are_those_of_the_product_and_come_once() {
+    for (rows, depth, columns) in
+        [(9, 5, 9), (130, 128, 500), (67, 512, 10), (67, 513, 131), (300, 1100, 70), (5, 0, 9)]
+    {
+        for layout in LAYOUTS {
+            let (left, right) = (storage(rows, depth, 3), storage(depth, columns, 4));
+            let (a, b) = (layout.view(&left, rows, depth), Layout::Rows.view(&right, depth, columns));
+            let (expected, stride) = compute(Arch::new(), a, b);
+            for threads in 1..=3 {
+                let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
+                let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+                let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
+                product_applied(&pool, &mut workspace, a, b, changed, stride, &AddAndCount);
+                for at in (0..rows * stride).filter(|at| at % stride < columns) {
+                    let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
+                    assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
+                }
             }
         }
     }

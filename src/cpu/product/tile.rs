@@ -1,30 +1,27 @@
-//! The register tile of the matrix product: `ROWS` rows by `WIDTH` vectors of C kept in registers while k runs.
-//!
-//! Every element of C is one chain of multiply-adds in ascending k, whatever the tile's shape, the kind of its left
-//! factor or the number of threads; blocks of k continue the chain from what C holds. That is what makes results
-//! bit-identical however C is divided.
+//! The inner loop: a tile of C, `ROWS` rows by `WIDTH` vectors, whose sums stay in registers while k passes.
 
-use pulp::Simd;
+use pulp::{NullaryFnOnce, Simd};
 
 use super::Matrix;
+use super::output::Tile;
 
-/// `ROWS` rows by `WIDTH` vectors of C.
-pub(super) type Accumulators<S, const ROWS: usize, const WIDTH: usize> = [[<S as Simd>::f32s; WIDTH]; ROWS];
+/// The sums of a tile.
+type Sums<S, const ROWS: usize, const WIDTH: usize> = [[<S as Simd>::f32s; WIDTH]; ROWS];
 
 /// Where a tile's left factor is read from, `ROWS` rows at a time.
 #[derive(Clone, Copy)]
-pub(super) enum Left<'a> {
-    /// `ROWS` consecutive floats per step of k, one step after another.
-    Packed(&'a [f32]),
+pub(super) enum Left<'a, const ROWS: usize> {
+    /// `ROWS` floats per step of k, for some steps of the panel only: the others are zero for all rows.
+    Packed(&'a [[f32; ROWS]], &'a [u32]),
     /// A matrix with consecutive columns: the data at the first row, and the stride between rows.
     Rows(&'a [f32], usize),
     /// A matrix with consecutive rows: the data at the first row, and the stride between steps of k.
     Columns(&'a [f32], usize),
 }
 
-impl<'a> Left<'a> {
+impl<'a, const ROWS: usize> Left<'a, ROWS> {
     /// The rows from `row` and steps of k from `depth` read in place; None where neither stride is one.
-    pub(super) fn in_place(a: &Matrix<'a>, row: usize, depth: usize) -> Option<Left<'a>> {
+    pub(super) fn in_place(a: &Matrix<'a>, row: usize, depth: usize) -> Option<Left<'a, ROWS>> {
         let data = a.data.get(row * a.row_stride + depth * a.column_stride..)?;
         match (a.row_stride, a.column_stride) {
             (stride, 1) => Some(Left::Rows(data, stride)),
@@ -34,68 +31,95 @@ impl<'a> Left<'a> {
     }
 }
 
-/// Adds to `sums` the product of `left` and `right`, a packed panel with `WIDTH` vectors per step of k.
+/// Adds to a tile the product of `left` and `right`, a packed panel with `WIDTH` vectors per step of k. A `fresh` tile
+/// counts as zeros, whatever it holds.
+///
+/// A function of its own: where it is part of a larger one the compiler does not find registers for all the sums, and
+/// the product takes twice the time.
 #[inline(always)]
 pub(super) fn accumulate<S: Simd, const ROWS: usize, const WIDTH: usize>(
     simd: S,
-    mut sums: Accumulators<S, ROWS, WIDTH>,
-    left: Left<'_>,
+    tile: &mut Tile<'_, ROWS>,
+    fresh: bool,
+    left: Left<'_, ROWS>,
     right: &[[S::f32s; WIDTH]],
-) -> Accumulators<S, ROWS, WIDTH> {
-    match left {
-        Left::Packed(data) => {
-            let (steps, _) = data.as_chunks::<ROWS>();
-            for (a, b) in steps.iter().zip(right) {
-                sums = step(simd, sums, a, b);
+) {
+    simd.vectorize(Accumulate { simd, tile, fresh, left, right });
+}
+
+struct Accumulate<'a, 'b, S: Simd, const ROWS: usize, const WIDTH: usize> {
+    simd: S,
+    tile: &'a mut Tile<'b, ROWS>,
+    fresh: bool,
+    left: Left<'a, ROWS>,
+    right: &'a [[S::f32s; WIDTH]],
+}
+
+impl<S: Simd, const ROWS: usize, const WIDTH: usize> NullaryFnOnce for Accumulate<'_, '_, S, ROWS, WIDTH> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Accumulate { simd, tile, fresh, left, right } = self;
+        let mut sums: Sums<S, ROWS, WIDTH> = [[simd.splat_f32s(0.0); WIDTH]; ROWS];
+        if !fresh {
+            for (row, sums) in sums.iter_mut().enumerate() {
+                if let Some(row) = S::as_simd_f32s(tile.row(row)).0.first_chunk() {
+                    *sums = *row;
+                }
             }
         }
-        Left::Columns(data, stride) => {
-            for (a, b) in data.chunks(stride).zip(right) {
-                let Some(a) = a.first_chunk::<ROWS>() else { break };
-                sums = step(simd, sums, a, b);
+        match left {
+            Left::Packed(values, steps) if values.len() < right.len() => {
+                for (a, &k) in values.iter().zip(steps) {
+                    let Some(b) = right.get(k as usize) else { break };
+                    step(simd, &mut sums, *a, b);
+                }
+            }
+            Left::Packed(values, _) => {
+                for (a, b) in values.iter().zip(right) {
+                    step(simd, &mut sums, *a, b);
+                }
+            }
+            Left::Columns(data, stride) => {
+                for (a, b) in data.chunks(stride).zip(right) {
+                    let Some(a) = a.first_chunk::<ROWS>() else { break };
+                    step(simd, &mut sums, *a, b);
+                }
+            }
+            Left::Rows(data, stride) => {
+                // Cutting every row to one length lets the compiler drop the bounds checks inside the loop.
+                let depth = right.len();
+                let rows: [&[f32]; ROWS] = core::array::from_fn(|row| &data[row * stride..][..depth]);
+                for (k, b) in right.iter().enumerate() {
+                    let mut a = [0.0; ROWS];
+                    for (a, row) in a.iter_mut().zip(&rows) {
+                        *a = row[k];
+                    }
+                    step(simd, &mut sums, a, b);
+                }
             }
         }
-        Left::Rows(data, stride) => {
-            // Cutting every row to one length lets the compiler drop the bounds checks inside the loop.
-            let depth = right.len();
-            let rows: [&[f32]; ROWS] = core::array::from_fn(|row| &data[row * stride..][..depth]);
-            for (k, b) in right.iter().enumerate() {
-                sums = step_with(simd, sums, |row| rows[row][k], b);
+        for (row, sums) in sums.iter().enumerate() {
+            if let Some(row) = S::as_mut_simd_f32s(tile.row(row)).0.first_chunk_mut() {
+                *row = *sums;
             }
         }
     }
-    sums
 }
 
 #[inline(always)]
 fn step<S: Simd, const ROWS: usize, const WIDTH: usize>(
     simd: S,
-    sums: Accumulators<S, ROWS, WIDTH>,
-    a: &[f32; ROWS],
+    sums: &mut Sums<S, ROWS, WIDTH>,
+    a: [f32; ROWS],
     b: &[S::f32s; WIDTH],
-) -> Accumulators<S, ROWS, WIDTH> {
-    step_with(
-        simd,
-        sums,
-        #[inline(always)]
-        |row| a[row],
-        b,
-    )
-}
-
-#[inline(always)]
-fn step_with<S: Simd, const ROWS: usize, const WIDTH: usize>(
-    simd: S,
-    mut sums: Accumulators<S, ROWS, WIDTH>,
-    a: impl Fn(usize) -> f32,
-    b: &[S::f32s; WIDTH],
-) -> Accumulators<S, ROWS, WIDTH> {
-    for (row, sums) in sums.iter_mut().enumerate() {
-        let a = simd.splat_f32s(a(row));
+) {
+    for (sums, a) in sums.iter_mut().zip(a) {
+        let a = simd.splat_f32s(a);
         for (sum, &b) in sums.iter_mut().zip(b) {
             // Fused where the machine fuses; always the same of the two on one machine.
             *sum = simd.mul_add_e_f32s(a, b, *sum);
         }
     }
-    sums
 }

@@ -4,13 +4,12 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use super::files::{Arrays, NAMES, side_by_side};
 use super::loader::not_found;
 use crate::data::download::{self, Order, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};
 use crate::error::{Error, Result};
+use crate::files::sha256;
 
 /// A published set: where its files are and what they must hold.
 pub(super) struct Collection {
@@ -89,8 +88,7 @@ impl Collection {
 impl Content {
     fn check(&self, path: &Path) -> Result<IdxArray> {
         let array = read_idx_within(path, self.elements)?;
-        let digest = Sha256::new().chain_update(array.header()).chain_update(&array.values).finalize();
-        let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = sha256(&[&array.header(), &array.values]);
         if found == self.sha256 {
             return Ok(array);
         }

@@ -7,6 +7,9 @@ use super::{CLASSES, Mnist, Source, files};
 #[cfg(feature = "download")]
 use super::{Progress, cache};
 use crate::error::{Error, Result};
+#[cfg(feature = "download")]
+use crate::files::user_cache;
+use crate::files::variable;
 
 /// The environment variable that names a directory with the four files.
 const VARIABLE: &str = "MNIST_DIR";
@@ -153,7 +156,7 @@ impl Loader {
 
     #[cfg(feature = "download")]
     fn load_cached(mut self) -> Result<Mnist> {
-        let directory = self.cache.take().or_else(user_cache).ok_or_else(|| {
+        let directory = self.cache.take().or_else(|| Some(user_cache()?.join("mnist"))).ok_or_else(|| {
             not_found("no directory for the cache is known, since neither XDG_CACHE_HOME nor HOME is set")
         })?;
         let mut silent = |_: Progress<'_>| ();
@@ -184,23 +187,4 @@ impl fmt::Debug for Loader {
 pub(super) fn not_found(reason: impl fmt::Display) -> Error {
     let reason = format!("{reason}; {VARIABLE} can name a directory that has its four files");
     Error::DataNotFound { what: "MNIST".to_owned(), reason }
-}
-
-/// An empty variable counts as none, as the XDG specification has it.
-fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-#[cfg(feature = "download")]
-fn user_cache() -> Option<PathBuf> {
-    let cache = if cfg!(windows) {
-        variable("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        variable("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        variable("XDG_CACHE_HOME")
-            .filter(|path| path.is_absolute())
-            .or_else(|| variable("HOME").map(|home| home.join(".cache")))
-    };
-    Some(cache?.join("wgrad").join("mnist"))
 }

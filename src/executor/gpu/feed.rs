@@ -1,6 +1,7 @@
 //! How samples reach the GPU: the whole set once (resident), or chunk after chunk into two sets of buffers in turn
 //! (streamed), the next chunk being copied while the device works on the last. Either way `gather_batch` sees the same
-//! rows, so a training gives the same bits.
+//! rows, so a training gives the same bits. A set that the host reads in pieces is always streamed: its pieces take
+//! each other's place as what the chunks are made from.
 
 use std::num::NonZeroU64;
 
@@ -171,14 +172,14 @@ impl Source {
         let limits = context.limits();
         let largest = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let mut sizes = Sizes {
-            rows: data.len(),
+            rows: feed.window.unwrap_or(data.len()),
             sample_words: sample_words(data),
             target_words: if program.plan.key.format.target_ids.is_some() { target_words(data) } else { 0 },
             weighted: weights.is_some(),
         };
         let row_bytes = 4 * sizes.sample_words.max(sizes.target_words) as u64;
-        let total = row_bytes * data.len() as u64;
-        if total <= feed.budget.min(largest) {
+        let total = row_bytes * sizes.rows as u64;
+        if feed.window.is_none() && total <= feed.budget.min(largest) {
             let buffers = DataBuffers::new(context, program, sizes)?;
             context.scoped("uploading the data set", || {
                 buffers.upload(context, data, weights.as_deref(), 0..data.len(), data.len());
@@ -188,7 +189,7 @@ impl Source {
         // Two chunks share the budget; at least one batch fits in each.
         let fitting = (feed.budget / 2).min(largest) / row_bytes;
         let batches = (fitting as usize / feed.batch_size).max(1);
-        sizes.rows = (batches * feed.batch_size).min(data.len());
+        sizes.rows = (batches * feed.batch_size).min(sizes.rows);
         let halves = [DataBuffers::new(context, program, sizes)?, DataBuffers::new(context, program, sizes)?];
         let identity: Vec<u32> = (0..sizes.rows as u32).collect();
         context.scoped("uploading the order of a chunk", || {
@@ -211,6 +212,13 @@ impl Source {
                 (chunk.next, chunk.steps_left) = (0, 0);
                 Ok(())
             }
+        }
+    }
+
+    /// Other samples take the place of a streamed source's; a pass over them begins with [`Source::begin`].
+    pub fn replace(&mut self, data: Dataset, weights: Option<Vec<f32>>) {
+        if let Source::Streamed { data: bound, weights: of_bound, .. } = self {
+            (*bound, *of_bound) = (data, weights);
         }
     }
 

@@ -62,6 +62,10 @@ impl Run {
         })
     }
 
+    pub fn replace(&mut self, data: Dataset, weights: Option<Vec<f32>>) {
+        self.source.replace(data, weights);
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.program.plan
     }

@@ -2,7 +2,11 @@
 //! nothing else.
 
 pub mod activation;
+pub mod adagrad;
+pub mod adam;
 pub mod lanes;
 pub mod product;
+pub mod rmsprop;
+pub mod sgd;
 pub mod targets;
 pub mod update;

@@ -1,9 +1,16 @@
-//! The schedules of a matrix product, and which one serves a shape and a device. The three dense operations share them.
+//! The schedules of a matrix product, which one serves a shape and a device, and which ones might serve it better. The
+//! three dense operations share them. Measuring them is `tuning.rs`'s concern.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::shader::{self, Header, Part};
 
 /// How a product is computed. All sizes are in blocks of 4 × 4 numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Schedule {
     /// One invocation makes `rows` × `columns` blocks in registers; no workgroup memory.
     Direct {
@@ -35,8 +42,10 @@ pub enum Schedule {
         /// Invocations that share a sum.
         splits: usize,
     },
-    /// A subgroup of eight makes 4 × 8 blocks and hands the numbers of A round by broadcasts; for software drivers.
+    /// A subgroup of eight makes `rows` × 8 blocks and hands the numbers of A round by broadcasts; for software drivers.
     Subgroup {
+        /// Blocks down, 4 or 8.
+        rows: usize,
         /// Invocations in a workgroup, a multiple of eight.
         workgroup: usize,
     },
@@ -46,7 +55,7 @@ pub enum Schedule {
 pub const SUBGROUP: usize = 8;
 
 /// A product's size in blocks of four: rows of C (for the largest batch), columns of C, length of the sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Size {
     /// Blocks of rows.
     pub rows: usize,
@@ -54,6 +63,15 @@ pub struct Size {
     pub columns: usize,
     /// Blocks of the sum.
     pub depth: usize,
+}
+
+/// A product that schedules are chosen for. Bias and activation matter little to its time, so they are left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Product {
+    /// The operation's name, which says how A and B lie in memory.
+    pub operation: &'static str,
+    /// Its size.
+    pub size: Size,
 }
 
 /// What kind of device a schedule is chosen for.
@@ -70,7 +88,54 @@ pub enum Family {
 /// Below this many workgroups a large GPU stands partly idle, so sums are split instead.
 const BUSY_WORKGROUPS: usize = 128;
 
-const STAGED: Schedule = Schedule::Staged { group_rows: 8, group_columns: 8, rows: 2, columns: 2, depth: 4 };
+const STAGED: Schedule = staged([8, 8], [2, 2], 4);
+
+/// What tuning tries beside the schedule that [`Schedule::choose`] takes. All of them stay within the 256 invocations
+/// and the 16 KiB of workgroup memory that every device has.
+pub const CANDIDATES: [Schedule; 31] = [
+    direct(1, 1, 8),
+    direct(1, 1, 64),
+    direct(1, 1, 128),
+    direct(2, 1, 64),
+    direct(1, 2, 64),
+    direct(2, 2, 8),
+    direct(2, 2, 32),
+    direct(2, 2, 64),
+    direct(4, 2, 32),
+    STAGED,
+    // The same tile of 64 × 64 numbers in shorter slices, and by four times as many invocations.
+    staged([8, 8], [2, 2], 2),
+    staged([16, 16], [1, 1], 4),
+    // Larger tiles read less of A and B; 128 × 128 numbers in slices of 16 take all 16 KiB.
+    staged([16, 16], [2, 2], 2),
+    staged([16, 16], [2, 2], 4),
+    staged([16, 8], [2, 2], 4),
+    staged([8, 16], [2, 2], 4),
+    // Smaller tiles are more of them.
+    staged([8, 8], [1, 1], 4),
+    staged([8, 8], [1, 1], 8),
+    staged([8, 8], [1, 2], 4),
+    staged([8, 8], [2, 1], 4),
+    staged([4, 8], [2, 2], 4),
+    Schedule::Split { blocks: 1, splits: 128 },
+    Schedule::Split { blocks: 2, splits: 64 },
+    Schedule::Split { blocks: 4, splits: 32 },
+    Schedule::Split { blocks: 8, splits: 16 },
+    Schedule::Split { blocks: 16, splits: 8 },
+    Schedule::Split { blocks: 32, splits: 4 },
+    Schedule::Subgroup { rows: 4, workgroup: 32 },
+    Schedule::Subgroup { rows: 4, workgroup: 64 },
+    Schedule::Subgroup { rows: 8, workgroup: 32 },
+    Schedule::Subgroup { rows: 8, workgroup: 64 },
+];
+
+const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
+    Schedule::Direct { rows, columns, workgroup }
+}
+
+const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize) -> Schedule {
+    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth }
+}
 
 /// 128 invocations: with 80 bytes each they take 10 of the 16 KiB of workgroup memory that every device has.
 fn split(depth: usize) -> Schedule {
@@ -83,22 +148,47 @@ impl Schedule {
     pub fn choose(size: Size, family: Family) -> Schedule {
         let tiles = STAGED.workgroups(size);
         match family {
-            Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::Subgroup { workgroup: 32 },
-            Family::Software | Family::SoftwareSubgroups => Schedule::Direct {
-                rows: size.rows.min(2),
-                columns: if size.columns.is_multiple_of(2) { 2 } else { 1 },
-                workgroup: 32,
-            },
+            Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::subgroup(size),
+            Family::Software | Family::SoftwareSubgroups => Schedule::direct(size),
             Family::Hardware if tiles >= BUSY_WORKGROUPS => STAGED,
             Family::Hardware if size.depth >= 16 => split(size.depth),
             Family::Hardware => Schedule::Direct { rows: 1, columns: 1, workgroup: 64 },
         }
     }
 
+    /// The taller tile reads less, but a short sum does not pay for its longer end, nor do rows that are not there.
+    fn subgroup(size: Size) -> Schedule {
+        let tall = size.rows >= 8 && size.depth >= 8;
+        Schedule::Subgroup { rows: if tall { 8 } else { 4 }, workgroup: 32 }
+    }
+
+    /// A workgroup is the lanes of one vector, so that every thread of the driver gets some of few tiles.
+    fn direct(size: Size) -> Schedule {
+        let columns = if size.columns.is_multiple_of(2) { 2 } else { 1 };
+        Schedule::Direct { rows: size.rows.min(2), columns, workgroup: 8 }
+    }
+
+    /// The schedules that may serve a product of this size on such a device, the one that [`Schedule::choose`] takes
+    /// first.
+    pub fn candidates(size: Size, family: Family) -> Vec<Schedule> {
+        let default = Schedule::choose(size, family);
+        let others = CANDIDATES.into_iter().filter(|&schedule| schedule != default && schedule.suits(family));
+        std::iter::once(default).chain(others).collect()
+    }
+
+    fn suits(self, family: Family) -> bool {
+        match self {
+            Schedule::Direct { .. } | Schedule::Split { .. } => true,
+            // A software driver that ends loops early would leave its longest sums unfinished, and be fast at it.
+            Schedule::Staged { .. } => family == Family::Hardware,
+            Schedule::Subgroup { .. } => family == Family::SoftwareSubgroups,
+        }
+    }
+
     /// Invocations in a workgroup.
     pub fn workgroup(self) -> usize {
         match self {
-            Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup } => workgroup,
+            Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. } => workgroup,
             Schedule::Staged { group_rows, group_columns, .. } => group_rows * group_columns,
             Schedule::Split { blocks, splits } => blocks * splits,
         }
@@ -114,8 +204,8 @@ impl Schedule {
                 size.rows.div_ceil(group_rows * rows) * size.columns.div_ceil(group_columns * columns)
             }
             Schedule::Split { blocks, .. } => (size.rows * size.columns).div_ceil(blocks),
-            Schedule::Subgroup { workgroup } => {
-                (size.rows.div_ceil(4) * size.columns.div_ceil(SUBGROUP)).div_ceil(workgroup / SUBGROUP)
+            Schedule::Subgroup { rows, workgroup } => {
+                (size.rows.div_ceil(rows) * size.columns.div_ceil(SUBGROUP)).div_ceil(workgroup / SUBGROUP)
             }
         }
     }
@@ -133,21 +223,88 @@ impl Schedule {
             Schedule::Split { blocks, splits } => {
                 header.number("BLOCKS", blocks).number("SPLITS", splits);
             }
-            Schedule::Subgroup { .. } => {
-                header.number("SUBGROUP", SUBGROUP);
+            Schedule::Subgroup { rows, .. } => {
+                header.number("SUBGROUP", SUBGROUP).number("TILE_ROWS", rows);
             }
         }
     }
 
-    pub(crate) fn parts(self) -> &'static [Part] {
+    pub(crate) fn parts(self) -> Vec<Part> {
         use shader::{
             ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT, PRODUCT_SPLIT, PRODUCT_STAGED, PRODUCT_SUBGROUP, STEP,
         };
         match self {
-            Schedule::Direct { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
-            Schedule::Staged { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
-            Schedule::Split { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
-            Schedule::Subgroup { .. } => &[STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
+            Schedule::Direct { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
+            Schedule::Staged { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
+            Schedule::Split { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
+            Schedule::Subgroup { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
         }
+    }
+}
+
+/// Sizes in numbers: `staged 64 × 64, 16 deep, by 8 × 8`.
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Schedule::Direct { rows, columns, workgroup } => {
+                write!(f, "direct {} × {}, by {workgroup}", 4 * rows, 4 * columns)
+            }
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth } => {
+                let (down, across) = (4 * group_rows * rows, 4 * group_columns * columns);
+                write!(f, "staged {down} × {across}, {} deep, by {group_rows} × {group_columns}", 4 * depth)
+            }
+            Schedule::Split { blocks, splits } => write!(f, "split in {splits}, {blocks} blocks"),
+            Schedule::Subgroup { rows, workgroup } => {
+                write!(f, "subgroup {} × {}, by {workgroup}", 4 * rows, 4 * SUBGROUP)
+            }
+        }
+    }
+}
+
+/// Schedules that were chosen by measurement. Products that are not among them get the one of [`Schedule::choose`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Choices(pub BTreeMap<Product, Schedule>);
+
+impl Choices {
+    /// The schedule for a product on such a device.
+    pub fn choose(&self, product: Product, family: Family) -> Schedule {
+        self.0.get(&product).copied().unwrap_or_else(|| Schedule::choose(product.size, family))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAMILIES: [Family; 3] = [Family::Software, Family::SoftwareSubgroups, Family::Hardware];
+
+    #[test]
+    fn the_first_candidate_is_the_default_and_none_comes_twice() {
+        for family in FAMILIES {
+            for size in [1, 2, 3, 32, 196, 512].map(|columns| Size { rows: 32, columns, depth: 128 }) {
+                let candidates = Schedule::candidates(size, family);
+                assert_eq!(candidates[0], Schedule::choose(size, family));
+                assert!(candidates.len() > 5);
+                for (index, candidate) in candidates.iter().enumerate() {
+                    assert!(!candidates[..index].contains(candidate), "{candidate} comes twice");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_candidates_have_one_name() {
+        let names: std::collections::BTreeSet<_> = CANDIDATES.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), CANDIDATES.len());
+    }
+
+    #[test]
+    fn what_was_not_measured_is_chosen_by_shape() {
+        let size = Size { rows: 32, columns: 128, depth: 196 };
+        let product = Product { operation: "dense_forward", size };
+        let other = Product { operation: "dense_backward_input", size };
+        let choices = Choices([(product, direct(1, 1, 128))].into());
+        assert_eq!(choices.choose(product, Family::Hardware), direct(1, 1, 128));
+        assert_eq!(choices.choose(other, Family::Hardware), Schedule::choose(size, Family::Hardware));
     }
 }

@@ -1,10 +1,20 @@
-//! What the optimizers' updates share: the tensor table and the gradient as the optimizer sees it. The mirror of
-//! `shaders/parts/update.wgsl`.
+//! What the optimizers' updates share: the settings of a tensor, the gradient as a rule sees it, and the rules under one
+//! name. The mirror of `shaders/parts/update.wgsl`.
+
+use std::ops::{Add, Div, Mul, Sub};
+
+use pulp::{Simd, WithSimd};
 
 use crate::cpu::Cpu;
+use crate::cpu::vector::Vector;
 use crate::kernels::{Binding, Input, Output, Real, WORKGROUP};
-use crate::shader::Header;
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
+
+use super::adagrad::Adagrad;
+use super::adam::Adam;
+use super::rmsprop::Rmsprop;
+use super::sgd::Sgd;
 
 /// Numbers between the starts of tensors in the parameter buffer: 256 bytes, the offset that every device accepts for a
 /// binding.
@@ -18,7 +28,212 @@ pub(crate) const TENSORS: Binding = Binding::read("tensors");
 pub(crate) const TENSOR_OF: Binding = Binding::words("tensor_of");
 pub(crate) const PARAMETERS: Binding = Binding::update("parameters");
 
-/// What every update is told.
+/// The first slot's binding in the operations that update all parameters.
+const FIRST_SLOT: usize = 5;
+
+/// A number, or as many as a vector holds: what rules are written in, once for the references and the CPU device.
+pub(crate) trait Number<F>:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+{
+    /// A constant, as this kind of number.
+    fn like(self, constant: F) -> Self;
+    /// √x.
+    fn root(self) -> Self;
+    /// 1/√x.
+    fn inverse_root(self) -> Self;
+    /// The number, or zero where it is too small to be held to full precision: many processors take a hundred times as
+    /// long with such numbers, and averages that decay would be among them for good. GPUs may flush them as well.
+    fn flushed(self) -> Self;
+    /// Cut to ±limit; not-a-number stays what it is.
+    fn limited(self, limit: F) -> Self;
+}
+
+impl<F: Real> Number<F> for F {
+    fn like(self, constant: F) -> Self {
+        constant
+    }
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+    fn inverse_root(self) -> Self {
+        self.sqrt().recip()
+    }
+    fn flushed(self) -> Self {
+        if self.abs() < F::min_positive_value() { F::zero() } else { self }
+    }
+    fn limited(self, limit: F) -> Self {
+        if self.abs() > limit { limit * self.signum() } else { self }
+    }
+}
+
+impl<S: Simd> Number<f32> for Vector<S> {
+    #[inline(always)]
+    fn like(self, constant: f32) -> Self {
+        self.splat(constant)
+    }
+    #[inline(always)]
+    fn root(self) -> Self {
+        self.sqrt()
+    }
+    #[inline(always)]
+    fn inverse_root(self) -> Self {
+        Vector::inverse_root(self)
+    }
+    #[inline(always)]
+    fn flushed(self) -> Self {
+        self.zero_below(f32::MIN_POSITIVE)
+    }
+    #[inline(always)]
+    fn limited(self, limit: f32) -> Self {
+        Vector::limited(self, limit)
+    }
+}
+
+/// How a parameter and its slots follow from a gradient.
+pub(crate) trait Formula: Sync {
+    /// The parameter and the slots after a step; slots that are not used come back as they are.
+    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]);
+}
+
+/// An optimizer's rule: how a parameter and its slots follow from a gradient. Each is a part of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rule {
+    /// Gradient descent's.
+    Sgd(Sgd),
+    /// RMSprop's.
+    Rmsprop(Rmsprop),
+    /// Adam's and AdamW's.
+    Adam(Adam),
+    /// Adagrad's.
+    Adagrad(Adagrad),
+}
+
+macro_rules! every {
+    ($rule:expr, $r:ident => $value:expr) => {
+        match $rule {
+            Rule::Sgd($r) => $value,
+            Rule::Rmsprop($r) => $value,
+            Rule::Adam($r) => $value,
+            Rule::Adagrad($r) => $value,
+        }
+    };
+}
+
+impl Rule {
+    pub(crate) fn part(&self) -> Part {
+        match self {
+            Rule::Sgd(_) => shader::SGD,
+            Rule::Rmsprop(_) => shader::RMSPROP,
+            Rule::Adam(_) => shader::ADAM,
+            Rule::Adagrad(_) => shader::ADAGRAD,
+        }
+    }
+
+    pub(crate) fn header(&self, header: &mut Header, first_slot: usize) {
+        header.number("FIRST_SLOT", first_slot);
+        every!(self, rule => rule.header(header));
+    }
+}
+
+impl Formula for Rule {
+    #[inline(always)]
+    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
+        every!(self, rule => rule.apply(step, g, w, slots))
+    }
+}
+
+/// A formula with everything it needs to know of a tensor and a step.
+#[derive(Clone, Copy)]
+pub(crate) struct Update<'a, R, F> {
+    pub(crate) formula: &'a R,
+    pub(crate) step: &'a StepBlock,
+    pub(crate) clip_value: f32,
+    /// The tensor's entry in the table.
+    pub(crate) entry: [F; TENSOR_ENTRY],
+}
+
+impl<R: Formula, F: Real> Update<'_, R, F> {
+    /// From the gradient as the product leaves it to the parameter's new value.
+    #[inline(always)]
+    fn apply<T: Number<F>>(&self, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
+        let [l2, decay, _, factor] = self.entry;
+        let (mut gradient, mut decayed) = (g, w);
+        if l2 != F::zero() || factor != F::one() {
+            gradient = (g + g.like(F::of(2.0) * l2) * w) * g.like(factor);
+        }
+        if self.clip_value > 0.0 {
+            gradient = gradient.limited(F::of(self.clip_value));
+        }
+        if decay != F::zero() {
+            decayed = w - w * g.like(decay * F::of(self.step.learning_rate));
+        }
+        self.formula.apply(self.step, gradient, decayed, slots)
+    }
+
+    /// Updates parameters and slots, number by number, with gradients, the first of the buffers. Slots that are not used
+    /// are empty.
+    pub(crate) fn each(&self, [g, w, a, b, c]: [&mut [F]; 5]) {
+        let slot = |slot: &[F], index: usize| slot.get(index).copied().unwrap_or(F::zero());
+        for (index, (w, &mut g)) in w.iter_mut().zip(g).enumerate() {
+            let (updated, slots) = self.apply(g, *w, [slot(a, index), slot(b, index), slot(c, index)]);
+            *w = updated;
+            for (slot, value) in [&mut *a, &mut *b, &mut *c].into_iter().zip(slots) {
+                slot.get_mut(index).into_iter().for_each(|place| *place = value);
+            }
+        }
+    }
+}
+
+impl<R: Formula> Update<'_, R, f32> {
+    /// [`each`](Self::each), vector by vector.
+    #[inline(always)]
+    pub(crate) fn vectors<S: Simd>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
+        let (g, g_rest) = S::as_simd_f32s(g);
+        let (w, w_rest) = S::as_mut_simd_f32s(w);
+        let (a, a_rest) = S::as_mut_simd_f32s(a);
+        let (b, b_rest) = S::as_mut_simd_f32s(b);
+        let (c, c_rest) = S::as_mut_simd_f32s(c);
+        let vector = |numbers| Vector::new(simd, numbers);
+        let zero = simd.splat_f32s(0.0);
+        for (index, (w, &g)) in w.iter_mut().zip(g).enumerate() {
+            let (old_a, old_b, old_c) = (a.get(index), b.get(index), c.get(index));
+            let slots =
+                [vector(*old_a.unwrap_or(&zero)), vector(*old_b.unwrap_or(&zero)), vector(*old_c.unwrap_or(&zero))];
+            let (updated, [new_a, new_b, new_c]) = self.apply(vector(g), vector(*w), slots);
+            *w = updated.numbers();
+            if let Some(place) = a.get_mut(index) {
+                *place = new_a.numbers();
+            }
+            if let Some(place) = b.get_mut(index) {
+                *place = new_b.numbers();
+            }
+            if let Some(place) = c.get_mut(index) {
+                *place = new_c.numbers();
+            }
+        }
+        if !g_rest.is_empty() {
+            let slots = [
+                vector(simd.partial_load_f32s(a_rest)),
+                vector(simd.partial_load_f32s(b_rest)),
+                vector(simd.partial_load_f32s(c_rest)),
+            ];
+            let (g, w) = (vector(simd.partial_load_f32s(g_rest)), vector(simd.partial_load_f32s(w_rest)));
+            let (updated, [new_a, new_b, new_c]) = self.apply(g, w, slots);
+            simd.partial_store_f32s(w_rest, updated.numbers());
+            simd.partial_store_f32s(a_rest, new_a.numbers());
+            simd.partial_store_f32s(b_rest, new_b.numbers());
+            simd.partial_store_f32s(c_rest, new_c.numbers());
+        }
+    }
+}
+
+/// The parameters and the slots among an operation's outputs.
+pub(crate) fn split<'o, F>(outputs: &'o mut [Output<'_, F>]) -> [&'o mut [F]; 4] {
+    let mut outputs = outputs.iter_mut();
+    std::array::from_fn(|_| outputs.next().map(Output::floats).unwrap_or_default())
+}
+
+/// What every update of all parameters is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Common {
     /// Numbers in the parameter buffer.
@@ -29,70 +244,96 @@ pub struct Common {
 
 impl Common {
     pub(crate) fn header(&self, header: &mut Header) {
-        header.number("WORKGROUP", WORKGROUP).number("BLOCKS", self.length / 4).float("CLIP_VALUE", self.clip_value);
+        header.number("WORKGROUP", WORKGROUP).number("BLOCKS", self.length / 4).number("FIRST_SLOT", FIRST_SLOT);
+        header.float("CLIP_VALUE", self.clip_value);
     }
 
     pub(crate) fn workgroups(&self) -> usize {
         (self.length / 4).div_ceil(WORKGROUP)
     }
 
-    /// Calls `body(at, gradients, parameters)` for each run of a trained tensor's numbers: `at` is where the run starts
-    /// in `parameters`, which itself starts at `start` of the whole buffer; the parameters are decayed already, and what
-    /// `body` makes of them is their new value. Fixed lengths let the compiler use whole vectors.
+    /// The update as a reference runs it.
+    pub(crate) fn reference<F: Real>(
+        &self,
+        step: &StepBlock,
+        inputs: &[Input<'_, F>],
+        outputs: &mut [Output<'_, F>],
+        formula: &impl Formula,
+    ) {
+        self.tensors(step, inputs, 0, split(outputs), formula, |update, buffers| update.each(buffers));
+    }
+
+    /// The update as the CPU device runs it, shared out among its threads.
+    pub(crate) fn run<R: Formula>(
+        &self,
+        cpu: &Cpu,
+        step: &StepBlock,
+        inputs: &[Input<'_, f32>],
+        outputs: &mut [Output<'_, f32>],
+        formula: &R,
+    ) {
+        cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, |start, slices| {
+            pulp::Arch::new().dispatch(Share { common: self, step, inputs, start, slices, formula });
+        });
+    }
+
+    /// Calls `apply` with each stretch of the parameters that the tensor table speaks of at once, if it is trained.
+    /// `outputs` are the parameters and the slots, which start at `start` of the whole buffers.
     #[inline(always)]
-    pub(crate) fn each<F: Real>(
+    fn tensors<F: Real, R: Formula>(
         &self,
         step: &StepBlock,
         inputs: &[Input<'_, F>],
         start: usize,
-        parameters: &mut [F],
-        mut body: impl FnMut(usize, &Run<F>, &mut Run<F>),
+        outputs: [&mut [F]; 4],
+        formula: &R,
+        apply: impl Fn(&Update<'_, R, F>, [&mut [F]; 5]),
     ) {
+        let [w, a, b, c] = outputs;
         let (gradients, tensors, tensor_of) = (inputs[0].floats(), inputs[1].floats(), inputs[2].words());
-        let (gradients, _) = gradients[start..].as_chunks::<TENSOR_ALIGNMENT>();
-        let (parameters, _) = parameters.as_chunks_mut::<TENSOR_ALIGNMENT>();
         let tensor_of = &tensor_of[start / TENSOR_ALIGNMENT..];
-        for (run, ((w, gradients), &tensor)) in parameters.iter_mut().zip(gradients).zip(tensor_of).enumerate() {
-            let entry = &tensors[tensor as usize * TENSOR_ENTRY..][..TENSOR_ENTRY];
-            if entry[2] == F::zero() {
-                continue;
+        let (entries, _) = tensors.as_chunks::<TENSOR_ENTRY>();
+        for (at, &tensor) in (0..w.len()).step_by(TENSOR_ALIGNMENT).zip(tensor_of) {
+            let update = Update { formula, step, clip_value: self.clip_value, entry: entries[tensor as usize] };
+            if update.entry[2] != F::zero() {
+                let mut g = [F::zero(); TENSOR_ALIGNMENT];
+                g.copy_from_slice(&gradients[start + at..][..TENSOR_ALIGNMENT]);
+                apply(&update, [&mut g, stretch(w, at), stretch(a, at), stretch(b, at), stretch(c, at)]);
             }
-            let (l2, decay) = (F::of(2.0) * entry[0], entry[1] * F::of(step.learning_rate));
-            let mut g = *gradients;
-            for (g, w) in g.iter_mut().zip(w.iter()) {
-                *g = (*g + l2 * *w) * entry[3];
-            }
-            if self.clip_value > 0.0 {
-                let limit = F::of(self.clip_value);
-                g.iter_mut().for_each(|g| *g = if g.abs() > limit { limit * g.signum() } else { *g });
-            }
-            w.iter_mut().for_each(|w| *w = *w - *w * decay);
-            body(run * TENSOR_ALIGNMENT, &g, w);
         }
     }
 }
 
-/// Numbers that belong to one tensor.
-pub(crate) type Run<F> = [F; TENSOR_ALIGNMENT];
-
-/// The run of a slot's numbers that starts at `at`.
+/// The numbers from `at` on that the tensor table speaks of at once; none in a slot that is not used, which is shorter.
 #[inline(always)]
-pub(crate) fn run_of<F>(slot: &mut [F], at: usize) -> &mut Run<F> {
-    // Slots have the parameters' length, so there always is such a run; the indexing states it to the compiler.
-    let (runs, _) = slot.as_chunks_mut();
-    &mut runs[at / TENSOR_ALIGNMENT]
+fn stretch<F>(numbers: &mut [F], at: usize) -> &mut [F] {
+    numbers.get_mut(at..at + TENSOR_ALIGNMENT).unwrap_or_default()
 }
 
-/// Shares an update out among the CPU device's threads: `part(start, slices)` gets the same range of the parameters and
-/// of each slot.
-pub(crate) fn share<const N: usize>(
-    cpu: &Cpu,
-    outputs: &mut [Output<'_, f32>],
-    part: impl Fn(usize, [&mut [f32]; N]) + Sync,
-) {
-    let Ok(outputs) = <&mut [Output<'_, f32>; N]>::try_from(outputs) else { return };
-    let slices = outputs.each_mut().map(Output::floats);
-    cpu.pool.for_parts(slices, TENSOR_ALIGNMENT, |start, slices| {
-        pulp::Arch::new().dispatch(|| part(start, slices));
-    });
+/// One thread's share of an update of all parameters.
+struct Share<'a, R> {
+    common: &'a Common,
+    step: &'a StepBlock,
+    inputs: &'a [Input<'a, f32>],
+    start: usize,
+    slices: [&'a mut [f32]; 4],
+    formula: &'a R,
+}
+
+impl<R: Formula> WithSimd for Share<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Share { common, step, inputs, start, slices, formula } = self;
+        common.tensors(
+            step,
+            inputs,
+            start,
+            slices,
+            formula,
+            #[inline(always)]
+            |update, buffers| update.vectors(simd, buffers),
+        );
+    }
 }

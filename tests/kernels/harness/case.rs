@@ -111,12 +111,18 @@ impl Case {
         values.swap_remove(0).floats().to_vec()
     }
 
-    /// Launches the case and compares every element of every output.
-    pub fn check(&self, device: &Device) -> Result<(), String> {
+    /// The outputs as a device gets them and as it leaves them.
+    pub fn launched(&self, device: &Device) -> Result<[Vec<Vec<u32>>; 2], String> {
         let cpu = device.info().kind == DeviceKind::Cpu;
         let before: Vec<_> = self.outputs.iter().map(|output| output.for_device(cpu)).collect();
         let mut found = before.clone();
         launch(device, &self.kernel, (&self.step, self.capacity), &self.inputs, &mut found)?;
+        Ok([before, found])
+    }
+
+    /// Launches the case and compares every element of every output.
+    pub fn check(&self, device: &Device) -> Result<(), String> {
+        let [before, found] = self.launched(device)?;
         let names = self.kernel.definition().bindings.iter().filter(|binding| binding.is_output());
         for ((output, binding), ((before, found), expected)) in
             self.outputs.iter().zip(names).zip(before.iter().zip(&found).zip(self.expected()))

@@ -1,25 +1,27 @@
 //! The schedules that the three matrix products are run with, and the shapes.
 
 use wgrad::Device;
-use wgrad::kernels::product::{SUBGROUP, Schedule};
+use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
 
-use super::Trials;
+use super::{Case, Trials};
 
 const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
     Schedule::Direct { rows, columns, workgroup }
 }
 
 /// Every schedule, with tiles that divide the shapes below and tiles that do not.
-const SCHEDULES: [(&str, Schedule); 9] = [
+const SCHEDULES: [(&str, Schedule); 11] = [
     ("direct_1x1", direct(1, 1, 64)),
     ("direct_2x1", direct(2, 1, 32)),
     ("direct_1x2", direct(1, 2, 32)),
     ("direct_2x2", direct(2, 2, 32)),
+    ("direct_2x3", direct(2, 3, 8)),
     ("staged_8x8", Schedule::Staged { group_rows: 8, group_columns: 8, rows: 2, columns: 2, depth: 4 }),
     ("staged_4x2", Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 }),
     ("split_4x32", Schedule::Split { blocks: 4, splits: 32 }),
     ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
-    ("subgroup", Schedule::Subgroup { workgroup: 32 }),
+    ("subgroup_4", Schedule::Subgroup { rows: 4, workgroup: 32 }),
+    ("subgroup_8", Schedule::Subgroup { rows: 8, workgroup: 32 }),
 ];
 
 /// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
@@ -48,6 +50,10 @@ pub const SHAPES: [(usize, usize); 13] = [
     (784, 10),
 ];
 
+/// Features in and out for what only tuning chooses: on both sides of the edges of all tiles up to 128 numbers, together
+/// with the batches of up to 129 rows.
+pub const TUNED_SHAPES: [(usize, usize); 2] = [(31, 130), (129, 66)];
+
 /// Adds a case on the CPU device, which has one schedule of its own, and on the GPU with every schedule.
 pub fn add<B>(trials: &mut Trials, case: &str, body: B)
 where
@@ -61,7 +67,7 @@ pub fn add_briefly<B>(trials: &mut Trials, case: &str, body: B)
 where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
 {
-    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[5], SCHEDULES[7], SCHEDULES[8]], body);
+    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10]], body);
 }
 
 /// [`add`] for a batch of so many rows that the grid must be folded.
@@ -88,6 +94,42 @@ where
     }
 }
 
+/// [`add`] with the schedules that tuning may choose beyond those.
+pub fn add_tuned<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    let tested = |schedule| SCHEDULES.iter().any(|&(_, tested)| tested == schedule);
+    for schedule in CANDIDATES.into_iter().filter(|&schedule| !tested(schedule)) {
+        add_on_gpu(trials, &format!("{case}::{}", slug(schedule)), schedule, body.clone());
+    }
+}
+
+/// A trial that all schedules which do not split sums give the same bits: their order is that of k.
+pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send + 'static) {
+    trials.on_gpu("same_bits", move |device| {
+        let subgroups = device.info().subgroup_size == Some(SUBGROUP);
+        let whole_sums = CANDIDATES.into_iter().filter(|schedule| match schedule {
+            Schedule::Direct { .. } | Schedule::Staged { .. } => true,
+            Schedule::Subgroup { .. } => subgroups,
+            Schedule::Split { .. } => false,
+        });
+        let [_, expected] = case(direct(1, 1, 64)).launched(device)?;
+        for schedule in whole_sums {
+            let [_, found] = case(schedule).launched(device)?;
+            if found != expected {
+                return Err(format!("{schedule} gives other bits than {}", direct(1, 1, 64)));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A schedule's description as a trial's name: `staged_64x64_16_deep_by_8x8`.
+fn slug(schedule: Schedule) -> String {
+    schedule.to_string().replace(" × ", "x").replace(", ", "_").replace(' ', "_")
+}
+
 fn add_with<B>(trials: &mut Trials, case: &str, schedules: &[(&str, Schedule)], body: B)
 where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
@@ -95,11 +137,17 @@ where
     let on_cpu = body.clone();
     trials.on_cpu(case, move |device| on_cpu(device, direct(1, 1, 64)));
     for &(name, schedule) in schedules {
-        let body = body.clone();
-        let (name, run) = (format!("{case}::{name}"), move |device: &Device| body(device, schedule));
-        match schedule {
-            Schedule::Subgroup { .. } => trials.on_subgroups(&name, SUBGROUP, run),
-            _ => trials.on_gpu(&name, run),
-        }
+        add_on_gpu(trials, &format!("{case}::{name}"), schedule, body.clone());
+    }
+}
+
+fn add_on_gpu<B>(trials: &mut Trials, name: &str, schedule: Schedule, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    let run = move |device: &Device| body(device, schedule);
+    match schedule {
+        Schedule::Subgroup { .. } => trials.on_subgroups(name, SUBGROUP, run),
+        _ => trials.on_gpu(name, run),
     }
 }

@@ -12,8 +12,7 @@ impl Run {
     /// One step, each launch timed; `false`, and no step, where the device has no timestamps.
     pub fn time_step(&mut self, seconds: &mut [Vec<f64>]) -> Result<bool> {
         let launches = self.program.launches.len();
-        let has_timestamps = self.context.device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
-        if !has_timestamps || 2 * launches > MOST_QUERIES {
+        if !self.context.has_timestamps() || 2 * launches > MOST_QUERIES {
             return Ok(false);
         }
         let (_, fresh) = self.source.prepare(&self.context, 1, self.step.batch_size as usize)?;
@@ -23,10 +22,9 @@ impl Run {
         }
         let ticks = self.time_launches(launches as u32)?;
         self.recorded(1);
-        let period = f64::from(self.context.queue.get_timestamp_period()) * 1e-9;
         for (pair, seconds) in ticks.chunks_exact(2).zip(seconds) {
             // A clock that is set between two reads could run backwards.
-            seconds.push(pair[1].saturating_sub(pair[0]) as f64 * period);
+            seconds.push(self.context.seconds_of(pair[1].saturating_sub(pair[0])));
         }
         Ok(true)
     }

@@ -1,0 +1,158 @@
+//! How a device is opened: which adapter is taken, and what is kept on disk from one run to the next.
+
+#[cfg(feature = "native")]
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::context::{self, Context};
+use super::{Backend, Device, DeviceInfo, DeviceKind};
+use crate::error::{Error, Result};
+
+/// Choices for opening a device; made by [`Device::options`]. Without any, [`DeviceOptions::best`] and the others do
+/// what [`Device::best`] and the others do.
+///
+/// ```
+/// use wgrad::Device;
+///
+/// let device = Device::options().pipeline_cache(true).best()?;
+/// println!("{}", device.info());
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOptions {
+    #[cfg(feature = "native")]
+    pub(super) keeps_pipelines: bool,
+    #[cfg(feature = "native")]
+    pub(super) forgets_schedules: bool,
+    #[cfg(feature = "native")]
+    pub(super) directory: Option<PathBuf>,
+}
+
+#[cfg(feature = "native")]
+impl DeviceOptions {
+    /// Whether compiled pipelines are kept on disk, so that the next process that opens this GPU need not compile them
+    /// again. By default they are not: desktop drivers keep caches of their own, which do the same. Turn it on for
+    /// drivers that have none, such as Android's.
+    ///
+    /// It works on Vulkan alone; elsewhere it has no effect, and neither has it on a caller's device without the
+    /// feature `PIPELINE_CACHE`. [`DeviceInfo::features`] says whether it is on. The file is `pipelines` in the
+    /// [`cache_directory`](DeviceOptions::cache_directory), one for each adapter and version of wgrad; how large it is,
+    /// is the driver's business, and what is beyond 32 MiB is neither read nor written. It is written after pipelines
+    /// were made, whole or not at all, if it changed. A file that is damaged, of another driver, or cannot be read or
+    /// written costs time and nothing else: pipelines are compiled then.
+    pub fn pipeline_cache(mut self, on: bool) -> Self {
+        self.keeps_pipelines = on;
+        self
+    }
+
+    /// Whether schedules that [`Model::tune`](crate::Model::tune) chose for this GPU, in this or an earlier process,
+    /// are used, and those that it will choose are kept on disk. By default they are; without a call of `tune` nothing
+    /// is written. Turned off, schedules are a function of shape and kind of device, and what `tune` finds holds for
+    /// this device alone, as long as it is open.
+    ///
+    /// The file is `schedules` in the [`cache_directory`](DeviceOptions::cache_directory), one for each adapter, driver
+    /// with its version, and version of wgrad, some 200 bytes for each shape of a product. One that is damaged is as if
+    /// it were not there.
+    pub fn tuned_schedules(mut self, on: bool) -> Self {
+        self.forgets_schedules = !on;
+        self
+    }
+
+    /// Keeps files in this directory rather than in the user's cache: `wgrad` in `$XDG_CACHE_HOME` or `~/.cache`, in
+    /// `~/Library/Caches` on macOS, in `%LOCALAPPDATA%` on Windows. Others should not be able to write there: drivers
+    /// trust compiled pipelines.
+    pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+}
+
+impl DeviceOptions {
+    /// What the device is asked for beyond what is always of use, where the adapter has it.
+    pub(super) fn features(&self) -> wgpu::Features {
+        #[cfg(feature = "native")]
+        if self.keeps_pipelines {
+            return wgpu::Features::PIPELINE_CACHE;
+        }
+        wgpu::Features::empty()
+    }
+
+    /// As [`Device::best`].
+    ///
+    /// # Errors
+    /// As [`Device::best`].
+    pub fn best(&self) -> Result<Device> {
+        pollster::block_on(self.best_async())
+    }
+
+    /// As [`Device::best_async`].
+    ///
+    /// # Errors
+    /// As [`Device::best`].
+    pub async fn best_async(&self) -> Result<Device> {
+        let mut adapters = context::adapters().await;
+        adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
+        match adapters.into_iter().next() {
+            Some((adapter, info)) => self.open(adapter, info).await,
+            None => Ok(Device::cpu()),
+        }
+    }
+
+    /// As [`Device::gpu`].
+    ///
+    /// # Errors
+    /// As [`Device::gpu`].
+    pub fn gpu(&self) -> Result<Device> {
+        self.gpu_named("")
+    }
+
+    /// As [`Device::gpu_named`].
+    ///
+    /// # Errors
+    /// As [`Device::gpu_named`].
+    pub fn gpu_named(&self, part: &str) -> Result<Device> {
+        pollster::block_on(self.gpu_named_async(part))
+    }
+
+    /// As [`Device::gpu_named_async`].
+    ///
+    /// # Errors
+    /// As [`Device::gpu_named`].
+    pub async fn gpu_named_async(&self, part: &str) -> Result<Device> {
+        let adapters = context::adapters().await;
+        let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
+        let wanted = part.to_lowercase();
+        match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {
+            Some((adapter, info)) => self.open(adapter, info).await,
+            None => Err(Error::NoAdapter {
+                wanted: if part.is_empty() { "any GPU".into() } else { format!("a name containing {part:?}") },
+                available: if names.is_empty() { "none".into() } else { names.join("; ") },
+            }),
+        }
+    }
+
+    /// As [`Device::named`].
+    ///
+    /// # Errors
+    /// As [`Device::named`].
+    pub fn named(&self, name: &str) -> Result<Device> {
+        match name {
+            "best" => self.best(),
+            "cpu" => Ok(Device::cpu()),
+            "gpu" => self.gpu(),
+            part => self.gpu_named(part),
+        }
+    }
+
+    /// Wraps a device and queue that the caller owns, as [`Device::from_wgpu`] does.
+    ///
+    /// # Errors
+    /// Wraps a device and queue that the caller owns, as [`Device::from_wgpu`] does.
+    pub fn wrap(&self, device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
+        Ok(Device { backend: Backend::Gpu(Arc::new(Context::wrap(device, queue, self)?)) })
+    }
+
+    async fn open(&self, adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Device> {
+        Ok(Device { backend: Backend::Gpu(Arc::new(Context::open(adapter, info, self).await?)) })
+    }
+}

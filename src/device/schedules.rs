@@ -1,0 +1,177 @@
+//! Schedules that were chosen by measurement, kept on disk from one run to the next. It owns the file; who measures is
+//! `tuning.rs`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::DeviceInfo;
+use super::options::DeviceOptions;
+use crate::cache;
+use crate::error::Result;
+use crate::files::{sha256, user_cache};
+use crate::kernels::REGISTRY;
+use crate::kernels::product::{Choices, Family, Product, Schedule, Size};
+
+/// The kind of file.
+const KIND: &str = "schedules";
+
+/// Room for thousands of products. A larger file is not read, and the next one starts anew.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The file for one adapter, driver and version of wgrad.
+#[derive(Debug)]
+pub(super) struct KeptSchedules {
+    path: PathBuf,
+    /// What the choices hold for: adapter, driver and its version, family.
+    device: String,
+    family: Family,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    device: String,
+    products: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Entry {
+    operation: String,
+    #[serde(flatten)]
+    size: Size,
+    schedule: Schedule,
+}
+
+impl KeptSchedules {
+    /// Where it is not switched off and there is a place for it.
+    pub fn new(info: &DeviceInfo, family: Family, options: &DeviceOptions) -> Option<Self> {
+        if options.forgets_schedules {
+            return None;
+        }
+        let directory = options.directory.clone().or_else(user_cache)?.join(KIND);
+        // What it is for stands inside in full; a file's name had better be short.
+        let device = format!("{info}, {family:?}");
+        let name = format!("{}-wgrad-{}", &sha256(&[device.as_bytes()])[..16], env!("CARGO_PKG_VERSION"));
+        Some(KeptSchedules { path: directory.join(name), device, family })
+    }
+
+    /// What was chosen earlier. Entries that this version would not choose are left out, whoever wrote them.
+    pub fn load(&self) -> Choices {
+        let content = cache::load(&self.path, KIND, MOST_BYTES);
+        let content = content.and_then(|bytes| serde_json::from_slice::<Content>(&bytes).ok());
+        let products = content.filter(|content| content.device == self.device).map(|content| content.products);
+        Choices(products.into_iter().flatten().filter_map(|entry| self.accept(entry)).collect())
+    }
+
+    fn accept(&self, Entry { operation, size, schedule }: Entry) -> Option<(Product, Schedule)> {
+        let operation = REGISTRY.iter().find(|definition| definition.name == operation)?.name;
+        let known = Schedule::candidates(size, self.family).contains(&schedule);
+        known.then_some((Product { operation, size }, schedule))
+    }
+
+    /// Adds choices to those that the file has, or puts them in their place; returns where it is.
+    pub fn store(&self, fresh: &Choices) -> Result<PathBuf> {
+        // Another process may have added some since this one started.
+        let mut all = self.load();
+        all.0.extend(fresh.0.iter());
+        let entry = |(product, &schedule): (&Product, _)| Entry {
+            operation: product.operation.into(),
+            size: product.size,
+            schedule,
+        };
+        let content = Content { device: self.device.clone(), products: all.0.iter().map(entry).collect() };
+        // Names and numbers alone: there is nothing in it that JSON could not hold.
+        let json = serde_json::to_vec_pretty(&content).unwrap_or_default();
+        cache::store(&self.path, KIND, &json)?;
+        Ok(self.path.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::device::Device;
+
+    const SIZE: Size = Size { rows: 32, columns: 128, depth: 196 };
+
+    /// The file of the CPU device's name and another family: these tests need no GPU.
+    fn kept(directory: &Path, family: Family) -> KeptSchedules {
+        let options = Device::options().cache_directory(directory);
+        KeptSchedules::new(&Device::cpu().info(), family, &options).unwrap()
+    }
+
+    fn choice(operation: &'static str, size: Size, index: usize) -> (Product, Schedule) {
+        (Product { operation, size }, Schedule::candidates(size, Family::Hardware)[index])
+    }
+
+    #[test]
+    fn choices_are_kept_and_added_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = kept(directory.path(), Family::Hardware);
+        assert_eq!(file.load(), Choices::default());
+        let (first, second) = (choice("dense_forward", SIZE, 1), choice("dense_backward_input", SIZE, 2));
+        let path = file.store(&Choices([first].into())).unwrap();
+        assert!(path.starts_with(directory.path()));
+        file.store(&Choices([second].into())).unwrap();
+        assert_eq!(file.load(), Choices([first, second].into()));
+        let again = choice("dense_forward", SIZE, 3);
+        file.store(&Choices([again].into())).unwrap();
+        assert_eq!(kept(directory.path(), Family::Hardware).load(), Choices([again, second].into()));
+    }
+
+    #[test]
+    fn each_kind_of_device_has_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = kept(directory.path(), Family::Hardware);
+        let path = file.store(&Choices([choice("dense_forward", SIZE, 1)].into())).unwrap();
+        let other = kept(directory.path(), Family::Software);
+        assert_eq!(other.load(), Choices::default());
+        // Not even under the other's name.
+        fs::copy(path, &other.path).unwrap();
+        assert_eq!(other.load(), Choices::default());
+    }
+
+    #[test]
+    fn what_is_damaged_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = kept(directory.path(), Family::Hardware);
+        let choices = Choices([choice("dense_forward", SIZE, 1)].into());
+        let path = file.store(&choices).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for damaged in [&whole[..whole.len() - 1], b"{}", b"", &[0xff; 100]] {
+            fs::write(&path, damaged).unwrap();
+            assert_eq!(file.load(), Choices::default());
+            file.store(&choices).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+        cache::store(&path, KIND, b"[]").unwrap();
+        assert_eq!(file.load(), Choices::default());
+    }
+
+    #[test]
+    fn a_schedule_that_would_not_be_chosen_is_left_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = kept(directory.path(), Family::Hardware);
+        let product = Product { operation: "dense_forward", size: SIZE };
+        let foreign = [
+            Schedule::Direct { rows: 0, columns: 0, workgroup: 0 },
+            Schedule::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8 },
+            Schedule::Subgroup { rows: 4, workgroup: 32 },
+        ];
+        for schedule in foreign {
+            file.store(&Choices([(product, schedule)].into())).unwrap();
+            assert_eq!(file.load(), Choices::default(), "{schedule:?}");
+        }
+        file.store(&Choices([(Product { operation: "no such operation", size: SIZE }, foreign[0])].into())).unwrap();
+        assert_eq!(file.load(), Choices::default());
+    }
+
+    #[test]
+    fn it_can_be_switched_off() {
+        let options = Device::options().cache_directory("anywhere").tuned_schedules(false);
+        assert!(KeptSchedules::new(&Device::cpu().info(), Family::Hardware, &options).is_none());
+    }
+}

@@ -1,0 +1,50 @@
+//! RMSprop's rule: the mirror of `shaders/parts/rmsprop.wgsl`.
+
+use super::update::{Formula, Number};
+use crate::kernels::{Binding, Real};
+use crate::shader::Header;
+use crate::step::StepBlock;
+
+pub(crate) const VELOCITIES: Binding = Binding::update("velocities");
+pub(crate) const AVERAGES: Binding = Binding::update("averages");
+pub(crate) const MOMENTUMS: Binding = Binding::update("momentums");
+
+/// RMSprop's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rmsprop {
+    /// ρ.
+    pub rho: f32,
+    /// The share of the last change that is made again; 0 for none.
+    pub momentum: f32,
+    /// ε.
+    pub epsilon: f32,
+    /// Whether the mean gradient's square is taken off.
+    pub centered: bool,
+}
+
+impl Rmsprop {
+    pub(crate) fn header(&self, header: &mut Header) {
+        header.float("RHO", self.rho).float("MOMENTUM", self.momentum).float("EPSILON", self.epsilon);
+        header.flag("CENTERED", self.centered);
+    }
+}
+
+impl Formula for Rmsprop {
+    #[inline(always)]
+    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
+        let [v, mut a, mut m] = slots;
+        let (rho, rest) = (g.like(F::of(self.rho)), g.like(F::one() - F::of(self.rho)));
+        let v = (rho * v + rest * g * g).flushed();
+        let mut d = v + g.like(F::of(self.epsilon));
+        if self.centered {
+            a = (rho * a + rest * g).flushed();
+            d = d - a * a;
+        }
+        let mut change = g.like(F::of(step.learning_rate)) * g * d.inverse_root();
+        if self.momentum > 0.0 {
+            m = (g.like(F::of(self.momentum)) * m + change).flushed();
+            change = m;
+        }
+        (w - change, [v, a, m])
+    }
+}

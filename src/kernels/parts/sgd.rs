@@ -1,0 +1,36 @@
+//! Gradient descent's rule: the mirror of `shaders/parts/sgd.wgsl`.
+
+use super::update::{Formula, Number};
+use crate::kernels::{Binding, Real};
+use crate::shader::Header;
+use crate::step::StepBlock;
+
+pub(crate) const MOMENTUMS: Binding = Binding::update("momentums");
+
+/// Gradient descent's settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sgd {
+    /// The share of the last change that is made again; 0 for none.
+    pub momentum: f32,
+    /// Whether the momentum is looked ahead along.
+    pub nesterov: bool,
+}
+
+impl Sgd {
+    pub(crate) fn header(&self, header: &mut Header) {
+        header.float("MOMENTUM", self.momentum).flag("NESTEROV", self.nesterov);
+    }
+}
+
+impl Formula for Sgd {
+    #[inline(always)]
+    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, [m, b, c]: [T; 3]) -> (T, [T; 3]) {
+        let change = g.like(F::of(step.learning_rate)) * g;
+        if self.momentum == 0.0 {
+            return (w - change, [m, b, c]);
+        }
+        let momentum = g.like(F::of(self.momentum));
+        let m = (momentum * m - change).flushed();
+        (if self.nesterov { w + momentum * m - change } else { w + m }, [m, b, c])
+    }
+}

@@ -1,0 +1,122 @@
+//! What a run is fed with: a set in memory, bound once, or a streamed one, window after window.
+
+use super::binding;
+use crate::data::batches::fill_order;
+use crate::data::{AnyDataset, ReadAhead, StreamedDataset, Windows};
+use crate::error::Result;
+use crate::executor::Run;
+use crate::model::Model;
+use crate::plan::Mode;
+use crate::step::StepBlock;
+
+/// A run, and where its samples come from.
+pub(super) struct Fed {
+    pub run: Run,
+    /// Samples of a pass.
+    pub samples: usize,
+    pub counts_answers: bool,
+    supply: Supply,
+}
+
+enum Supply {
+    /// All samples are bound; the room of the order is used again.
+    InMemory {
+        order: Vec<u32>,
+    },
+    Streamed(Box<Streamed>),
+}
+
+struct Streamed {
+    data: StreamedDataset,
+    class_weight: Option<Vec<f32>>,
+    /// Those of the pass under way.
+    windows: Option<ReadAhead>,
+}
+
+/// Seed and number of a shuffled epoch; `None` for a pass in the order of the samples.
+pub(super) type Shuffle = Option<(u64, u64)>;
+
+impl Fed {
+    pub fn batch_size(&self) -> usize {
+        self.run.plan().key.capacity
+    }
+
+    /// Steps of a pass.
+    pub fn steps(&self) -> usize {
+        self.samples.div_ceil(self.batch_size())
+    }
+
+    /// Starts a pass: settles the order, or starts reading.
+    pub fn begin_pass(&mut self, shuffle: Shuffle) {
+        let batch_size = self.batch_size();
+        match &mut self.supply {
+            Supply::InMemory { order } => {
+                let (seed, epoch) = shuffle.unwrap_or_default();
+                fill_order(order, self.samples, seed, epoch, shuffle.is_some());
+            }
+            Supply::Streamed(streamed) => {
+                let windows = Windows::new(&streamed.data, batch_size, shuffle);
+                streamed.windows = Some(ReadAhead::new(windows));
+            }
+        }
+    }
+}
+
+impl Model {
+    /// A run in batches of `batch_size`, or of all samples where there are fewer.
+    pub(super) fn feed(
+        &mut self,
+        mode: Mode,
+        data: &AnyDataset,
+        class_weight: Option<&[f32]>,
+        batch_size: usize,
+        budget: u64,
+    ) -> Result<Fed> {
+        let (run, example, supply) = match data {
+            AnyDataset::InMemory(data) => {
+                let weights = match mode {
+                    Mode::Predict => None,
+                    _ => binding::sample_weights(data, class_weight)?,
+                };
+                let run = self.open(mode, data, weights, batch_size, budget)?;
+                (run, data, Supply::InMemory { order: Vec::new() })
+            }
+            AnyDataset::Streamed(data) => {
+                binding::check_not_empty(data.len())?;
+                let weighted = binding::sample_weights(data.example(), class_weight)?.is_some();
+                let window = Windows::rows(data, batch_size);
+                let run = self.open_streamed(mode, data, weighted, window, batch_size, budget)?;
+                let class_weight = class_weight.map(<[f32]>::to_vec);
+                let streamed = Streamed { data: data.clone(), class_weight, windows: None };
+                (run, data.example(), Supply::Streamed(Box::new(streamed)))
+            }
+        };
+        let counts_answers = self.counts_answers(example);
+        Ok(Fed { run, samples: data.len(), counts_answers, supply })
+    }
+
+    /// Binds what comes next in a pass, all samples or another window; returns how many steps that is good for. Steps
+    /// of the window before may still be under way.
+    pub(super) fn refill(&mut self, fed: &mut Fed, step: StepBlock) -> Result<usize> {
+        let batch_size = fed.batch_size();
+        let mut begin = |run: &mut Run, order: &[u32]| {
+            self.executor.begin(run, order, step.start(order.len() as u32, batch_size as u32))?;
+            Ok(order.len().div_ceil(batch_size))
+        };
+        match &mut fed.supply {
+            Supply::InMemory { order } => begin(&mut fed.run, order),
+            Supply::Streamed(streamed) => {
+                let Streamed { class_weight, windows, .. } = &mut **streamed;
+                // A pass asks for no more windows than it has; one that is asked for too many has no steps left.
+                let Some(window) = windows.as_mut().and_then(ReadAhead::next) else { return Ok(0) };
+                let window = window?;
+                let weights = binding::sample_weights(&window.data, class_weight.as_deref())?;
+                fed.run.replace(window.data, weights);
+                begin(&mut fed.run, &window.order)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

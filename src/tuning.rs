@@ -1,0 +1,269 @@
+//! The choice of schedules by measurement: every candidate for every product of a model is timed on the device at hand,
+//! and the fastest is kept. Which candidates there are is `kernels/parts/product.rs`'s concern, where choices are kept
+//! `device/schedules.rs`'s, how a launch is timed `executor/gpu/bench.rs`'s.
+
+mod report;
+
+use crate::device::Backend;
+use crate::error::Result;
+use crate::executor::{Executor, gpu, model_buffers};
+use crate::kernels::product::{Choices, Product, Schedule};
+use crate::model::Model;
+use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Store};
+use crate::train::{EVALUATION_ROWS, check_batch_size};
+
+pub use report::{Candidate, TunedProduct, Tuning};
+
+/// How often each candidate has its turn. A device that changes its clock, or is disturbed for a moment, then does the
+/// same to all of them.
+const ROUNDS: usize = 3;
+
+/// Candidates that took this much longer than the best in an earlier round have no further turn. It is more than other
+/// work on the machine adds as a rule: on a software driver a core that is busy elsewhere doubles the time.
+const HOPELESS: f64 = 2.5;
+
+/// What another schedule must save to take the default's place: less is within what two measurements differ by.
+const WORTHWHILE: f64 = 0.97;
+
+/// How often the fastest and the default are timed one right after the other in the end, and how often the fastest must
+/// win. Work elsewhere on the machine that lasts for seconds can spoil a round, but hardly most of these pairs in one
+/// sense.
+const DUELS: usize = 5;
+const WINS: usize = 4;
+
+/// How far a candidate's results may be from the default's, of an element's size and of the largest one's each.
+const TOLERANCE: f32 = 1e-4;
+
+/// A product whose schedules are being measured.
+struct Race {
+    /// Where it stands in its plan.
+    launch: usize,
+    label: String,
+    product: Product,
+    /// The default first.
+    runners: Vec<Runner>,
+    choice: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Runner {
+    schedule: Schedule,
+    /// The least so far, infinite before the first turn; `None` once it is out.
+    seconds: Option<f64>,
+}
+
+impl Model {
+    /// Finds the fastest schedules of this model's matrix products on its GPU by trying them: those of training in
+    /// batches of `batch_size` (the batch of [`Fit`](crate::Fit), or all samples where they are fewer) and those of
+    /// evaluation. The model uses them from its next call on, and so does every model that is compiled or loaded for
+    /// this device later, in this process and, through a file in the user's cache, in others: this need not be called
+    /// again until the device, its driver or wgrad's version changes. [`DeviceOptions`](crate::DeviceOptions) says
+    /// where the file is and how to do without it.
+    ///
+    /// It takes seconds, for large models on slow devices minutes, and for that time as much of the device's memory as
+    /// the model and a batch take. Parameters and optimizer are left alone. Other work on the device disturbs the
+    /// measurements. A candidate whose results on made-up numbers are not those of the default, up to rounding, is out.
+    ///
+    /// Without this call schedules are a function of shape and kind of device alone. A choice that was measured may be
+    /// another one on the next machine, or after the next call. As long as one stands, the same seed gives the same
+    /// bits; two choices agree up to rounding.
+    ///
+    /// On the CPU device, whose products have one schedule, there is nothing to choose: the report is empty.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let net = Sequential::new(784).add(Dense::new(10));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// let tuning = model.tune(128)?;
+    /// print!("{tuning}");
+    /// assert!(tuning.products.is_empty()); // on a GPU there are three, one of them for evaluation
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`](crate::Error::Configuration) for a batch size that [`Fit`](crate::Fit) would refuse,
+    /// [`Error::Io`](crate::Error::Io) if the choices cannot be kept (they hold for this device all the same), and
+    /// whatever the device reports.
+    pub fn tune(&mut self, batch_size: usize) -> Result<Tuning> {
+        check_batch_size(batch_size)?;
+        let device = self.device().clone();
+        let Backend::Gpu(context) = &device.backend else {
+            return Ok(Tuning { products: Vec::new(), kept: None });
+        };
+        let parameters = self.executor.read(Store::Parameters)?;
+        let buffers = model_buffers(&self.layout, self.optimizer(), &parameters);
+        let executor = gpu::Executor::new(context.clone(), buffers)?;
+        let mut races = Vec::new();
+        for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
+            let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();
+            races.extend(self.race(&executor, mode, capacity, &known)?);
+        }
+        let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].schedule)).collect());
+        context.choose(&choices);
+        self.set_choices(context.choices());
+        if let Executor::Gpu(gpu) = &mut self.executor {
+            gpu.forget_programs();
+        }
+        let kept = context.keep(&choices)?;
+        Ok(Tuning { products: races.into_iter().map(TunedProduct::from).collect(), kept })
+    }
+
+    /// Measures the products of one plan, but for those that are known.
+    fn race(&self, executor: &gpu::Executor, mode: Mode, capacity: usize, known: &[Product]) -> Result<Vec<Race>> {
+        // What the samples look like makes no difference to a product.
+        let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
+        let key = PlanKey { mode, capacity, format, fused: self.fused, family: self.device().family() };
+        let plan = self.recipe().plan(key);
+        let step = self.step().start(capacity as u32, capacity as u32);
+        let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };
+        let mut races = races(&plan, known);
+        races.iter_mut().try_for_each(|race| track.qualify(race))?;
+        for _ in 0..ROUNDS {
+            races.iter_mut().try_for_each(|race| track.round(race))?;
+        }
+        races.iter_mut().try_for_each(|race| track.decide(race))?;
+        Ok(races)
+    }
+}
+
+/// The products of a plan, each once, but for those that are known.
+fn races(plan: &Plan, known: &[Product]) -> Vec<Race> {
+    let mut races: Vec<Race> = Vec::new();
+    for (index, launch) in plan.launches.iter().enumerate() {
+        let Some(product) = launch.kernel.product(plan.key.capacity) else { continue };
+        if known.contains(&product) || races.iter().any(|race| race.product == product) {
+            continue;
+        }
+        let runners = Schedule::candidates(product.size, plan.key.family).into_iter();
+        let runners = runners.map(|schedule| Runner { schedule, seconds: Some(f64::INFINITY) }).collect();
+        races.push(Race { launch: index, label: launch.label.clone(), product, runners, choice: 0 });
+    }
+    races
+}
+
+/// Where a plan's products are raced.
+struct Track<'a> {
+    recipe: Recipe<'a>,
+    key: PlanKey,
+    bench: gpu::Bench,
+}
+
+impl Track<'_> {
+    /// The launch of a product by one of its candidates.
+    fn launch(&self, race: &Race, runner: usize) -> Launch {
+        let choices = Choices([(race.product, race.runners[runner].schedule)].into());
+        Recipe { choices: &choices, ..self.recipe }.plan(self.key).launches.swap_remove(race.launch)
+    }
+
+    /// Who does not compute what the default computes is out.
+    fn qualify(&self, race: &mut Race) -> Result<()> {
+        let launches: Vec<_> = (0..race.runners.len()).map(|runner| self.launch(race, runner)).collect();
+        self.bench.compile(&launches)?;
+        let expected = self.bench.results(&launches[0])?;
+        for (runner, launch) in race.runners.iter_mut().zip(&launches).skip(1) {
+            if !agree(&self.bench.results(launch)?, &expected) {
+                runner.seconds = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// One turn of every candidate that may still win.
+    fn round(&self, race: &mut Race) -> Result<()> {
+        for runner in 0..race.runners.len() {
+            let Some(so_far) = race.runners[runner].seconds else { continue };
+            // The default is what all others are measured by.
+            if runner == 0 || so_far.is_infinite() || so_far <= HOPELESS * race.best() {
+                let seconds = self.bench.seconds(&self.launch(race, runner))?;
+                race.runners[runner].seconds = Some(so_far.min(seconds));
+            }
+        }
+        Ok(())
+    }
+
+    /// The fastest, if it is so once more beside the default.
+    fn decide(&self, race: &mut Race) -> Result<()> {
+        let fastest = race.fastest();
+        if fastest == 0 {
+            return Ok(());
+        }
+        let (challenger, default) = (self.launch(race, fastest), self.launch(race, 0));
+        let mut wins = 0;
+        for _ in 0..DUELS {
+            let (new, old) = (self.bench.seconds(&challenger)?, self.bench.seconds(&default)?);
+            wins += usize::from(new < WORTHWHILE * old);
+        }
+        race.choice = if wins >= WINS { fastest } else { 0 };
+        Ok(())
+    }
+}
+
+/// Whether two schedules computed the same, up to rounding: what verify mode allows.
+fn agree(found: &[f32], expected: &[f32]) -> bool {
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= TOLERANCE * (expected.abs() + largest);
+    found.len() == expected.len() && found.iter().zip(expected).all(close)
+}
+
+impl Race {
+    fn seconds(&self, index: usize) -> f64 {
+        self.runners[index].seconds.unwrap_or(f64::INFINITY)
+    }
+
+    fn best(&self) -> f64 {
+        (0..self.runners.len()).map(|index| self.seconds(index)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The fastest, or the default where that is hardly slower.
+    fn fastest(&self) -> usize {
+        let best = (0..self.runners.len()).min_by(|&a, &b| self.seconds(a).total_cmp(&self.seconds(b))).unwrap_or(0);
+        if self.seconds(best) < WORTHWHILE * self.seconds(0) { best } else { 0 }
+    }
+}
+
+impl From<Race> for TunedProduct {
+    fn from(race: Race) -> Self {
+        let size = race.product.size;
+        let candidate = |runner: &Runner| Candidate { schedule: runner.schedule.to_string(), seconds: runner.seconds };
+        TunedProduct {
+            choice: race.choice,
+            candidates: race.runners.iter().map(candidate).collect(),
+            label: race.label,
+            operation: race.product.operation,
+            rows: 4 * size.rows,
+            columns: 4 * size.columns,
+            depth: 4 * size.depth,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::product::{Family, Size};
+
+    fn race(seconds: &[Option<f64>]) -> Race {
+        let size = Size { rows: 32, columns: 128, depth: 196 };
+        let candidates = Schedule::candidates(size, Family::Hardware).into_iter();
+        let runner = |(schedule, &seconds)| Runner { schedule, seconds };
+        let runners = candidates.zip(seconds).map(runner).collect();
+        let product = Product { operation: "dense_forward", size };
+        Race { launch: 0, label: "dense_0.forward".into(), product, runners, choice: 0 }
+    }
+
+    #[test]
+    fn the_default_stays_unless_another_is_clearly_faster() {
+        assert_eq!(race(&[Some(1.0), Some(0.98), Some(2.0)]).fastest(), 0);
+        assert_eq!(race(&[Some(1.0), Some(0.9), Some(0.8)]).fastest(), 2);
+        assert_eq!(race(&[Some(1.0), None, Some(f64::INFINITY)]).fastest(), 0);
+    }
+
+    #[test]
+    fn results_agree_up_to_rounding_alone() {
+        assert!(agree(&[1.0, 100.0], &[1.001, 100.0]));
+        assert!(!agree(&[1.0, 100.0], &[1.5, 100.0]));
+        assert!(!agree(&[1.0, f32::NAN], &[1.0, 100.0]));
+        assert!(!agree(&[1.0], &[1.0, 100.0]));
+    }
+}

@@ -1,0 +1,205 @@
+//! dense_backward_update: dW = xᵀ·dz and db = Σ dz, and the optimizer's update with them, expected to leave what
+//! dense_backward_weights and the optimizer's own update leave one after the other.
+//!
+//! Bound: a gradient is off by e = sum_error(B)·Σ|x|·|dz| (or ·Σ|dz|) at most. What the references make of gradients that
+//! are e larger and e smaller says how far that moves each result: within an interval so narrow every rule is monotone, or
+//! a parabola. The update's own rounding comes on top: as in `harness/updates.rs`, 4 units of the value and 48 of the
+//! change.
+
+use wgrad::kernels::adagrad::Adagrad;
+use wgrad::kernels::adagrad_update::AdagradUpdate;
+use wgrad::kernels::adam::Adam;
+use wgrad::kernels::adam_update::AdamUpdate;
+use wgrad::kernels::dense_backward_update::DenseBackwardUpdate;
+use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
+use wgrad::kernels::product::Schedule;
+use wgrad::kernels::rmsprop::Rmsprop;
+use wgrad::kernels::rmsprop_update::RmspropUpdate;
+use wgrad::kernels::sgd::Sgd;
+use wgrad::kernels::sgd_update::SgdUpdate;
+use wgrad::kernels::update::{Common, Rule, TENSOR_ALIGNMENT};
+use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
+
+use crate::harness::arrays::Place;
+use crate::harness::case::{Values, reference};
+use crate::harness::products::{self, SHAPES};
+use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error};
+
+/// Units of the change that its dozen operations may be off by.
+const CHANGE: f64 = 48.0;
+
+/// Features in and out, and whether there is a bias.
+type Layer = (usize, usize, bool);
+
+/// L2, weight decay, clip by value.
+type Settings = (f32, f32, f32);
+
+const PLAIN: Settings = (0.0, 0.0, 0.0);
+const ALL: Settings = (0.05, 0.02, 0.5);
+
+const RMSPROP: Rule = rmsprop(0.0, false);
+
+const fn rmsprop(momentum: f32, centered: bool) -> Rule {
+    Rule::Rmsprop(Rmsprop { rho: 0.9, momentum, epsilon: 1e-3, centered })
+}
+
+const RULES: [(&str, Rule); 8] = [
+    ("sgd", Rule::Sgd(Sgd { momentum: 0.0, nesterov: false })),
+    ("sgd_momentum", Rule::Sgd(Sgd { momentum: 0.9, nesterov: false })),
+    ("sgd_nesterov", Rule::Sgd(Sgd { momentum: 0.9, nesterov: true })),
+    ("rmsprop", RMSPROP),
+    ("rmsprop_momentum", rmsprop(0.9, false)),
+    ("rmsprop_centered_momentum", rmsprop(0.9, true)),
+    ("adam", Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3 })),
+    ("adagrad", Rule::Adagrad(Adagrad { epsilon: 1e-3 })),
+];
+
+pub fn cases(trials: &mut Trials) {
+    for (inputs, outputs) in SHAPES {
+        add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true), RMSPROP, PLAIN);
+    }
+    add(trials, "no_bias", (9, 10, false), RMSPROP, PLAIN);
+    for (name, rule) in RULES {
+        for (settings, suffix) in [(PLAIN, ""), (ALL, "_all_settings")] {
+            let rule = rule.clone();
+            products::add_briefly(trials, &format!("{name}{suffix}"), move |device, schedule| {
+                let case = |size| case((33, 10, true), size, schedule, rule.clone(), settings);
+                batches().map(case).try_for_each(|case| case.check(device))
+            });
+        }
+    }
+    products::add_long(trials, "long_batch", |device, schedule| {
+        case((3, 2, true), (65_536, 65_536), schedule, RMSPROP, PLAIN).check(device)
+    });
+    products::add(trials, "nan", |device, schedule| {
+        let mut case = case((6, 5, true), (7, 7), schedule, RMSPROP, ALL);
+        case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
+        case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
+        case.check(device)
+    });
+}
+
+fn add(trials: &mut Trials, name: &str, layer: Layer, rule: Rule, settings: Settings) {
+    products::add(trials, name, move |device, schedule| {
+        let case = |size| case(layer, size, schedule, rule.clone(), settings);
+        batches().map(case).try_for_each(|case| case.check(device))
+    });
+}
+
+fn case(layer: Layer, size: (usize, usize), schedule: Schedule, rule: Rule, settings: Settings) -> Case {
+    let ((inputs, outputs, bias), (rows, capacity)) = (layer, size);
+    let (l2, weight_decay, clip_value) = settings;
+    let mut random = Random::new(rows * inputs + outputs);
+    let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(TENSOR_ALIGNMENT));
+    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
+    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let mut updated = vec![state(layer, bias_offset, &mut random, (-1.0, 1.0))];
+    for range in slots(&rule) {
+        updated.push(range.map_or_else(Output::dummy, |range| state(layer, bias_offset, &mut random, range)));
+    }
+    let kernel = DenseBackwardUpdate { gradients, rule, l2, weight_decay, clip_value };
+    let mut case = Case {
+        kernel: kernel.clone().into(),
+        step: step_of(rows),
+        capacity,
+        inputs: vec![x, dz],
+        outputs: updated,
+    };
+    let bounds = bounds(&kernel, &case);
+    let outputs = case.outputs.into_iter().zip(bounds);
+    case.outputs = outputs.map(|(output, bounds)| output.within(move |at, _| bounds[at])).collect();
+    case
+}
+
+/// What the slots hold after some steps: mean squares that are larger than the squared means.
+fn slots(rule: &Rule) -> Vec<Option<(f32, f32)>> {
+    let (means, squares) = (Some((-0.3, 0.3)), Some((0.5, 1.0)));
+    let momentum = |momentum: f32| (momentum > 0.0).then_some((-1.0, 1.0));
+    match rule {
+        Rule::Sgd(sgd) => vec![momentum(sgd.momentum)],
+        Rule::Rmsprop(r) => vec![squares, if r.centered { means } else { None }, momentum(r.momentum)],
+        Rule::Adam(_) => vec![means, squares],
+        Rule::Adagrad(_) => vec![squares],
+    }
+}
+
+/// Parameters, or a slot of theirs: random where the layer has numbers, zero in their padding, poison between tensors.
+fn state((inputs, outputs, _): Layer, bias: Option<usize>, random: &mut Random, range: (f32, f32)) -> Output {
+    let mut output = Output::matrix(inputs, outputs, inputs);
+    if let Some(offset) = bias {
+        output = output.then(offset, Output::list(outputs, padded(outputs), padded(outputs)));
+    }
+    let words = output.places.iter().map(|place| match place {
+        Place::Written => random.uniform(range.0, range.1).to_bits(),
+        Place::Zero => 0,
+        Place::Kept => POISON,
+    });
+    let words = words.collect();
+    output.from(words)
+}
+
+/// How far each element of each output may be off.
+fn bounds(kernel: &DenseBackwardUpdate, case: &Case) -> Vec<Vec<f64>> {
+    let (expected, product) = (case.expected(), kernel.gradients.clone());
+    let gradient = |inputs: Vec<Array>| {
+        let mut sums = [Values::Floats(vec![0.0; case.outputs[0].before.len()])];
+        reference(&product.clone().into(), &case.step, &inputs, &mut sums);
+        sums[0].floats().to_vec()
+    };
+    let g = gradient(case.inputs.clone());
+    let magnitude = gradient(case.inputs.iter().map(Array::absolute).collect());
+    let error = sum_error(case.step.rows as usize);
+    let after = |sign: f64| {
+        let gradient = g.iter().zip(&magnitude).map(|(g, size)| g + sign * error * size).collect();
+        one_after_the_other(kernel, case, gradient)
+    };
+    let (less, exact, more) = (after(-1.0), after(0.0), after(1.0));
+    let mut bounds = Vec::new();
+    let largest = |at: usize| {
+        let sizes = case.outputs.iter().zip(&expected).filter_map(|(output, expected)| {
+            let before = f32::from_bits(*output.before.get(at)?);
+            Some(f64::from(before.abs()).max(expected.floats()[at].abs()))
+        });
+        sizes.fold(0.0, f64::max)
+    };
+    for (index, output) in case.outputs.iter().enumerate() {
+        let elements = 0..output.before.len();
+        bounds.push(elements.map(|at| {
+            let value = expected[index].floats()[at];
+            let same = (exact[index][at] - value).abs() <= 1e-12 * value.abs();
+            assert!(same || value.is_nan() || output.places[at] != Place::Written, "two references: element {at}");
+            let spread = (less[index][at] - value).abs().max((more[index][at] - value).abs());
+            let change = (value - f64::from(f32::from_bits(output.before[at]))).abs();
+            spread + UNIT * (4.0 * largest(at) + CHANGE * change)
+        }).collect());
+    }
+    bounds
+}
+
+/// What the optimizer's own update makes of gradients.
+fn one_after_the_other(kernel: &DenseBackwardUpdate, case: &Case, mut gradients: Vec<f64>) -> Vec<Vec<f64>> {
+    let length = gradients.len().next_multiple_of(TENSOR_ALIGNMENT);
+    gradients.resize(length, 0.0);
+    let decay = f64::from(kernel.weight_decay);
+    let tensors = [f64::from(kernel.l2), decay, 1.0, 1.0, 0.0, decay, 1.0, 1.0];
+    let bias = kernel.gradients.bias_offset.unwrap_or(length) / TENSOR_ALIGNMENT;
+    let tensor_of: Vec<_> = (0..length / TENSOR_ALIGNMENT).map(|run| u32::from(run >= bias)).collect();
+    let mut outputs: Vec<Vec<f64>> = Vec::new();
+    for output in &case.outputs {
+        let mut values: Vec<_> = output.before.iter().map(|&word| f32::from_bits(word).into()).collect();
+        values.resize(if values.len() == 4 { 4 } else { length }, 0.0);
+        outputs.push(values);
+    }
+    let common = Common { length, clip_value: kernel.clip_value };
+    let update: Kernel = match kernel.rule.clone() {
+        Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
+        Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
+        Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
+        Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
+    };
+    let inputs = [Input::Floats(&gradients), Input::Floats(&tensors), Input::Words(&tensor_of)];
+    let mut sinks: Vec<_> = outputs.iter_mut().map(|values| Sink::Floats(values)).collect();
+    update.reference(&case.step, &inputs, &mut sinks);
+    outputs
+}
