@@ -1,6 +1,7 @@
 //! What the CPU device computes with: its threads, and the matrix product that they share. Nothing here knows of kernels or
 //! plans.
 
+pub(crate) mod buffer;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub(crate) mod vector;

@@ -9,7 +9,6 @@
 
 use core::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pool::Pool;
@@ -30,11 +29,12 @@ mod tile;
 mod transpose;
 
 pub(crate) use sums::column_sums;
+pub(crate) use target::Finished;
 
 /// Products of fewer multiply-adds than this stay on the caller's thread: waking another costs as much.
 const WORTH_SHARING: usize = 1 << 16;
-/// C is divided among threads at multiples of this many rows: the tallest tile.
-const ROW_UNIT: usize = 8;
+/// Rows of a tile of C, and of a strip of A.
+const ROWS: usize = 4;
 /// C is divided among threads at multiples of this many columns: the widest vector.
 const COLUMN_UNIT: usize = 16;
 
@@ -92,12 +92,12 @@ impl Workspace {
         let blocks = (0..threads.max(1)).map(|_| Blocks::new()).collect();
         Workspace { blocks, waiting: Vec::new(), arch: Arch::new() }
     }
-}
 
-/// One cache line of floats: buffers of these start on a line, so that no vector load straddles two.
-#[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+    /// How many threads of a pool can work at once.
+    fn threads(&self, pool: &Pool) -> usize {
+        self.blocks.len().min(pool.threads())
+    }
+}
 
 /// Computes C = A·B into the row-major `c`, whose rows start `c_stride` elements apart.
 ///
@@ -119,7 +119,8 @@ pub(crate) fn product<E>(
     let output = Output::new(c, a.rows, b.columns, c_stride);
     debug_assert!(output.is_some(), "C does not fit");
     let Some(output) = output else { return };
-    share(pool, workspace, a, b, |rows, columns| {
+    let split = Split::of(a.rows, b.columns, a.columns, workspace.threads(pool));
+    share(pool, workspace, split, a, b, |rows, columns| {
         // SAFETY: parts of different tasks share no element, and each task is run once.
         Written { piece: unsafe { output.piece(rows, columns) }, epilogue: &epilogue }
     });
@@ -134,8 +135,8 @@ const LONGEST_IN_REGISTERS: usize = 512;
 
 /// What is done with the sums of a product that are not kept.
 pub(crate) trait Apply: Sync {
-    /// Takes sums, and changes the same segments of the matrices to be changed.
-    fn apply<S: Simd>(&self, simd: S, sums: &mut [f32], segments: [&mut [f32]; CHANGED]);
+    /// Takes finished sums, and changes the same segments of the matrices to be changed.
+    fn apply<S: Simd>(&self, simd: S, finished: &mut Finished<'_, '_>);
 }
 
 /// Computes A·B without keeping it: `apply` is called exactly once for every segment of a row, with the same segments of
@@ -167,14 +168,15 @@ pub(crate) fn product_applied(
         let pieces = outputs.each_ref().map(|output| unsafe { output.piece(rows.clone(), columns.clone()) });
         Applied { pieces, apply }
     };
+    let split = Split::of(a.rows, b.columns, a.columns, workspace.threads(pool));
     if a.columns <= LONGEST_IN_REGISTERS {
-        share(pool, workspace, a, b, |rows, columns| applied(&rows, &columns));
+        share(pool, workspace, split, a, b, |rows, columns| applied(&rows, &columns));
         return;
     }
     let mut waiting = core::mem::take(&mut workspace.waiting);
     waiting.resize(waiting.len().max(a.rows.saturating_mul(b.columns)), 0.0);
     if let Some(sums) = Output::new(&mut waiting, a.rows, b.columns, b.columns) {
-        share(pool, workspace, a, b, |rows, columns| {
+        share(pool, workspace, split, a, b, |rows, columns| {
             let applied = applied(&rows, &columns);
             // SAFETY: as above.
             Kept { sums: unsafe { sums.piece(rows, columns) }, applied }
@@ -187,6 +189,7 @@ pub(crate) fn product_applied(
 fn share<T: Target>(
     pool: &Pool,
     workspace: &mut Workspace,
+    split: Split,
     a: Matrix<'_>,
     b: Matrix<'_>,
     target: impl Fn(Range<usize>, Range<usize>) -> T + Sync,
@@ -196,7 +199,6 @@ fn share<T: Target>(
     if !valid {
         return;
     }
-    let split = Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads()));
     let (tasks, arch) = (split.tasks(), workspace.arch);
     pool.for_each(&mut workspace.blocks[..tasks], |task, blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
@@ -221,7 +223,7 @@ impl Split {
         if rows + columns / threads < rows / threads + columns && columns >= 2 * COLUMN_UNIT {
             Split::Columns(threads.min(columns.div_ceil(COLUMN_UNIT)))
         } else {
-            Split::Rows(threads.min(rows.div_ceil(ROW_UNIT)).max(1))
+            Split::Rows(threads.min(rows.div_ceil(ROWS)).max(1))
         }
     }
 
@@ -234,7 +236,7 @@ impl Split {
     /// The rows and columns of C that one task computes; parts of different tasks share no element.
     fn part(self, task: usize, rows: usize, columns: usize) -> (Range<usize>, Range<usize>) {
         match self {
-            Split::Rows(tasks) => (share_of(rows, ROW_UNIT, tasks, task), 0..columns),
+            Split::Rows(tasks) => (share_of(rows, ROWS, tasks, task), 0..columns),
             Split::Columns(tasks) => (0..rows, share_of(columns, COLUMN_UNIT, tasks, task)),
         }
     }
@@ -265,14 +267,14 @@ impl<T: Target> WithSimd for Part<'_, T> {
         if self.rows.is_empty() || self.columns.is_empty() {
         } else if self.a.columns == 0 {
             self.zeros(simd);
-        } else if T::KEEPS_SUMS && self.a.rows < ROW_UNIT / 2 && self.b.column_stride == 1 {
+        } else if T::KEEPS_SUMS && self.a.rows < ROWS && self.b.column_stride == 1 {
             self.few_rows(simd);
         } else if S::REGISTER_COUNT >= 32 {
-            // Three vectors by eight rows of sums, three of B and one of A: 28 registers.
-            self.blocked::<S, 8>(simd);
+            // Six vectors by four rows of sums, six of B and one of A: 31 registers.
+            self.blocked::<S, 6>(simd);
         } else {
             // Three vectors by four rows: all sixteen registers.
-            self.blocked::<S, 4>(simd);
+            self.blocked::<S, 3>(simd);
         }
     }
 }
@@ -285,8 +287,8 @@ impl<T: Target> Part<'_, T> {
             for start in self.columns.clone().step_by(sums.len()) {
                 let columns = start..self.columns.end.min(start + sums.len());
                 sums.fill(0.0);
-                self.target.store(simd, row, &columns, &mut sums[..columns.len()]);
-                self.target.finish(simd, row..row + 1, &columns);
+                self.target.store(row..row + 1, &columns, &mut sums, columns.len());
+                self.target.finish(simd, row..row + 1, &columns, &mut sums, columns.len());
             }
         }
     }

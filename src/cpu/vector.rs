@@ -37,9 +37,8 @@ impl<S: Simd> Vector<S> {
     #[inline(always)]
     pub(crate) fn inverse_root(self) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if size_of::<S::f32s>() == 64
-            && let Some(v4) = pulp::x86::V4::try_new()
-        {
+        // Known when this is compiled for an instruction set: no question is left in the loop.
+        if let Some(v4) = (&self.simd as &dyn core::any::Any).downcast_ref::<pulp::x86::V4>() {
             let numbers = bytemuck::cast::<_, [f32; 16]>(self.numbers);
             return Vector::new(self.simd, bytemuck::cast(refined(v4.avx512f, numbers)));
         }

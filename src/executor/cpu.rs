@@ -1,10 +1,11 @@
-//! The CPU executor: the same plans on the host's memory. Every buffer is a vector made before the first step; a step
-//! moves vectors out and back, which allocates nothing.
+//! The CPU executor: the same plans on the host's memory. Every buffer is made before the first step; a step moves buffers
+//! out and back, which allocates nothing.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::clock::Stopwatch;
 use crate::cpu::Cpu;
+use crate::cpu::buffer::Buffer;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::{MOST_PROGRAMS, rows};
@@ -17,7 +18,7 @@ use crate::verify::Verification;
 #[derive(Debug)]
 pub(crate) struct Executor {
     /// All buffers, of the model and of every program.
-    arena: Vec<Vec<f32>>,
+    arena: Vec<Buffer>,
     stores: HashMap<Store, usize>,
     /// Programs: a plan, and where in the arena each of its buffers is.
     programs: Vec<(Plan, Vec<usize>)>,
@@ -74,12 +75,12 @@ impl Run {
 impl Executor {
     pub fn new(threads: usize, buffers: Vec<(Store, Vec<f32>)>) -> Self {
         let stores = buffers.iter().enumerate().map(|(index, (store, _))| (*store, index)).collect();
-        let arena = buffers.into_iter().map(|(_, values)| values).collect();
+        let arena = buffers.into_iter().map(|(_, values)| Buffer::from(values.as_slice())).collect();
         Executor { arena, stores, programs: Vec::new(), free: Vec::new(), cpu: Cpu::new(threads) }
     }
 
     pub fn read(&self, store: Store) -> Vec<f32> {
-        self.stores.get(&store).map_or_else(Vec::new, |&index| self.arena[index].clone())
+        self.stores.get(&store).map_or_else(Vec::new, |&index| self.arena[index].to_vec())
     }
 
     pub fn write(&mut self, store: Store, values: &[f32]) {
@@ -109,7 +110,7 @@ impl Executor {
         if self.programs.len() == MOST_PROGRAMS {
             let (_, places) = self.programs.remove(0);
             for place in places.into_iter().filter(|&place| place >= self.stores.len()) {
-                self.arena[place] = Vec::new();
+                self.arena[place] = Buffer::default();
                 self.free.push(place);
             }
         }
@@ -120,10 +121,10 @@ impl Executor {
                 None => {
                     let words = if buffer.store.is_data() { 0 } else { buffer.words };
                     let place = self.free.pop().unwrap_or_else(|| {
-                        self.arena.push(Vec::new());
+                        self.arena.push(Buffer::default());
                         self.arena.len() - 1
                     });
-                    self.arena[place] = vec![0.0; words];
+                    self.arena[place] = Buffer::zeros(words);
                     place
                 }
             });
@@ -214,7 +215,7 @@ impl Executor {
         let bindings = launch.kernel.definition().bindings;
         let outputs = || bindings.iter().zip(&launch.arguments).filter(|(binding, _)| binding.is_output());
         // Outputs are moved out of the arena for the launch, so that inputs can be borrowed from it meanwhile.
-        let mut taken: [Vec<f32>; MOST_OUTPUTS] = Default::default();
+        let mut taken: [Buffer; MOST_OUTPUTS] = Default::default();
         for (slot, (_, argument)) in taken.iter_mut().zip(outputs()) {
             *slot = std::mem::take(&mut self.arena[run.places[argument.buffer]]);
         }
@@ -240,7 +241,7 @@ impl Executor {
     }
 }
 
-fn words<'a>(arena: &'a [Vec<f32>], run: &'a Run, argument: &Argument) -> &'a [u32] {
+fn words<'a>(arena: &'a [Buffer], run: &'a Run, argument: &Argument) -> &'a [u32] {
     let store = run.plan.buffers[argument.buffer].store;
     if store.is_data() {
         return run.data(store);

@@ -3,11 +3,9 @@
 
 use std::ops::Range;
 
-use pulp::Simd;
-
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{Apply, CHANGED, column_sums, product_applied};
+use crate::cpu::product::{column_sums, product_applied};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -129,7 +127,7 @@ impl Operation for DenseBackwardUpdate {
             let mut sums = std::mem::take(&mut cpu.scratch);
             sums.resize(sums.len().max(bias.len()), 0.0);
             sums[..bias.len()].fill(0.0);
-            column_sums(dz, &mut sums[..self.gradients.outputs]);
+            column_sums(&cpu.pool, dz, &mut sums[..self.gradients.outputs]);
             let [w, a, b, c] = update::split(outputs);
             let [_, w, a, b, c] = slices([&mut [], w, a, b, c], &bias);
             self.update(step, bias_entry).each([&mut sums[..bias.len()], w, a, b, c]);
@@ -146,12 +144,5 @@ impl Operation for DenseBackwardUpdate {
             padded(self.gradients.outputs),
             &self.update(step, kernel_entry),
         );
-    }
-}
-
-impl Apply for Update<'_, Rule, f32> {
-    #[inline(always)]
-    fn apply<S: Simd>(&self, simd: S, sums: &mut [f32], [w, a, b, c]: [&mut [f32]; CHANGED]) {
-        self.vectors(simd, [sums, w, a, b, c]);
     }
 }

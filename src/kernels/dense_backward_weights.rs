@@ -103,7 +103,7 @@ impl Operation for DenseBackwardWeights {
         let (x, dz) = self.factors(step, inputs);
         let gradients = outputs[0].floats();
         if let Some(offset) = self.bias_offset {
-            column_sums(dz, &mut gradients[offset..offset + self.outputs]);
+            column_sums(&cpu.pool, dz, &mut gradients[offset..offset + self.outputs]);
         }
         let stride = padded(self.outputs);
         product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, stride, |_, _, _| {});

@@ -11,22 +11,26 @@ use pulp::Simd;
 use super::output::Tile;
 use super::target::Target;
 use super::tile::{Left, accumulate};
-use super::{Line, Matrix, Part, ROW_UNIT, pack};
+use super::{Matrix, Part, ROWS, pack};
+use crate::cpu::buffer::{Line, lines};
 
 /// Steps of k in a block at most: a panel of three vectors of sixteen then takes 38 of the 48 KiB of a nearest cache.
 const DEPTH: usize = 200;
 /// Floats in a packed block of A: half a megabyte, half of a small second-level cache.
 const LEFT_FLOATS: usize = 128 * 1024;
-/// Rows of the shortest strip of A.
-const SHORTEST_STRIP: usize = 4;
 /// Floats in a block of C: it waits in the second-level cache for its next steps of k.
 const SUMS_FLOATS: usize = 256 * 1024;
 /// Columns in a band of B at most.
 const BAND: usize = 4096;
 /// Floats in a packed band of B: eight megabytes, of which narrow and shallow products touch little.
 const RIGHT_FLOATS: usize = 2 * 1024 * 1024;
-/// Vectors in a panel of B at most.
-const WIDTH: usize = 3;
+/// Vectors in a panel of B at most, where there are registers for them.
+const WIDEST: usize = 6;
+/// A product of no more vectors of columns reads A in place: packing it would cost more than the reading.
+const NARROW: usize = 3;
+/// Steps of k by which strips of A lie further apart than they are long: without, the places where one step of many strips
+/// is written would share few sets of a cache.
+const APART: usize = ROWS;
 /// Floats in a widest vector.
 const MOST_LANES: usize = 16;
 
@@ -44,12 +48,11 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn new() -> Blocks {
-        let lines = |floats: usize| vec![Line([0.0; 16]); floats.div_ceil(16)];
         Blocks {
-            left: lines(LEFT_FLOATS),
-            steps: vec![0; LEFT_FLOATS / SHORTEST_STRIP],
-            kept: vec![0; LEFT_FLOATS / SHORTEST_STRIP],
-            right: lines(RIGHT_FLOATS),
+            left: lines(LEFT_FLOATS / MOST_LANES),
+            steps: vec![0; LEFT_FLOATS / ROWS],
+            kept: vec![0; LEFT_FLOATS / ROWS],
+            right: lines(RIGHT_FLOATS / MOST_LANES),
             finite: Vec::new(),
         }
     }
@@ -58,11 +61,11 @@ impl Blocks {
     fn make_room(&mut self, strip_depth: usize, panel_depth: usize, panels: usize) {
         let grow = |lines: &mut Vec<Line>, floats: usize| {
             let length = floats.div_ceil(MOST_LANES).max(lines.len());
-            lines.resize(length, Line([0.0; MOST_LANES]));
+            lines.resize(length, Line::ZERO);
         };
-        grow(&mut self.left, ROW_UNIT * strip_depth);
-        grow(&mut self.right, MOST_LANES * WIDTH * panel_depth);
-        self.steps.resize(self.steps.len().max(ROW_UNIT / SHORTEST_STRIP * strip_depth), 0);
+        grow(&mut self.left, ROWS * (strip_depth + APART));
+        grow(&mut self.right, MOST_LANES * WIDEST * panel_depth);
+        self.steps.resize(self.steps.len().max(strip_depth + APART), 0);
         self.finite.resize(self.finite.len().max(panels), false);
     }
 }
@@ -87,59 +90,72 @@ struct Panel<'a> {
 }
 
 impl<T: Target> Part<'_, T> {
+    /// `WIDTH` is how many vectors a tile has at most.
     #[inline(always)]
-    pub(super) fn blocked<S: Simd, const ROWS: usize>(self, simd: S) {
+    pub(super) fn blocked<S: Simd, const WIDTH: usize>(self, simd: S) {
         let Part { a, b, rows, columns, mut target, blocks } = self;
-        // With a single panel each element of A is read once: packing it would cost more than the reading.
-        let in_place = columns.len() <= S::F32_LANES * WIDTH && Left::<ROWS>::in_place(&a, 0, 0).is_some();
+        let in_place = columns.len() <= S::F32_LANES * NARROW.min(WIDTH) && Left::<ROWS>::in_place(&a, 0, 0).is_some();
         let depth = if T::KEEPS_SUMS { even(a.columns, DEPTH, 1) } else { a.columns };
         let band = BAND.min(RIGHT_FLOATS / a.columns).max(MOST_LANES * WIDTH);
         let band = even(columns.len(), band, MOST_LANES * WIDTH);
         blocks.make_room(depth, a.columns, a.columns.div_ceil(depth) * band.div_ceil(S::F32_LANES));
         let Blocks { left, steps, kept, right, finite } = blocks;
-        let most_rows = (MOST_LANES * left.len() / depth).min(SUMS_FLOATS / band);
-        let height = if in_place { rows.len() } else { even(rows.len(), most_rows, ROW_UNIT) };
+        let most_rows = (MOST_LANES * left.len() / (depth + APART)).min(SUMS_FLOATS / band);
+        let height = if in_place { rows.len() } else { even(rows.len(), most_rows, ROWS) };
         let (left, right) = (bytemuck::cast_slice_mut(left), bytemuck::cast_slice_mut(right));
+        // Where sums are that are not in a matrix.
+        let mut scratch = [[Line::ZERO; WIDEST]; ROWS];
+        let scratch: &mut [f32] = bytemuck::cast_slice_mut(scratch.as_flattened_mut());
         for band in ranges(columns.clone(), band) {
             let packed_width = band.len().next_multiple_of(S::F32_LANES);
+            // With a single block of rows the band is packed as it is used, always to the same place, which so stays in
+            // the second-level cache.
+            let at_once = rows.len() > height;
             let start = |depths: &Range<usize>, panel: &Range<usize>| {
-                depths.start * packed_width + (panel.start - band.start) * depths.len()
+                let before = if at_once { depths.start * packed_width } else { 0 };
+                before + (panel.start - band.start) * depths.len()
             };
-            let mut flags = finite.iter_mut();
-            for depths in ranges(0..a.columns, depth) {
-                for (columns, finite) in panels::<S>(band.clone()).zip(&mut flags) {
-                    let vectors = columns.len().div_ceil(S::F32_LANES);
-                    let packed = &mut right[start(&depths, &columns)..][..depths.len() * vectors * S::F32_LANES];
-                    match vectors {
-                        1 => pack::panel::<S, 1>(simd, &b, depths.clone(), columns, packed),
-                        2 => pack::panel::<S, 2>(simd, &b, depths.clone(), columns, packed),
-                        _ => pack::panel::<S, 3>(simd, &b, depths.clone(), columns, packed),
+            if at_once {
+                let mut flags = finite.iter_mut();
+                for depths in ranges(0..a.columns, depth) {
+                    for (columns, finite) in panels::<S, WIDTH>(band.clone()).zip(&mut flags) {
+                        *finite =
+                            pack_panel::<S, WIDTH>(simd, &b, &depths, &columns, &mut right[start(&depths, &columns)..]);
                     }
-                    *finite = pack::finite(packed);
                 }
             }
             for rows in ranges(rows.clone(), height) {
-                let mut flags = finite.iter();
+                let mut taken = 0;
                 for depths in ranges(0..a.columns, depth) {
+                    if !at_once {
+                        let flags = finite[taken..].iter_mut();
+                        for (columns, finite) in panels::<S, WIDTH>(band.clone()).zip(flags) {
+                            let packed = &mut right[start(&depths, &columns)..];
+                            *finite = pack_panel::<S, WIDTH>(simd, &b, &depths, &columns, packed);
+                        }
+                    }
+                    let flags = &finite[taken..];
+                    taken += panels::<S, WIDTH>(band.clone()).count();
                     let mut strips =
                         Strips { a, rows: rows.clone(), depths: depths.clone(), left, steps, kept, in_place };
                     if !in_place {
-                        strips.pack::<ROWS>();
+                        strips.pack();
                     }
                     // Sums that are kept wait in cache, so that a panel may meet all strips. Those that are used to
                     // change other matrices come in the order in which these lie in memory.
                     let group = if T::KEEPS_SUMS { rows.len() } else { ROWS };
-                    let of_depths = flags.clone();
                     for rows in ranges(rows.clone(), group) {
-                        flags = of_depths.clone();
-                        for (columns, &finite) in panels::<S>(band.clone()).zip(&mut flags) {
+                        for (columns, &finite) in panels::<S, WIDTH>(band.clone()).zip(flags) {
                             let packed = &right[start(&depths, &columns)..];
                             let vectors = columns.len().div_ceil(S::F32_LANES);
                             let (panel, rows) = (Panel { columns, packed, finite }, rows.clone());
                             match vectors {
-                                1 => strips.times::<S, T, ROWS, 1>(simd, rows, panel, &mut target),
-                                2 => strips.times::<S, T, ROWS, 2>(simd, rows, panel, &mut target),
-                                _ => strips.times::<S, T, ROWS, 3>(simd, rows, panel, &mut target),
+                                1 => strips.times::<S, T, 1>(simd, rows, panel, &mut target, scratch),
+                                2 => strips.times::<S, T, 2>(simd, rows, panel, &mut target, scratch),
+                                3 => strips.times::<S, T, 3>(simd, rows, panel, &mut target, scratch),
+                                4 if WIDTH > 3 => strips.times::<S, T, 4>(simd, rows, panel, &mut target, scratch),
+                                5 if WIDTH > 3 => strips.times::<S, T, 5>(simd, rows, panel, &mut target, scratch),
+                                _ => strips.times::<S, T, WIDTH>(simd, rows, panel, &mut target, scratch),
                             }
                         }
                     }
@@ -149,57 +165,85 @@ impl<T: Target> Part<'_, T> {
     }
 }
 
+/// Packs a panel; whether all of its numbers are finite.
+#[inline(always)]
+fn pack_panel<S: Simd, const WIDTH: usize>(
+    simd: S,
+    b: &Matrix<'_>,
+    depths: &Range<usize>,
+    columns: &Range<usize>,
+    right: &mut [f32],
+) -> bool {
+    let vectors = columns.len().div_ceil(S::F32_LANES);
+    let packed = &mut right[..depths.len() * vectors * S::F32_LANES];
+    let (depths, columns) = (depths.clone(), columns.clone());
+    match vectors {
+        1 => pack::panel::<S, 1>(simd, b, depths, columns, packed),
+        2 => pack::panel::<S, 2>(simd, b, depths, columns, packed),
+        3 => pack::panel::<S, 3>(simd, b, depths, columns, packed),
+        4 if WIDTH > 3 => pack::panel::<S, 4>(simd, b, depths, columns, packed),
+        5 if WIDTH > 3 => pack::panel::<S, 5>(simd, b, depths, columns, packed),
+        _ => pack::panel::<S, WIDTH>(simd, b, depths, columns, packed),
+    }
+    pack::finite(packed)
+}
+
 impl Strips<'_> {
+    /// From one strip's place to the next's, in steps of k.
+    fn pitch(&self) -> usize {
+        self.depths.len() + APART
+    }
+
     /// Packs all strips.
     #[inline(always)]
-    fn pack<const ROWS: usize>(&mut self) {
+    fn pack(&mut self) {
+        let pitch = self.pitch();
         if self.a.row_stride == 1 {
             let (values, _) = self.left.as_chunks_mut::<ROWS>();
             let kept = &mut self.kept[..self.rows.len().div_ceil(ROWS)];
             let (rows, depths) = (self.rows.clone(), self.depths.clone());
-            pack::strips_side_by_side(&self.a, rows, depths, values, self.steps, kept);
+            pack::strips_side_by_side(&self.a, rows, depths, pitch, values, self.steps, kept);
             return;
         }
         for (place, rows) in ranges(self.rows.clone(), ROWS).enumerate() {
-            self.pack_one::<ROWS>(place, rows);
+            self.pack_one(place, rows);
         }
     }
 
     /// Packs a strip into a place.
     #[inline(always)]
-    fn pack_one<const ROWS: usize>(&mut self, place: usize, rows: Range<usize>) {
-        let depth = self.depths.len();
+    fn pack_one(&mut self, place: usize, rows: Range<usize>) {
+        let (start, depth) = (place * self.pitch(), self.depths.len());
         let (values, _) = self.left.as_chunks_mut::<ROWS>();
-        let values = &mut values[place * depth..][..depth];
-        let steps = &mut self.steps[place * depth..][..depth];
+        let (values, steps) = (&mut values[start..][..depth], &mut self.steps[start..][..depth]);
         self.kept[place] = pack::strip(&self.a, rows, self.depths.clone(), values, steps);
     }
 
-    /// Multiplies all strips by a panel.
+    /// Multiplies strips by a panel.
     #[inline(always)]
-    fn times<S: Simd, T: Target, const ROWS: usize, const VECTORS: usize>(
+    fn times<S: Simd, T: Target, const VECTORS: usize>(
         &mut self,
         simd: S,
         rows: Range<usize>,
         panel: Panel<'_>,
         target: &mut T,
+        scratch: &mut [f32],
     ) {
         let Panel { columns, packed, finite } = panel;
-        let depth = self.depths.len();
+        let (depth, pitch) = (self.depths.len(), self.pitch());
         let width = VECTORS * S::F32_LANES;
         let packed = &packed[..depth * width];
         let (right, _) = S::as_simd_f32s(packed);
         let (right, _) = right.as_chunks::<VECTORS>();
         let (fresh, last) = (self.depths.start == 0, self.depths.end == self.a.columns);
-        let mut scratch = [[Line([0.0; MOST_LANES]); VECTORS]; ROWS];
-        let scratch: &mut [f32] = bytemuck::cast_slice_mut(scratch.as_flattened_mut());
+        let scratch = &mut scratch[..ROWS * width];
         let first = (rows.start - self.rows.start) / ROWS;
         for (place, rows) in ranges(rows, ROWS).enumerate() {
             let place = first + place;
             let whole = rows.len() == ROWS;
             let place = if self.in_place { 0 } else { place };
             if self.in_place && !whole {
-                self.pack_one::<ROWS>(0, rows.clone());
+                self.pack_one(0, rows.clone());
             }
             let mut left_out: Option<&[u32]> = None;
             let left = match Left::in_place(&self.a, rows.start, self.depths.start) {
@@ -207,9 +251,9 @@ impl Strips<'_> {
                 _ => {
                     let (values, _) = self.left.as_chunks::<ROWS>();
                     let kept = self.kept[place];
-                    let steps = &self.steps[place * depth..][..kept];
+                    let steps = &self.steps[place * pitch..][..kept];
                     left_out = (kept < depth && !finite).then_some(steps);
-                    Left::Packed(&values[place * depth..][..kept], steps)
+                    Left::Packed(&values[place * pitch..][..kept], steps)
                 }
             };
             if !(fresh && T::KEEPS_SUMS) {
@@ -224,15 +268,13 @@ impl Strips<'_> {
                     past_zeros(&mut tile, ROWS, kept, packed, width);
                 }
                 if last {
-                    target.finish(simd, rows, &columns);
+                    target.finish(simd, rows, &columns, scratch, width);
                 }
                 continue;
             }
             // A tile of which a part only lies in C, or of a product that keeps no C.
             if !fresh {
-                for (line, row) in scratch.chunks_exact_mut(width).zip(rows.clone()) {
-                    target.load(row, &columns, &mut line[..columns.len()]);
-                }
+                target.load(rows.clone(), &columns, scratch, width);
             }
             if let Some(mut tile) = Tile::<ROWS>::over(scratch, width) {
                 accumulate::<S, ROWS, VECTORS>(simd, &mut tile, fresh, left, right);
@@ -240,11 +282,9 @@ impl Strips<'_> {
                     past_zeros(&mut tile, rows.len(), kept, packed, width);
                 }
             }
-            for (line, row) in scratch.chunks_exact_mut(width).zip(rows.clone()) {
-                target.store(simd, row, &columns, &mut line[..columns.len()]);
-            }
+            target.store(rows.clone(), &columns, scratch, width);
             if last {
-                target.finish(simd, rows, &columns);
+                target.finish(simd, rows, &columns, scratch, width);
             }
         }
     }
@@ -270,12 +310,12 @@ fn even(length: usize, most: usize, unit: usize) -> usize {
     length.div_ceil(blocks).next_multiple_of(unit).max(1)
 }
 
-/// The panels of a band: as wide as they can be, but without a last panel of one vector, which would be slow.
-fn panels<S: Simd>(band: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+/// The panels of a band: as few as can be, and as even, since a narrow one has few sums to hide the latency of adding.
+fn panels<S: Simd, const WIDTH: usize>(band: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     let mut next = band.start;
     core::iter::from_fn(move || {
         let vectors = (band.end - next).div_ceil(S::F32_LANES);
-        let width = if vectors == WIDTH + 1 { WIDTH - 1 } else { vectors.min(WIDTH) };
+        let width = vectors.div_ceil(vectors.div_ceil(WIDTH).max(1));
         let panel = next..band.end.min(next + width * S::F32_LANES);
         next = panel.end;
         (!panel.is_empty()).then_some(panel)

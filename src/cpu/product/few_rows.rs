@@ -36,7 +36,8 @@ impl<T: Target> Part<'_, T> {
                 add(simd, [factor(row, k)], [line(k)], sums.row(0));
             }
         }
-        target.finish(simd, rows, &columns);
+        // They are in the matrix.
+        target.finish(simd, rows, &columns, &mut [], columns.len());
     }
 }
 

@@ -5,15 +5,15 @@ use core::ops::Range;
 
 use pulp::Simd;
 
-use super::Matrix;
-use super::transpose::{SIDE, Square, transposed};
+use super::transpose::{Ribbon, SIDE, Square, transposed, upright};
+use super::{Matrix, ROWS};
 
-/// Packs a strip of at most `ROWS` rows of `a`: `ROWS` floats per step of k, zeros for missing rows. Steps in which the
+/// Packs a strip of at most [`ROWS`] rows of `a`: `ROWS` floats per step of k, zeros for missing rows. Steps in which the
 /// whole strip is zero are left out; `steps` tells which are there, and the result is how many.
 ///
 /// Dark pixels, one-hot features and padding make such steps common, and they add nothing: the caller need not multiply.
 #[inline(always)]
-pub(super) fn strip<const ROWS: usize>(
+pub(super) fn strip(
     a: &Matrix<'_>,
     rows: Range<usize>,
     depths: Range<usize>,
@@ -21,35 +21,21 @@ pub(super) fn strip<const ROWS: usize>(
     steps: &mut [u32],
 ) -> usize {
     let mut kept = 0;
-    // Written first and counted after: a step that is left out is overwritten by the next, without a branch.
-    let mut keep = |step: usize, numbers: [f32; ROWS], bits: u32| {
-        values[kept] = numbers;
-        steps[kept] = step as u32;
-        kept += usize::from(bits & !SIGN != 0);
-    };
-    let bits = |numbers: &[f32; ROWS]| numbers.iter().fold(0, |bits, number| bits | number.to_bits());
     let depth = depths.len();
     if rows.len() == ROWS && a.column_stride == 1 {
         let lines: [&[f32]; ROWS] =
             core::array::from_fn(|row| &a.data[(rows.start + row) * a.row_stride + depths.start..][..depth]);
         for start in (0..depth - depth % SIDE).step_by(SIDE) {
-            // Rows of zeros where a strip has fewer than a square.
-            let mut square: Square = [[0.0; SIDE]; SIDE];
-            for (row, line) in square.iter_mut().zip(&lines) {
+            let mut ribbon: Ribbon = [[0.0; SIDE]; ROWS];
+            for (row, line) in ribbon.iter_mut().zip(&lines) {
                 row.copy_from_slice(&line[start..start + SIDE]);
             }
-            // Of all rows at once, which is quicker than of each column.
-            let mut bits = [0; SIDE];
-            for row in &square {
-                bits.iter_mut().zip(row).for_each(|(bits, number)| *bits |= number.to_bits());
-            }
-            for (step, (numbers, bits)) in transposed(square).iter().zip(bits).enumerate() {
-                keep(start + step, numbers.first_chunk().copied().unwrap_or([0.0; ROWS]), bits);
+            for (step, numbers) in upright(ribbon).into_iter().enumerate() {
+                keep(start + step, numbers, values, steps, &mut kept);
             }
         }
         for step in depth - depth % SIDE..depth {
-            let numbers = lines.map(|line| line[step]);
-            keep(step, numbers, bits(&numbers));
+            keep(step, lines.map(|line| line[step]), values, steps, &mut kept);
         }
     } else {
         for (step, k) in depths.enumerate() {
@@ -57,36 +43,47 @@ pub(super) fn strip<const ROWS: usize>(
             for (number, row) in numbers.iter_mut().zip(rows.clone()) {
                 *number = a.data[row * a.row_stride + k * a.column_stride];
             }
-            keep(step, numbers, bits(&numbers));
+            keep(step, numbers, values, steps, &mut kept);
         }
     }
     kept
 }
 
-/// [`strip`] for all rows of a matrix whose rows lie side by side: step by step, so that memory is read in its order.
+/// Adds a step to a strip, unless it is zero. Written first and counted after: a step that is left out is overwritten by
+/// the next, without a branch.
 #[inline(always)]
-pub(super) fn strips_side_by_side<const ROWS: usize>(
+fn keep(step: usize, numbers: [f32; ROWS], values: &mut [[f32; ROWS]], steps: &mut [u32], kept: &mut usize) {
+    let bits = numbers.iter().fold(0, |bits, number| bits | number.to_bits());
+    values[*kept] = numbers;
+    steps[*kept] = step as u32;
+    *kept += usize::from(bits & !SIGN != 0);
+}
+
+/// [`strip`] for all rows of a matrix whose rows lie side by side: step by step, so that memory is read in its order.
+/// Strips are `pitch` steps of k apart.
+#[inline(always)]
+pub(super) fn strips_side_by_side(
     a: &Matrix<'_>,
     rows: Range<usize>,
     depths: Range<usize>,
+    pitch: usize,
     values: &mut [[f32; ROWS]],
     steps: &mut [u32],
     kept: &mut [usize],
 ) {
-    let depth = depths.len();
     kept.fill(0);
     for (step, k) in depths.enumerate() {
         let line = &a.data[k * a.column_stride + rows.start..][..rows.len()];
         let (whole, rest) = line.as_chunks::<ROWS>();
-        let mut last = [0.0; ROWS];
-        last[..rest.len()].copy_from_slice(rest);
-        let last = if rest.is_empty() { [].iter() } else { core::slice::from_ref(&last).iter() };
-        for (strip, (numbers, kept)) in whole.iter().chain(last).zip(kept.iter_mut()).enumerate() {
-            let place = strip * depth + *kept;
-            values[place] = *numbers;
-            steps[place] = step as u32;
-            let bits = numbers.iter().fold(0, |bits, number| bits | number.to_bits());
-            *kept += usize::from(bits & !SIGN != 0);
+        let mut places = values.chunks_exact_mut(pitch).zip(steps.chunks_exact_mut(pitch)).zip(kept.iter_mut());
+        for (numbers, ((values, steps), kept)) in whole.iter().zip(places.by_ref()) {
+            keep(step, *numbers, values, steps, kept);
+        }
+        if !rest.is_empty() {
+            let mut numbers = [0.0; ROWS];
+            numbers[..rest.len()].copy_from_slice(rest);
+            // The places went on by none more than there are whole strips.
+            places.by_ref().take(1).for_each(|((values, steps), kept)| keep(step, numbers, values, steps, kept));
         }
     }
 }

@@ -2,21 +2,27 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Matrix;
 use super::few_rows::add;
+use super::{COLUMN_UNIT, Matrix, Pool, WORTH_SHARING};
 
 /// Rows added in one pass over the sums.
 const STEPS: usize = 8;
 
 /// Writes the sum of every column to `sums`, each in ascending row order whatever the machine.
 ///
-/// Runs on the calling thread: the matrix was just written and is in cache, and a bias gradient is a small part of a
-/// step. A matrix that does not fit or does not match is a caller's mistake: nothing is computed then.
-pub(crate) fn column_sums(matrix: Matrix<'_>, sums: &mut [f32]) {
+/// Columns are shared out as a product's are, so a thread reads those that it made. A matrix that does not fit or does not
+/// match is a caller's mistake: nothing is computed then.
+pub(crate) fn column_sums(pool: &Pool, matrix: Matrix<'_>, sums: &mut [f32]) {
     let valid = matrix.fits() && sums.len() == matrix.columns;
     debug_assert!(valid, "the sums do not match the matrix");
-    if valid {
+    if !valid {
+    } else if matrix.rows * matrix.columns < WORTH_SHARING {
         Arch::new().dispatch(ColumnSums { matrix, sums });
+    } else {
+        pool.for_parts([sums], COLUMN_UNIT, |start, [sums]| {
+            let data = &matrix.data[start * matrix.column_stride..];
+            Arch::new().dispatch(ColumnSums { matrix: Matrix { data, columns: sums.len(), ..matrix }, sums });
+        });
     }
 }
 

@@ -15,17 +15,32 @@ pub(super) trait Target {
     /// A tile of that matrix, if there is one and it has the whole tile.
     fn tile<const ROWS: usize>(&mut self, first_row: usize, columns: &Range<usize>) -> Option<Tile<'_, ROWS>>;
 
-    /// Copies what the matrix has of a row.
-    fn load(&mut self, row: usize, columns: &Range<usize>, sums: &mut [f32]);
+    /// Copies what the matrix has of some rows; each starts `width` elements after the one before.
+    fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
 
-    /// Takes the sums of some columns of a row.
-    fn store<S: Simd>(&mut self, simd: S, row: usize, columns: &Range<usize>, sums: &mut [f32]);
+    /// The reverse of `load`; nothing where there is no matrix.
+    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
 
-    /// Told when a tile is complete.
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>);
+    /// Told when a tile is complete. Its sums are in the matrix, or, where there is none, in `sums`.
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
 
     /// Told which tile comes next.
     fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>);
+}
+
+/// Calls `copy` with the segment of each row, and its place among the sums.
+#[inline(always)]
+fn each(
+    piece: &mut Piece<'_>,
+    rows: Range<usize>,
+    columns: &Range<usize>,
+    sums: &mut [f32],
+    width: usize,
+    copy: impl Fn(&mut [f32], &mut [f32]),
+) {
+    for (sums, row) in sums.chunks_mut(width).zip(rows) {
+        copy(piece.segment(row, columns), &mut sums[..columns.len()]);
+    }
 }
 
 /// Sums that are written to a matrix, and then changed there by an epilogue.
@@ -43,17 +58,17 @@ impl<E: Fn(usize, usize, &mut [f32]) + Sync> Target for Written<'_, E> {
     }
 
     #[inline(always)]
-    fn load(&mut self, row: usize, columns: &Range<usize>, sums: &mut [f32]) {
-        sums.copy_from_slice(self.piece.segment(row, columns));
+    fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        each(&mut self.piece, rows, columns, sums, width, |segment, sums| sums.copy_from_slice(segment));
     }
 
     #[inline(always)]
-    fn store<S: Simd>(&mut self, _simd: S, row: usize, columns: &Range<usize>, sums: &mut [f32]) {
-        self.piece.segment(row, columns).copy_from_slice(sums);
+    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        each(&mut self.piece, rows, columns, sums, width, |segment, sums| segment.copy_from_slice(sums));
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, _simd: S, rows: Range<usize>, columns: &Range<usize>) {
+    fn finish<S: Simd>(&mut self, _: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
         for row in rows {
             (self.epilogue)(row, columns.start, self.piece.segment(row, columns));
         }
@@ -64,6 +79,33 @@ impl<E: Fn(usize, usize, &mut [f32]) + Sync> Target for Written<'_, E> {
         for row in rows {
             self.piece.prefetch(row, columns);
         }
+    }
+}
+
+/// Finished sums, with the same segments of the matrices that they change.
+pub(crate) struct Finished<'a, 'p> {
+    sums: &'a mut [f32],
+    /// From one row's sums to the next's.
+    width: usize,
+    pieces: &'a mut [Piece<'p>; CHANGED],
+    rows: Range<usize>,
+    columns: &'a Range<usize>,
+}
+
+impl Finished<'_, '_> {
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The sums of a row, and the segments that they change: none of a matrix that is empty.
+    #[inline(always)]
+    pub(crate) fn row(&mut self, row: usize) -> (&mut [f32], [&mut [f32]; CHANGED]) {
+        let (at, columns) = (self.rows.start + row, self.columns);
+        // Written out: a closure in a call of `map` would be compiled without the instructions that callers may use.
+        let [a, b, c, d] = &mut *self.pieces;
+        let segments = [a.segment(at, columns), b.segment(at, columns), c.segment(at, columns), d.segment(at, columns)];
+        (&mut self.sums[row * self.width..][..columns.len()], segments)
     }
 }
 
@@ -80,23 +122,21 @@ impl<A: Apply> Target for Applied<'_, A> {
         None
     }
 
-    fn load(&mut self, _row: usize, _columns: &Range<usize>, _sums: &mut [f32]) {}
+    fn load(&mut self, _: Range<usize>, _: &Range<usize>, _: &mut [f32], _: usize) {}
+
+    fn store(&mut self, _: Range<usize>, _: &Range<usize>, _: &mut [f32], _: usize) {}
 
     #[inline(always)]
-    fn store<S: Simd>(&mut self, simd: S, row: usize, columns: &Range<usize>, sums: &mut [f32]) {
-        // Written out: a closure in a call of `map` would be compiled without the instructions that this may use.
-        let [a, b, c, d] = &mut self.pieces;
-        let segments =
-            [a.segment(row, columns), b.segment(row, columns), c.segment(row, columns), d.segment(row, columns)];
-        self.apply.apply(simd, sums, segments);
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        self.apply.apply(simd, &mut Finished { sums, width, pieces: &mut self.pieces, rows, columns });
     }
-
-    fn finish<S: Simd>(&mut self, _simd: S, _rows: Range<usize>, _columns: &Range<usize>) {}
 
     #[inline(always)]
     fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>) {
         for row in rows {
-            self.pieces.iter_mut().for_each(|piece| piece.prefetch(row, columns));
+            for piece in &mut self.pieces {
+                piece.prefetch(row, columns);
+            }
         }
     }
 }
@@ -116,19 +156,20 @@ impl<A: Apply> Target for Kept<'_, A> {
     }
 
     #[inline(always)]
-    fn load(&mut self, row: usize, columns: &Range<usize>, sums: &mut [f32]) {
-        sums.copy_from_slice(self.sums.segment(row, columns));
+    fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        each(&mut self.sums, rows, columns, sums, width, |segment, sums| sums.copy_from_slice(segment));
     }
 
     #[inline(always)]
-    fn store<S: Simd>(&mut self, _simd: S, row: usize, columns: &Range<usize>, sums: &mut [f32]) {
-        self.sums.segment(row, columns).copy_from_slice(sums);
+    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        each(&mut self.sums, rows, columns, sums, width, |segment, sums| segment.copy_from_slice(sums));
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>) {
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
         for row in rows {
-            self.applied.store(simd, row, columns, self.sums.segment(row, columns));
+            let sums = self.sums.segment(row, columns);
+            self.applied.finish(simd, row..row + 1, columns, sums, columns.len());
         }
     }
 

@@ -1,4 +1,6 @@
-//! Transposing small squares in registers.
+//! Transposing small squares and strips in registers.
+
+use super::ROWS;
 
 /// Rows and columns of a square.
 pub(super) const SIDE: usize = 8;
@@ -16,6 +18,42 @@ pub(super) fn transposed(square: Square) -> Square {
     core::array::from_fn(|column| core::array::from_fn(|row| square[row][column]))
 }
 
+/// As much of a strip of A, row by row.
+pub(super) type Ribbon = [[f32; SIDE]; ROWS];
+
+/// The ribbon with rows and columns exchanged.
+#[inline(always)]
+pub(super) fn upright(ribbon: Ribbon) -> [[f32; ROWS]; SIDE] {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(v3) = pulp::x86::V3::try_new() {
+        return upright_by_shuffles(v3.avx, ribbon);
+    }
+    core::array::from_fn(|column| core::array::from_fn(|row| ribbon[row][column]))
+}
+
+/// The first two rounds of the square's: a register then holds one column in each half.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn upright_by_shuffles(avx: pulp::core_arch::x86::Avx, ribbon: Ribbon) -> [[f32; ROWS]; SIDE] {
+    use core::arch::x86_64::__m256;
+
+    let [a, b, c, d]: [__m256; ROWS] = pulp::cast(ribbon);
+    let (ab, cd) = (avx._mm256_unpacklo_ps(a, b), avx._mm256_unpacklo_ps(c, d));
+    let (zeroth, first) = (avx._mm256_shuffle_ps::<FIRST>(ab, cd), avx._mm256_shuffle_ps::<LAST>(ab, cd));
+    let (ab, cd) = (avx._mm256_unpackhi_ps(a, b), avx._mm256_unpackhi_ps(c, d));
+    let (second, third) = (avx._mm256_shuffle_ps::<FIRST>(ab, cd), avx._mm256_shuffle_ps::<LAST>(ab, cd));
+    let halves: [[[f32; ROWS]; 2]; ROWS] = pulp::cast([zeroth, first, second, third]);
+    let [[a, e], [b, f], [c, g], [d, h]] = halves;
+    [a, b, c, d, e, f, g, h]
+}
+
+/// The first two of a, then the first two of b, in each half.
+#[cfg(target_arch = "x86_64")]
+const FIRST: i32 = 0b01_00_01_00;
+/// The last two of each likewise.
+#[cfg(target_arch = "x86_64")]
+const LAST: i32 = 0b11_10_11_10;
+
 /// In three rounds, each of which exchanges ever larger parts of pairs of rows: numbers, pairs, and halves.
 ///
 /// Written out, since a closure would be compiled without the instructions that its caller may use.
@@ -24,10 +62,6 @@ pub(super) fn transposed(square: Square) -> Square {
 fn by_shuffles(avx: pulp::core_arch::x86::Avx, square: Square) -> Square {
     use core::arch::x86_64::__m256;
 
-    /// The first two of a, then the first two of b, in each half.
-    const FIRST: i32 = 0b01_00_01_00;
-    /// The last two of each likewise.
-    const LAST: i32 = 0b11_10_11_10;
     /// The first half of a, then that of b.
     const LOW: i32 = 0x20;
     /// The last half of each likewise.
@@ -56,7 +90,7 @@ fn by_shuffles(avx: pulp::core_arch::x86::Avx, square: Square) -> Square {
 
 #[cfg(test)]
 mod tests {
-    use super::{SIDE, Square, transposed};
+    use super::{ROWS, Ribbon, SIDE, Square, transposed, upright};
 
     #[test]
     fn rows_become_columns() {
@@ -65,6 +99,16 @@ mod tests {
         for row in 0..SIDE {
             for column in 0..SIDE {
                 assert_eq!(result[column][row], square[row][column]);
+            }
+        }
+    }
+    #[test]
+    fn rows_of_a_ribbon_become_columns() {
+        let ribbon: Ribbon = core::array::from_fn(|row| core::array::from_fn(|column| (10 * row + column) as f32));
+        let result = upright(ribbon);
+        for row in 0..ROWS {
+            for column in 0..SIDE {
+                assert_eq!(result[column][row], ribbon[row][column]);
             }
         }
     }

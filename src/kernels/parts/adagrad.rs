@@ -21,8 +21,20 @@ impl Adagrad {
 }
 
 impl Formula for Adagrad {
+    const PLAIN_SLOTS: usize = 1;
+
+    fn is_plain(&self) -> bool {
+        true
+    }
+
     #[inline(always)]
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, [s, b, c]: [T; 3]) -> (T, [T; 3]) {
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        [s, b, c]: [T; 3],
+    ) -> (T, [T; 3]) {
         let s = s + g * g;
         let root = (s + g.like(F::of(self.epsilon))).inverse_root();
         (w - g.like(F::of(step.learning_rate)) * g * root, [s, b, c])

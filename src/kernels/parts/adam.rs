@@ -26,8 +26,20 @@ impl Adam {
 }
 
 impl Formula for Adam {
+    const PLAIN_SLOTS: usize = 2;
+
+    fn is_plain(&self) -> bool {
+        true
+    }
+
     #[inline(always)]
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, [m, v, unused]: [T; 3]) -> (T, [T; 3]) {
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        [m, v, unused]: [T; 3],
+    ) -> (T, [T; 3]) {
         let (rest_1, rest_2) = (F::one() - F::of(self.beta_1), F::one() - F::of(self.beta_2));
         let (correction_1, correction_2) = (F::one() - F::of(step.beta_1_power), F::one() - F::of(step.beta_2_power));
         let rate = F::of(step.learning_rate) * correction_2.sqrt() / correction_1;

@@ -30,18 +30,30 @@ impl Rmsprop {
 }
 
 impl Formula for Rmsprop {
+    const PLAIN_SLOTS: usize = 1;
+
+    fn is_plain(&self) -> bool {
+        !self.centered && self.momentum <= 0.0
+    }
+
     #[inline(always)]
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        slots: [T; 3],
+    ) -> (T, [T; 3]) {
         let [v, mut a, mut m] = slots;
         let (rho, rest) = (g.like(F::of(self.rho)), g.like(F::one() - F::of(self.rho)));
         let v = (rho * v + rest * g * g).flushed();
         let mut d = v + g.like(F::of(self.epsilon));
-        if self.centered {
+        if !PLAIN && self.centered {
             a = (rho * a + rest * g).flushed();
             d = d - a * a;
         }
         let mut change = g.like(F::of(step.learning_rate)) * g * d.inverse_root();
-        if self.momentum > 0.0 {
+        if !PLAIN && self.momentum > 0.0 {
             m = (g.like(F::of(self.momentum)) * m + change).flushed();
             change = m;
         }

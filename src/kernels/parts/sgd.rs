@@ -23,10 +23,22 @@ impl Sgd {
 }
 
 impl Formula for Sgd {
+    const PLAIN_SLOTS: usize = 0;
+
+    fn is_plain(&self) -> bool {
+        self.momentum == 0.0
+    }
+
     #[inline(always)]
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, [m, b, c]: [T; 3]) -> (T, [T; 3]) {
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        [m, b, c]: [T; 3],
+    ) -> (T, [T; 3]) {
         let change = g.like(F::of(step.learning_rate)) * g;
-        if self.momentum == 0.0 {
+        if PLAIN || self.momentum == 0.0 {
             return (w - change, [m, b, c]);
         }
         let momentum = g.like(F::of(self.momentum));

@@ -6,6 +6,7 @@ use std::ops::{Add, Div, Mul, Sub};
 use pulp::{Simd, WithSimd};
 
 use crate::cpu::Cpu;
+use crate::cpu::product::{Apply, Finished};
 use crate::cpu::vector::Vector;
 use crate::kernels::{Binding, Input, Output, Real, WORKGROUP};
 use crate::shader::{self, Header, Part};
@@ -91,8 +92,21 @@ impl<S: Simd> Number<f32> for Vector<S> {
 
 /// How a parameter and its slots follow from a gradient.
 pub(crate) trait Formula: Sync {
-    /// The parameter and the slots after a step; slots that are not used come back as they are.
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]);
+    /// How many of the slots are used where the formula is plain; they are the first ones.
+    const PLAIN_SLOTS: usize;
+
+    /// Whether everything that can be left out of the formula is.
+    fn is_plain(&self) -> bool;
+
+    /// The parameter and the slots after a step; slots that are not used come back as they are. `PLAIN` says when the code
+    /// is compiled that the formula is plain, so that the loop over a tile has neither questions nor slots to spare.
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        slots: [T; 3],
+    ) -> (T, [T; 3]);
 }
 
 /// An optimizer's rule: how a parameter and its slots follow from a gradient. Each is a part of its own.
@@ -135,10 +149,22 @@ impl Rule {
     }
 }
 
+/// For the reference, which has nothing to hurry for.
 impl Formula for Rule {
-    #[inline(always)]
-    fn apply<F: Real, T: Number<F>>(&self, step: &StepBlock, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
-        every!(self, rule => rule.apply(step, g, w, slots))
+    const PLAIN_SLOTS: usize = 3;
+
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
+        &self,
+        step: &StepBlock,
+        g: T,
+        w: T,
+        slots: [T; 3],
+    ) -> (T, [T; 3]) {
+        every!(self, rule => rule.apply::<F, T, PLAIN>(step, g, w, slots))
     }
 }
 
@@ -155,9 +181,12 @@ pub(crate) struct Update<'a, R, F> {
 impl<R: Formula, F: Real> Update<'_, R, F> {
     /// From the gradient as the product leaves it to the parameter's new value.
     #[inline(always)]
-    fn apply<T: Number<F>>(&self, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
+    fn apply<T: Number<F>, const PLAIN: bool>(&self, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
         let [l2, decay, _, factor] = self.entry;
         let (mut gradient, mut decayed) = (g, w);
+        if PLAIN {
+            return self.formula.apply::<F, T, true>(self.step, gradient, decayed, slots);
+        }
         if l2 != F::zero() || factor != F::one() {
             gradient = (g + g.like(F::of(2.0) * l2) * w) * g.like(factor);
         }
@@ -167,7 +196,14 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
         if decay != F::zero() {
             decayed = w - w * g.like(decay * F::of(self.step.learning_rate));
         }
-        self.formula.apply(self.step, gradient, decayed, slots)
+        self.formula.apply::<F, T, false>(self.step, gradient, decayed, slots)
+    }
+
+    /// Whether gradients and parameters reach the formula as they are, and it is plain itself.
+    fn is_plain(&self) -> bool {
+        let [l2, decay, _, factor] = self.entry;
+        let unchanged = l2 == F::zero() && factor == F::one() && decay == F::zero();
+        unchanged && self.clip_value <= 0.0 && self.formula.is_plain()
     }
 
     /// Updates parameters and slots, number by number, with gradients, the first of the buffers. Slots that are not used
@@ -175,7 +211,7 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
     pub(crate) fn each(&self, [g, w, a, b, c]: [&mut [F]; 5]) {
         let slot = |slot: &[F], index: usize| slot.get(index).copied().unwrap_or(F::zero());
         for (index, (w, &mut g)) in w.iter_mut().zip(g).enumerate() {
-            let (updated, slots) = self.apply(g, *w, [slot(a, index), slot(b, index), slot(c, index)]);
+            let (updated, slots) = self.apply::<F, false>(g, *w, [slot(a, index), slot(b, index), slot(c, index)]);
             *w = updated;
             for (slot, value) in [&mut *a, &mut *b, &mut *c].into_iter().zip(slots) {
                 slot.get_mut(index).into_iter().for_each(|place| *place = value);
@@ -187,19 +223,35 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
 impl<R: Formula> Update<'_, R, f32> {
     /// [`each`](Self::each), vector by vector.
     #[inline(always)]
-    pub(crate) fn vectors<S: Simd>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
+    pub(crate) fn vectors<S: Simd>(&self, simd: S, buffers: [&mut [f32]; 5]) {
+        if self.is_plain() { self.stretch::<S, true>(simd, buffers) } else { self.stretch::<S, false>(simd, buffers) }
+    }
+
+    /// [`vectors`](Self::vectors) for every row of a tile.
+    #[inline(always)]
+    pub(crate) fn rows<S: Simd>(&self, simd: S, finished: &mut Finished<'_, '_>) {
+        let plain = self.is_plain();
+        for row in 0..finished.rows() {
+            let (sums, [w, a, b, c]) = finished.row(row);
+            let buffers = [sums, w, a, b, c];
+            if plain { self.stretch::<S, true>(simd, buffers) } else { self.stretch::<S, false>(simd, buffers) }
+        }
+    }
+
+    #[inline(always)]
+    fn stretch<S: Simd, const PLAIN: bool>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
         let (g, g_rest) = S::as_simd_f32s(g);
         let (w, w_rest) = S::as_mut_simd_f32s(w);
-        let (a, a_rest) = S::as_mut_simd_f32s(a);
-        let (b, b_rest) = S::as_mut_simd_f32s(b);
-        let (c, c_rest) = S::as_mut_simd_f32s(c);
+        let (a, a_rest) = slot::<S, R, PLAIN>(0, a, w.len());
+        let (b, b_rest) = slot::<S, R, PLAIN>(1, b, w.len());
+        let (c, c_rest) = slot::<S, R, PLAIN>(2, c, w.len());
         let vector = |numbers| Vector::new(simd, numbers);
         let zero = simd.splat_f32s(0.0);
         for (index, (w, &g)) in w.iter_mut().zip(g).enumerate() {
             let (old_a, old_b, old_c) = (a.get(index), b.get(index), c.get(index));
             let slots =
                 [vector(*old_a.unwrap_or(&zero)), vector(*old_b.unwrap_or(&zero)), vector(*old_c.unwrap_or(&zero))];
-            let (updated, [new_a, new_b, new_c]) = self.apply(vector(g), vector(*w), slots);
+            let (updated, [new_a, new_b, new_c]) = self.apply::<_, PLAIN>(vector(g), vector(*w), slots);
             *w = updated.numbers();
             if let Some(place) = a.get_mut(index) {
                 *place = new_a.numbers();
@@ -218,12 +270,39 @@ impl<R: Formula> Update<'_, R, f32> {
                 vector(simd.partial_load_f32s(c_rest)),
             ];
             let (g, w) = (vector(simd.partial_load_f32s(g_rest)), vector(simd.partial_load_f32s(w_rest)));
-            let (updated, [new_a, new_b, new_c]) = self.apply(g, w, slots);
+            let (updated, [new_a, new_b, new_c]) = self.apply::<_, PLAIN>(g, w, slots);
             simd.partial_store_f32s(w_rest, updated.numbers());
             simd.partial_store_f32s(a_rest, new_a.numbers());
             simd.partial_store_f32s(b_rest, new_b.numbers());
             simd.partial_store_f32s(c_rest, new_c.numbers());
         }
+    }
+}
+
+impl Apply for Update<'_, Rule, f32> {
+    #[inline(always)]
+    fn apply<S: Simd>(&self, simd: S, finished: &mut Finished<'_, '_>) {
+        // The rule is told apart once for a tile, not for each of its numbers.
+        let Update { formula, step, clip_value, entry } = *self;
+        every!(formula, formula => Update { formula, step, clip_value, entry }.rows(simd, finished));
+    }
+}
+
+/// A slot's whole vectors and the rest. Where the formula is plain, the slots that it leaves alone are empty, and the
+/// others as long as the parameters: both are known when the loop over them is compiled.
+#[inline(always)]
+fn slot<S: Simd, R: Formula, const PLAIN: bool>(
+    index: usize,
+    numbers: &mut [f32],
+    vectors: usize,
+) -> (&mut [S::f32s], &mut [f32]) {
+    match PLAIN {
+        true if index >= R::PLAIN_SLOTS => (&mut [], &mut []),
+        true => {
+            let (whole, rest) = S::as_mut_simd_f32s(numbers);
+            (&mut whole[..vectors], rest)
+        }
+        false => S::as_mut_simd_f32s(numbers),
     }
 }
 
