@@ -313,7 +313,24 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::Pool;
+    use super::{Pool, Region};
+
+    #[test]
+    fn a_thread_takes_its_own_task_first_and_each_task_is_taken_once() {
+        let claims = |tasks: usize, threads: &[usize]| {
+            let work: super::Work = &|_| ();
+            let mut region = Region { work: Some(work), tasks, claimed: [false; 3].into(), ..Region::default() };
+            let claim = |&thread: &usize| region.claim(thread).map(|(_, task)| task);
+            threads.iter().map(claim).collect::<Vec<_>>()
+        };
+        assert_eq!(claims(3, &[2, 0, 1, 1]), [Some(2), Some(0), Some(1), None]);
+        // The second thread is late, and the first does what would have been the second's.
+        assert_eq!(claims(3, &[0, 2, 0, 1]), [Some(0), Some(2), Some(1), None]);
+        // Tasks that are nobody's own.
+        assert_eq!(claims(5, &[1, 1, 1, 2, 1, 0]), [Some(1), Some(0), Some(2), Some(3), Some(4), None]);
+        // A thread that has none.
+        assert_eq!(claims(1, &[2, 0]), [Some(0), None]);
+    }
 
     #[test]
     fn every_task_runs_once_in_region_after_region() {
