@@ -82,6 +82,20 @@ struct Strips<'a> {
     in_place: bool,
 }
 
+/// A band of B, and where its panels are packed.
+struct Band<'a> {
+    b: Matrix<'a>,
+    columns: Range<usize>,
+    /// Steps of k in a block; the last may have fewer.
+    depth: usize,
+    /// All steps of k are packed, block behind block. Else each block takes the place of the one before it, and so stays in
+    /// the second-level cache.
+    whole: bool,
+    packed: &'a mut [f32],
+    /// Whether all numbers of a panel are finite.
+    finite: &'a mut [bool],
+}
+
 /// A packed panel of B.
 struct Panel<'a> {
     columns: Range<usize>,
@@ -96,96 +110,74 @@ impl<T: Target> Part<'_, T> {
         let Part { a, b, rows, columns, mut target, blocks } = self;
         let in_place = columns.len() <= S::F32_LANES * NARROW.min(WIDTH) && Left::<ROWS>::in_place(&a, 0, 0).is_some();
         let depth = if T::KEEPS_SUMS { even(a.columns, DEPTH, 1) } else { a.columns };
-        let band = BAND.min(RIGHT_FLOATS / a.columns).max(MOST_LANES * WIDTH);
-        let band = even(columns.len(), band, MOST_LANES * WIDTH);
-        blocks.make_room(depth, a.columns, a.columns.div_ceil(depth) * band.div_ceil(S::F32_LANES));
+        let width = BAND.min(RIGHT_FLOATS / a.columns).max(MOST_LANES * WIDTH);
+        let width = even(columns.len(), width, MOST_LANES * WIDTH);
+        blocks.make_room(depth, a.columns, a.columns.div_ceil(depth) * width.div_ceil(S::F32_LANES));
         let Blocks { left, steps, kept, right, finite } = blocks;
-        let most_rows = (MOST_LANES * left.len() / (depth + APART)).min(SUMS_FLOATS / band);
+        let most_rows = (MOST_LANES * left.len() / (depth + APART)).min(SUMS_FLOATS / width);
         let height = if in_place { rows.len() } else { even(rows.len(), most_rows, ROWS) };
         let (left, right) = (bytemuck::cast_slice_mut(left), bytemuck::cast_slice_mut(right));
         // Where sums are that are not in a matrix.
         let mut scratch = [[Line::ZERO; WIDEST]; ROWS];
         let scratch: &mut [f32] = bytemuck::cast_slice_mut(scratch.as_flattened_mut());
-        for band in ranges(columns.clone(), band) {
-            let packed_width = band.len().next_multiple_of(S::F32_LANES);
-            // With a single block of rows the band is packed as it is used, always to the same place, which so stays in
-            // the second-level cache.
-            let at_once = rows.len() > height;
-            let start = |depths: &Range<usize>, panel: &Range<usize>| {
-                let before = if at_once { depths.start * packed_width } else { 0 };
-                before + (panel.start - band.start) * depths.len()
-            };
-            if at_once {
-                let mut flags = finite.iter_mut();
+        for columns in ranges(columns, width) {
+            let mut band = Band { b, columns, depth, whole: rows.len() > height, packed: right, finite };
+            if band.whole {
                 for depths in ranges(0..a.columns, depth) {
-                    for (columns, finite) in panels::<S, WIDTH>(band.clone()).zip(&mut flags) {
-                        *finite =
-                            pack_panel::<S, WIDTH>(simd, &b, &depths, &columns, &mut right[start(&depths, &columns)..]);
-                    }
+                    band.pack::<S, WIDTH>(simd, &depths);
                 }
             }
             for rows in ranges(rows.clone(), height) {
-                let mut taken = 0;
                 for depths in ranges(0..a.columns, depth) {
-                    if !at_once {
-                        let flags = finite[taken..].iter_mut();
-                        for (columns, finite) in panels::<S, WIDTH>(band.clone()).zip(flags) {
-                            let packed = &mut right[start(&depths, &columns)..];
-                            *finite = pack_panel::<S, WIDTH>(simd, &b, &depths, &columns, packed);
-                        }
+                    if !band.whole {
+                        band.pack::<S, WIDTH>(simd, &depths);
                     }
-                    let flags = &finite[taken..];
-                    taken += panels::<S, WIDTH>(band.clone()).count();
-                    let mut strips =
-                        Strips { a, rows: rows.clone(), depths: depths.clone(), left, steps, kept, in_place };
-                    if !in_place {
-                        strips.pack();
-                    }
-                    // Sums that are kept wait in cache, so that a panel may meet all strips. Those that are used to
-                    // change other matrices come in the order in which these lie in memory.
-                    let group = if T::KEEPS_SUMS { rows.len() } else { ROWS };
-                    for rows in ranges(rows.clone(), group) {
-                        for (columns, &finite) in panels::<S, WIDTH>(band.clone()).zip(flags) {
-                            let packed = &right[start(&depths, &columns)..];
-                            let vectors = columns.len().div_ceil(S::F32_LANES);
-                            let (panel, rows) = (Panel { columns, packed, finite }, rows.clone());
-                            match vectors {
-                                1 => strips.times::<S, T, 1>(simd, rows, panel, &mut target, scratch),
-                                2 => strips.times::<S, T, 2>(simd, rows, panel, &mut target, scratch),
-                                3 => strips.times::<S, T, 3>(simd, rows, panel, &mut target, scratch),
-                                4 if WIDTH > 3 => strips.times::<S, T, 4>(simd, rows, panel, &mut target, scratch),
-                                5 if WIDTH > 3 => strips.times::<S, T, 5>(simd, rows, panel, &mut target, scratch),
-                                _ => strips.times::<S, T, WIDTH>(simd, rows, panel, &mut target, scratch),
-                            }
-                        }
-                    }
+                    let rows = rows.clone();
+                    let mut strips = Strips { a, rows, depths, left, steps, kept, in_place };
+                    strips.pack();
+                    strips.times_band::<S, T, WIDTH>(simd, &band, &mut target, scratch);
                 }
             }
         }
     }
 }
 
-/// Packs a panel; whether all of its numbers are finite.
-#[inline(always)]
-fn pack_panel<S: Simd, const WIDTH: usize>(
-    simd: S,
-    b: &Matrix<'_>,
-    depths: &Range<usize>,
-    columns: &Range<usize>,
-    right: &mut [f32],
-) -> bool {
-    let vectors = columns.len().div_ceil(S::F32_LANES);
-    let packed = &mut right[..depths.len() * vectors * S::F32_LANES];
-    let (depths, columns) = (depths.clone(), columns.clone());
-    match vectors {
-        1 => pack::panel::<S, 1>(simd, b, depths, columns, packed),
-        2 => pack::panel::<S, 2>(simd, b, depths, columns, packed),
-        3 => pack::panel::<S, 3>(simd, b, depths, columns, packed),
-        4 if WIDTH > 3 => pack::panel::<S, 4>(simd, b, depths, columns, packed),
-        5 if WIDTH > 3 => pack::panel::<S, 5>(simd, b, depths, columns, packed),
-        _ => pack::panel::<S, WIDTH>(simd, b, depths, columns, packed),
+impl Band<'_> {
+    /// Steps of k that are packed before these.
+    fn before(&self, depths: &Range<usize>) -> usize {
+        if self.whole { depths.start } else { 0 }
     }
-    pack::finite(packed)
+
+    /// The place of a panel's flag; a block has no more panels than vectors of columns.
+    fn flag<S: Simd>(&self, depths: &Range<usize>, index: usize) -> usize {
+        self.before(depths) / self.depth * self.columns.len().div_ceil(S::F32_LANES) + index
+    }
+
+    /// Where a panel starts among the packed ones.
+    fn start<S: Simd>(&self, depths: &Range<usize>, panel: &Range<usize>) -> usize {
+        let width = self.columns.len().next_multiple_of(S::F32_LANES);
+        self.before(depths) * width + (panel.start - self.columns.start) * depths.len()
+    }
+
+    /// Packs all panels for some steps of k.
+    #[inline(always)]
+    fn pack<S: Simd, const WIDTH: usize>(&mut self, simd: S, depths: &Range<usize>) {
+        for (index, columns) in panels::<S, WIDTH>(self.columns.clone()).enumerate() {
+            let (start, flag) = (self.start::<S>(depths, &columns), self.flag::<S>(depths, index));
+            let vectors = columns.len().div_ceil(S::F32_LANES);
+            let packed = &mut self.packed[start..][..depths.len() * vectors * S::F32_LANES];
+            let (b, depths) = (&self.b, depths.clone());
+            match vectors {
+                1 => pack::panel::<S, 1>(simd, b, depths, columns, packed),
+                2 => pack::panel::<S, 2>(simd, b, depths, columns, packed),
+                3 => pack::panel::<S, 3>(simd, b, depths, columns, packed),
+                4 if WIDTH > 3 => pack::panel::<S, 4>(simd, b, depths, columns, packed),
+                5 if WIDTH > 3 => pack::panel::<S, 5>(simd, b, depths, columns, packed),
+                _ => pack::panel::<S, WIDTH>(simd, b, depths, columns, packed),
+            }
+            self.finite[flag] = pack::finite(packed);
+        }
+    }
 }
 
 impl Strips<'_> {
@@ -194,9 +186,12 @@ impl Strips<'_> {
         self.depths.len() + APART
     }
 
-    /// Packs all strips.
+    /// Packs all strips, unless A is read in place.
     #[inline(always)]
     fn pack(&mut self) {
+        if self.in_place {
+            return;
+        }
         let pitch = self.pitch();
         if self.a.row_stride == 1 {
             let (values, _) = self.left.as_chunks_mut::<ROWS>();
@@ -217,6 +212,36 @@ impl Strips<'_> {
         let (values, _) = self.left.as_chunks_mut::<ROWS>();
         let (values, steps) = (&mut values[start..][..depth], &mut self.steps[start..][..depth]);
         self.kept[place] = pack::strip(&self.a, rows, self.depths.clone(), values, steps);
+    }
+
+    /// Multiplies all strips by all panels.
+    #[inline(always)]
+    fn times_band<S: Simd, T: Target, const WIDTH: usize>(
+        &mut self,
+        simd: S,
+        band: &Band<'_>,
+        target: &mut T,
+        scratch: &mut [f32],
+    ) {
+        // Sums that are kept wait in cache, so that a panel may meet all strips. Those that are used to change other
+        // matrices come in the order in which these lie in memory.
+        let group = if T::KEEPS_SUMS { self.rows.len() } else { ROWS };
+        for rows in ranges(self.rows.clone(), group) {
+            for (index, columns) in panels::<S, WIDTH>(band.columns.clone()).enumerate() {
+                let packed = &band.packed[band.start::<S>(&self.depths, &columns)..];
+                let finite = band.finite[band.flag::<S>(&self.depths, index)];
+                let vectors = columns.len().div_ceil(S::F32_LANES);
+                let (panel, rows) = (Panel { columns, packed, finite }, rows.clone());
+                match vectors {
+                    1 => self.times::<S, T, 1>(simd, rows, panel, target, scratch),
+                    2 => self.times::<S, T, 2>(simd, rows, panel, target, scratch),
+                    3 => self.times::<S, T, 3>(simd, rows, panel, target, scratch),
+                    4 if WIDTH > 3 => self.times::<S, T, 4>(simd, rows, panel, target, scratch),
+                    5 if WIDTH > 3 => self.times::<S, T, 5>(simd, rows, panel, target, scratch),
+                    _ => self.times::<S, T, WIDTH>(simd, rows, panel, target, scratch),
+                }
+            }
+        }
     }
 
     /// Multiplies strips by a panel.
