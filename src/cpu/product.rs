@@ -129,8 +129,8 @@ pub(crate) fn product<E>(
 /// How many matrices the sums of a product may change: a layer's parameters and an optimizer's slots.
 pub(crate) const CHANGED: usize = 4;
 
-/// The longest sums that are made in one go, which spares a matrix that they wait in: a panel of B is then a tenth of a
-/// second-level cache.
+/// The longest sums that are made in one go, which spares a matrix that they wait in: a panel of B is then a fifth of a
+/// second-level cache of one megabyte.
 const LONGEST_IN_REGISTERS: usize = 512;
 
 /// What is done with the sums of a product that are not kept.

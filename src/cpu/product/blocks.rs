@@ -14,7 +14,8 @@ use super::tile::{Left, accumulate};
 use super::{Matrix, Part, ROWS, pack};
 use crate::cpu::buffer::{Line, lines};
 
-/// Steps of k in a block at most: a panel of three vectors of sixteen then takes 38 of the 48 KiB of a nearest cache.
+/// Steps of k in a block at most: a panel of six vectors of sixteen then takes 75 KiB, and stays in the second-level cache
+/// while strips of A pass it.
 const DEPTH: usize = 200;
 /// Floats in a packed block of A: half a megabyte, half of a small second-level cache.
 const LEFT_FLOATS: usize = 128 * 1024;
