@@ -15,7 +15,7 @@ use super::pool::Pool;
 
 use blocks::Blocks;
 use output::Output;
-use target::{Applied, Kept, Target, Written};
+use target::{Applied, Epilogue, Target, Written};
 
 mod blocks;
 mod few_rows;
@@ -92,11 +92,6 @@ impl Workspace {
         let blocks = (0..threads.max(1)).map(|_| Blocks::new()).collect();
         Workspace { blocks, waiting: Vec::new(), arch: Arch::new() }
     }
-
-    /// How many threads of a pool can work at once.
-    fn threads(&self, pool: &Pool) -> usize {
-        self.blocks.len().min(pool.threads())
-    }
 }
 
 /// Computes C = A·B into the row-major `c`, whose rows start `c_stride` elements apart.
@@ -119,10 +114,9 @@ pub(crate) fn product<E>(
     let output = Output::new(c, a.rows, b.columns, c_stride);
     debug_assert!(output.is_some(), "C does not fit");
     let Some(output) = output else { return };
-    let split = Split::of(a.rows, b.columns, a.columns, workspace.threads(pool));
-    share(pool, workspace, split, a, b, |rows, columns| {
+    share(pool, workspace, a, b, |rows, columns| {
         // SAFETY: parts of different tasks share no element, and each task is run once.
-        Written { piece: unsafe { output.piece(rows, columns) }, epilogue: &epilogue }
+        Written { piece: unsafe { output.piece(rows, columns) }, then: Epilogue(&epilogue) }
     });
 }
 
@@ -140,8 +134,8 @@ pub(crate) trait Apply: Sync {
 }
 
 /// Computes A·B without keeping it: `apply` is called exactly once for every segment of a row, with the same segments of
-/// the matrices to be changed. They have the product's shape, and rows `stride` elements
-/// apart; of those that are empty the segments are, too.
+/// the matrices to be changed. They have the product's shape, and rows `stride` elements apart; of those that are empty the
+/// segments are, too.
 ///
 /// The sums have the bits of [`product`]'s. Operands that do not match or do not lie inside their slices are a caller's
 /// mistake: nothing is computed then.
@@ -168,18 +162,17 @@ pub(crate) fn product_applied(
         let pieces = outputs.each_ref().map(|output| unsafe { output.piece(rows.clone(), columns.clone()) });
         Applied { pieces, apply }
     };
-    let split = Split::of(a.rows, b.columns, a.columns, workspace.threads(pool));
     if a.columns <= LONGEST_IN_REGISTERS {
-        share(pool, workspace, split, a, b, |rows, columns| applied(&rows, &columns));
+        share(pool, workspace, a, b, |rows, columns| applied(&rows, &columns));
         return;
     }
     let mut waiting = core::mem::take(&mut workspace.waiting);
     waiting.resize(waiting.len().max(a.rows.saturating_mul(b.columns)), 0.0);
     if let Some(sums) = Output::new(&mut waiting, a.rows, b.columns, b.columns) {
-        share(pool, workspace, split, a, b, |rows, columns| {
-            let applied = applied(&rows, &columns);
+        share(pool, workspace, a, b, |rows, columns| {
+            let then = applied(&rows, &columns);
             // SAFETY: as above.
-            Kept { sums: unsafe { sums.piece(rows, columns) }, applied }
+            Written { piece: unsafe { sums.piece(rows, columns) }, then }
         });
     }
     workspace.waiting = waiting;
@@ -189,7 +182,6 @@ pub(crate) fn product_applied(
 fn share<T: Target>(
     pool: &Pool,
     workspace: &mut Workspace,
-    split: Split,
     a: Matrix<'_>,
     b: Matrix<'_>,
     target: impl Fn(Range<usize>, Range<usize>) -> T + Sync,
@@ -199,6 +191,7 @@ fn share<T: Target>(
     if !valid {
         return;
     }
+    let split = Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads()));
     let (tasks, arch) = (split.tasks(), workspace.arch);
     pool.for_each(&mut workspace.blocks[..tasks], |task, blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
@@ -287,7 +280,7 @@ impl<T: Target> Part<'_, T> {
             for start in self.columns.clone().step_by(sums.len()) {
                 let columns = start..self.columns.end.min(start + sums.len());
                 sums.fill(0.0);
-                self.target.store(row..row + 1, &columns, &mut sums, columns.len());
+                self.target.store(row..row + 1, &columns, &sums, columns.len());
                 self.target.finish(simd, row..row + 1, &columns, &mut sums, columns.len());
             }
         }

@@ -147,7 +147,7 @@ impl DeviceOptions {
     /// Wraps a device and queue that the caller owns, as [`Device::from_wgpu`] does.
     ///
     /// # Errors
-    /// Wraps a device and queue that the caller owns, as [`Device::from_wgpu`] does.
+    /// As [`Device::from_wgpu`].
     pub fn wrap(&self, device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
         Ok(Device { backend: Backend::Gpu(Arc::new(Context::wrap(device, queue, self)?)) })
     }

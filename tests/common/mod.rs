@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use wgrad::data::{Inputs, Targets};
 use wgrad::{Activation, Dataset, Dense, Device, Error, Model, Sequential, wgpu};
 
 /// What a trial's body returns: assertions panic, which the harness reports; the rest is an error.
@@ -107,6 +108,26 @@ pub fn labelled(samples: usize, features: usize, classes: usize) -> Dataset {
 pub fn with_rows(samples: usize, features: usize, width: usize) -> Dataset {
     let targets = numbers(samples * width, 2).iter().map(|x| 0.5 + 0.5 * x).collect();
     Dataset::from_rows(numbers(samples * features, 1), features, targets, width).expect("a valid data set")
+}
+
+/// Bytes or floats, ids or rows, weighted or not.
+pub fn every_format(samples: usize, features: usize, classes: usize) -> wgrad::Result<Vec<Dataset>> {
+    let floats = numbers(samples * features, 3);
+    let bytes: Vec<u8> = floats.iter().map(|x| (127.5 * (x + 1.0)) as u8).collect();
+    let inputs = [Inputs::Floats(floats.clone().into()), Inputs::Bytes { values: bytes.into(), scale: 1.0 / 255.0 }];
+    let targets = [
+        Targets::Classes { ids: ids(&floats, features, classes).into(), classes },
+        Targets::Rows { values: numbers(samples * classes, 4).iter().map(|x| x.abs()).collect(), width: classes },
+    ];
+    let mut sets = Vec::new();
+    for inputs in inputs {
+        for targets in &targets {
+            let plain = Dataset::new(inputs.clone(), features, targets.clone())?;
+            let weights = numbers(samples, 6).iter().map(|x| x.abs()).collect();
+            sets.extend([plain.clone(), plain.with_sample_weights(weights)?]);
+        }
+    }
+    Ok(sets)
 }
 
 /// Features, one hidden layer of tanh, softmax.

@@ -1,10 +1,9 @@
 //! The same seed gives the same bits: twice, on any number of threads, from resident or streamed data, in one call or in
 //! two. And fusion changes nothing beyond rounding.
 
-use wgrad::data::{Inputs, Targets};
-use wgrad::{Activation, Adam, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
+use wgrad::{Activation, Adam, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
 
-use crate::common::{Outcome, Suite, assert_same_net, bits, classifier, ids, labelled, numbers, trials, with_rows};
+use crate::common::{Outcome, Suite, assert_same_net, bits, classifier, every_format, labelled, trials, with_rows};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.everywhere:
@@ -128,28 +127,8 @@ fn fusion_changes_rounding_alone(device: &Device) -> Outcome {
 const SAMPLES: usize = 203;
 const FEATURES: usize = 30;
 
-/// Bytes or floats, ids or rows, weighted or not.
-fn every_format() -> wgrad::Result<Vec<Dataset>> {
-    let floats = numbers(SAMPLES * FEATURES, 3);
-    let bytes: Vec<u8> = floats.iter().map(|x| (127.5 * (x + 1.0)) as u8).collect();
-    let inputs = [Inputs::Floats(floats.clone().into()), Inputs::Bytes { values: bytes.into(), scale: 1.0 / 255.0 }];
-    let targets = [
-        Targets::Classes { ids: ids(&floats, FEATURES, 5).into(), classes: 5 },
-        Targets::Rows { values: numbers(SAMPLES * 5, 4).iter().map(|x| x.abs()).collect(), width: 5 },
-    ];
-    let mut sets = Vec::new();
-    for inputs in inputs {
-        for targets in &targets {
-            let plain = Dataset::new(inputs.clone(), FEATURES, targets.clone())?;
-            let weights = numbers(SAMPLES, 6).iter().map(|x| x.abs()).collect();
-            sets.extend([plain.clone(), plain.with_sample_weights(weights)?]);
-        }
-    }
-    Ok(sets)
-}
-
 fn streamed_data_gives_the_bits_of_resident(device: &Device) -> Outcome {
-    for data in every_format()? {
+    for data in every_format(SAMPLES, FEATURES, 5)? {
         let train = |budget| -> wgrad::Result<_> {
             let mut model =
                 classifier(FEATURES, 8, 5).compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;

@@ -5,10 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use wgrad::data::npy::{Element, Header};
-use wgrad::data::{Inputs, Targets};
 use wgrad::{Adam, AnyDataset, Dataset, Device, Fit, Loss, RmsProp, Score, StreamedDataset};
 
-use crate::common::{Outcome, Suite, bits, classifier, ids, labelled, numbers, refused, trials};
+use crate::common::{Outcome, Suite, bits, classifier, every_format, labelled, numbers, refused, trials};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.everywhere:
@@ -31,33 +30,13 @@ fn pieces_of(data: &Dataset) -> wgrad::Result<StreamedDataset> {
     StreamedDataset::from_fn(data.len(), move |rows| Ok(data.range(rows)?))
 }
 
-/// Bytes or floats, ids or rows, weighted or not.
-fn every_format() -> wgrad::Result<Vec<Dataset>> {
-    let floats = numbers(SAMPLES * FEATURES, 3);
-    let bytes: Vec<u8> = floats.iter().map(|x| (127.5 * (x + 1.0)) as u8).collect();
-    let inputs = [Inputs::Floats(floats.clone().into()), Inputs::Bytes { values: bytes.into(), scale: 1.0 / 255.0 }];
-    let targets = [
-        Targets::Classes { ids: ids(&floats, FEATURES, CLASSES).into(), classes: CLASSES },
-        Targets::Rows { values: numbers(SAMPLES * CLASSES, 4).iter().map(|x| x.abs()).collect(), width: CLASSES },
-    ];
-    let mut sets = Vec::new();
-    for inputs in inputs {
-        for targets in &targets {
-            let plain = Dataset::new(inputs.clone(), FEATURES, targets.clone())?;
-            let weights = numbers(SAMPLES, 6).iter().map(|x| x.abs()).collect();
-            sets.extend([plain.clone(), plain.with_sample_weights(weights)?]);
-        }
-    }
-    Ok(sets)
-}
-
 fn fit() -> Fit<'static> {
     Fit::new().epochs(2).batch_size(16).seed(5)
 }
 
 /// Windows of one batch, of three, and of more than there is; and on a GPU, room for a batch of a window at a time.
 fn streamed_data_gives_the_bits_of_data_in_memory(device: &Device) -> Outcome {
-    for data in every_format()? {
+    for data in every_format(SAMPLES, FEATURES, CLASSES)? {
         let train = |set: &AnyDataset, budget| -> wgrad::Result<_> {
             let model = classifier(FEATURES, 8, CLASSES);
             let mut model = model.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;

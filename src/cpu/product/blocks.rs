@@ -245,6 +245,24 @@ impl Strips<'_> {
         }
     }
 
+    /// Where a strip's numbers are read, and which steps of k they have if some were left out.
+    #[inline(always)]
+    fn left(&mut self, rows: &Range<usize>) -> (Left<'_, ROWS>, Option<&[u32]>) {
+        let mut place = (rows.start - self.rows.start) / ROWS;
+        if self.in_place {
+            match Left::in_place(&self.a, rows.start, self.depths.start) {
+                Some(left) if rows.len() == ROWS => return (left, None),
+                // What does not fill a strip is packed all the same, for want of rows to read.
+                _ => place = 0,
+            }
+            self.pack_one(place, rows.clone());
+        }
+        let (start, kept) = (place * self.pitch(), self.kept[place]);
+        let (values, _) = self.left.as_chunks::<ROWS>();
+        let steps = &self.steps[start..][..kept];
+        (Left::Packed(&values[start..][..kept], steps), (kept < self.depths.len()).then_some(steps))
+    }
+
     /// Multiplies strips by a panel.
     #[inline(always)]
     fn times<S: Simd, T: Target, const VECTORS: usize>(
@@ -256,59 +274,35 @@ impl Strips<'_> {
         scratch: &mut [f32],
     ) {
         let Panel { columns, packed, finite } = panel;
-        let (depth, pitch) = (self.depths.len(), self.pitch());
         let width = VECTORS * S::F32_LANES;
-        let packed = &packed[..depth * width];
+        let packed = &packed[..self.depths.len() * width];
         let (right, _) = S::as_simd_f32s(packed);
         let (right, _) = right.as_chunks::<VECTORS>();
         let (fresh, last) = (self.depths.start == 0, self.depths.end == self.a.columns);
         let scratch = &mut scratch[..ROWS * width];
-        let first = (rows.start - self.rows.start) / ROWS;
-        for (place, rows) in ranges(rows, ROWS).enumerate() {
-            let place = first + place;
-            let whole = rows.len() == ROWS;
-            let place = if self.in_place { 0 } else { place };
-            if self.in_place && !whole {
-                self.pack_one(0, rows.clone());
-            }
-            let mut left_out: Option<&[u32]> = None;
-            let left = match Left::in_place(&self.a, rows.start, self.depths.start) {
-                Some(left) if self.in_place && whole => left,
-                _ => {
-                    let (values, _) = self.left.as_chunks::<ROWS>();
-                    let kept = self.kept[place];
-                    let steps = &self.steps[place * pitch..][..kept];
-                    left_out = (kept < depth && !finite).then_some(steps);
-                    Left::Packed(&values[place * pitch..][..kept], steps)
-                }
-            };
+        for rows in ranges(rows, ROWS) {
             if !(fresh && T::KEEPS_SUMS) {
                 target.prefetch(rows.clone(), &columns);
             }
-            if whole
-                && columns.len() == width
-                && let Some(mut tile) = target.tile::<ROWS>(rows.start, &columns)
-            {
-                accumulate::<S, ROWS, VECTORS>(simd, &mut tile, fresh, left, right);
-                if let Some(kept) = left_out {
-                    past_zeros(&mut tile, ROWS, kept, packed, width);
+            let (left, steps) = self.left(&rows);
+            let add_to = |tile: &mut Tile<'_, ROWS>| {
+                accumulate::<S, ROWS, VECTORS>(simd, tile, fresh, left, right);
+                if let Some(steps) = steps.filter(|_| !finite) {
+                    past_zeros(tile, rows.len(), steps, packed, width);
                 }
-                if last {
-                    target.finish(simd, rows, &columns, scratch, width);
-                }
-                continue;
-            }
-            // A tile of which a part only lies in C, or of a product that keeps no C.
-            if !fresh {
-                target.load(rows.clone(), &columns, scratch, width);
-            }
-            if let Some(mut tile) = Tile::<ROWS>::over(scratch, width) {
-                accumulate::<S, ROWS, VECTORS>(simd, &mut tile, fresh, left, right);
-                if let Some(kept) = left_out {
-                    past_zeros(&mut tile, rows.len(), kept, packed, width);
+            };
+            let whole = rows.len() == ROWS && columns.len() == width;
+            match target.tile::<ROWS>(rows.start, &columns).filter(|_| whole) {
+                Some(mut tile) => add_to(&mut tile),
+                // A tile of which a part only lies in C, or of a product that keeps no C.
+                None => {
+                    if !fresh {
+                        target.load(rows.clone(), &columns, scratch, width);
+                    }
+                    Tile::over(scratch, width).iter_mut().for_each(add_to);
+                    target.store(rows.clone(), &columns, scratch, width);
                 }
             }
-            target.store(rows.clone(), &columns, scratch, width);
             if last {
                 target.finish(simd, rows, &columns, scratch, width);
             }

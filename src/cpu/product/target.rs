@@ -19,7 +19,7 @@ pub(super) trait Target {
     fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
 
     /// The reverse of `load`; nothing where there is no matrix.
-    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
+    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &[f32], width: usize);
 
     /// Told when a tile is complete. Its sums are in the matrix, or, where there is none, in `sums`.
     fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
@@ -28,28 +28,18 @@ pub(super) trait Target {
     fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>);
 }
 
-/// Calls `copy` with the segment of each row, and its place among the sums.
-#[inline(always)]
-fn each(
-    piece: &mut Piece<'_>,
-    rows: Range<usize>,
-    columns: &Range<usize>,
-    sums: &mut [f32],
-    width: usize,
-    copy: impl Fn(&mut [f32], &mut [f32]),
-) {
-    for (sums, row) in sums.chunks_mut(width).zip(rows) {
-        copy(piece.segment(row, columns), &mut sums[..columns.len()]);
-    }
-}
-
-/// Sums that are written to a matrix, and then changed there by an epilogue.
-pub(super) struct Written<'a, E> {
+/// Sums that are written to a matrix, where they wait for their last steps of k; `then` says what becomes of them.
+pub(super) struct Written<'a, F> {
     pub(super) piece: Piece<'a>,
-    pub(super) epilogue: &'a E,
+    pub(super) then: F,
 }
 
-impl<E: Fn(usize, usize, &mut [f32]) + Sync> Target for Written<'_, E> {
+/// What becomes of finished sums in a matrix.
+pub(super) trait Then {
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>);
+}
+
+impl<F: Then> Target for Written<'_, F> {
     const KEEPS_SUMS: bool = true;
 
     #[inline(always)]
@@ -59,25 +49,39 @@ impl<E: Fn(usize, usize, &mut [f32]) + Sync> Target for Written<'_, E> {
 
     #[inline(always)]
     fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
-        each(&mut self.piece, rows, columns, sums, width, |segment, sums| sums.copy_from_slice(segment));
-    }
-
-    #[inline(always)]
-    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
-        each(&mut self.piece, rows, columns, sums, width, |segment, sums| segment.copy_from_slice(sums));
-    }
-
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, _: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
-        for row in rows {
-            (self.epilogue)(row, columns.start, self.piece.segment(row, columns));
+        for (sums, row) in sums.chunks_mut(width).zip(rows) {
+            sums[..columns.len()].copy_from_slice(self.piece.segment(row, columns));
         }
+    }
+
+    #[inline(always)]
+    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &[f32], width: usize) {
+        for (sums, row) in sums.chunks(width).zip(rows) {
+            self.piece.segment(row, columns).copy_from_slice(&sums[..columns.len()]);
+        }
+    }
+
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
+        self.then.finish(simd, rows, columns, &mut self.piece);
     }
 
     #[inline(always)]
     fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>) {
         for row in rows {
             self.piece.prefetch(row, columns);
+        }
+    }
+}
+
+/// They are changed where they are.
+pub(super) struct Epilogue<'a, E>(pub(super) &'a E);
+
+impl<E: Fn(usize, usize, &mut [f32]) + Sync> Then for Epilogue<'_, E> {
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, _simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
+        for row in rows {
+            (self.0)(row, columns.start, piece.segment(row, columns));
         }
     }
 }
@@ -109,7 +113,8 @@ impl Finished<'_, '_> {
     }
 }
 
-/// Sums that are used to change other matrices of the same shape, and not kept themselves.
+/// Sums are used to change other matrices of the same shape: at once, and are then not kept themselves, or from the matrix
+/// in which they waited.
 pub(super) struct Applied<'a, A> {
     pub(super) pieces: [Piece<'a>; CHANGED],
     pub(super) apply: &'a A,
@@ -124,7 +129,7 @@ impl<A: Apply> Target for Applied<'_, A> {
 
     fn load(&mut self, _: Range<usize>, _: &Range<usize>, _: &mut [f32], _: usize) {}
 
-    fn store(&mut self, _: Range<usize>, _: &Range<usize>, _: &mut [f32], _: usize) {}
+    fn store(&mut self, _: Range<usize>, _: &Range<usize>, _: &[f32], _: usize) {}
 
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
@@ -141,42 +146,12 @@ impl<A: Apply> Target for Applied<'_, A> {
     }
 }
 
-/// Sums that are kept only until the last steps of k, and then used to change other matrices.
-pub(super) struct Kept<'a, A> {
-    pub(super) sums: Piece<'a>,
-    pub(super) applied: Applied<'a, A>,
-}
-
-impl<A: Apply> Target for Kept<'_, A> {
-    const KEEPS_SUMS: bool = true;
-
+impl<A: Apply> Then for Applied<'_, A> {
     #[inline(always)]
-    fn tile<const ROWS: usize>(&mut self, first_row: usize, columns: &Range<usize>) -> Option<Tile<'_, ROWS>> {
-        self.sums.tile(first_row, columns)
-    }
-
-    #[inline(always)]
-    fn load(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
-        each(&mut self.sums, rows, columns, sums, width, |segment, sums| sums.copy_from_slice(segment));
-    }
-
-    #[inline(always)]
-    fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
-        each(&mut self.sums, rows, columns, sums, width, |segment, sums| segment.copy_from_slice(sums));
-    }
-
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
+    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
         for row in rows {
-            let sums = self.sums.segment(row, columns);
-            self.applied.finish(simd, row..row + 1, columns, sums, columns.len());
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>) {
-        for row in rows {
-            self.sums.prefetch(row, columns);
+            let sums = piece.segment(row, columns);
+            Target::finish(self, simd, row..row + 1, columns, sums, columns.len());
         }
     }
 }

@@ -224,22 +224,12 @@ impl<R: Formula> Update<'_, R, f32> {
     /// [`each`](Self::each), vector by vector.
     #[inline(always)]
     pub(crate) fn vectors<S: Simd>(&self, simd: S, buffers: [&mut [f32]; 5]) {
-        if self.is_plain() { self.stretch::<S, true>(simd, buffers) } else { self.stretch::<S, false>(simd, buffers) }
+        if self.is_plain() { self.settled::<S, true>(simd, buffers) } else { self.settled::<S, false>(simd, buffers) }
     }
 
-    /// [`vectors`](Self::vectors) for every row of a tile.
+    /// The same once it is settled whether there is anything to ask.
     #[inline(always)]
-    pub(crate) fn rows<S: Simd>(&self, simd: S, finished: &mut Finished<'_, '_>) {
-        let plain = self.is_plain();
-        for row in 0..finished.rows() {
-            let (sums, [w, a, b, c]) = finished.row(row);
-            let buffers = [sums, w, a, b, c];
-            if plain { self.stretch::<S, true>(simd, buffers) } else { self.stretch::<S, false>(simd, buffers) }
-        }
-    }
-
-    #[inline(always)]
-    fn stretch<S: Simd, const PLAIN: bool>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
+    fn settled<S: Simd, const PLAIN: bool>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
         let (g, g_rest) = S::as_simd_f32s(g);
         let (w, w_rest) = S::as_mut_simd_f32s(w);
         let (a, a_rest) = slot::<S, R, PLAIN>(0, a, w.len());
@@ -284,7 +274,13 @@ impl Apply for Update<'_, Rule, f32> {
     fn apply<S: Simd>(&self, simd: S, finished: &mut Finished<'_, '_>) {
         // The rule is told apart once for a tile, not for each of its numbers.
         let Update { formula, step, clip_value, entry } = *self;
-        every!(formula, formula => Update { formula, step, clip_value, entry }.rows(simd, finished));
+        every!(formula, formula => {
+            let update = Update { formula, step, clip_value, entry };
+            for row in 0..finished.rows() {
+                let (sums, [w, a, b, c]) = finished.row(row);
+                update.vectors(simd, [sums, w, a, b, c]);
+            }
+        });
     }
 }
 

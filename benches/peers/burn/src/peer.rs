@@ -7,6 +7,7 @@ use burn::optim::{GradientsParams, ModuleOptimizer, RmsPropConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 
 use crate::data::{CLASSES, PIXELS, Random, Samples};
+use crate::measure::{Arguments, Peer};
 
 const EVALUATION_BATCH: usize = 1024;
 const LEARNING_RATE: f64 = 1e-3;
@@ -38,7 +39,7 @@ impl Net {
     }
 }
 
-pub struct Peer {
+pub struct BurnPeer {
     device: Device,
     net: Option<Net>,
     optimizer: ModuleOptimizer,
@@ -50,20 +51,20 @@ pub struct Peer {
     random: Random,
 }
 
-impl Peer {
-    pub fn new(samples: &Samples, hidden: &[usize], batch_size: usize, plain: &Device) -> Self {
+impl BurnPeer {
+    pub fn new(samples: &Samples, arguments: &Arguments, plain: &Device) -> Self {
         let device = plain.clone().autodiff();
         let count = samples.classes.len();
         // Keras's settings; burn's own defaults differ.
         let optimizer = RmsPropConfig::new().with_alpha(0.9).with_momentum(0.0).with_epsilon(1e-7).init();
-        Peer {
-            net: Some(Net::new(hidden, &device)),
+        BurnPeer {
+            net: Some(Net::new(&arguments.hidden, &device)),
             optimizer,
             loss: CrossEntropyLossConfig::new().init(&device),
             x: Tensor::from_data(TensorData::new(samples.pixels.clone(), [count, PIXELS]), &device),
             y: Tensor::from_data(TensorData::new(samples.classes.clone(), [count]), &device),
             samples: count,
-            batch_size,
+            batch_size: arguments.batch_size,
             random: Random(2),
             device,
         }
@@ -91,23 +92,6 @@ impl Peer {
         Tensor::from_data(TensorData::new(values, [count]), &self.device)
     }
 
-    pub fn first_step(&mut self) {
-        let (loss, _) = self.step(self.indexes((0..self.batch_size as i32).collect()));
-        // Reading it waits for everything that it depends on; the update is waited for as well.
-        let _: f32 = loss.into_scalar();
-        self.wait();
-    }
-
-    /// Loss and accuracy of the last epoch.
-    pub fn epochs(&mut self, count: usize) -> (f64, f64) {
-        let mut result = (0.0, 0.0);
-        for _ in 0..count {
-            result = self.epoch();
-        }
-        self.wait();
-        result
-    }
-
     fn epoch(&mut self) -> (f64, f64) {
         let mut order: Vec<i32> = (0..self.samples as i32).collect();
         self.random.shuffle(&mut order);
@@ -124,8 +108,27 @@ impl Peer {
         let correct: i64 = correct_sum.expect("at least one step").into_scalar();
         (f64::from(loss) / steps as f64, correct as f64 / self.samples as f64)
     }
+}
 
-    pub fn evaluate(&mut self) -> (f64, f64) {
+impl Peer for BurnPeer {
+    fn first_step(&mut self) {
+        let (loss, _) = self.step(self.indexes((0..self.batch_size as i32).collect()));
+        // Reading it waits for everything that it depends on; the update is waited for as well.
+        let _: f32 = loss.into_scalar();
+        self.wait();
+    }
+
+    /// Loss and accuracy of the last epoch.
+    fn epochs(&mut self, count: usize) -> (f64, Option<f64>) {
+        let mut result = (0.0, 0.0);
+        for _ in 0..count {
+            result = self.epoch();
+        }
+        self.wait();
+        (result.0, Some(result.1))
+    }
+
+    fn evaluate(&mut self) -> (f64, Option<f64>) {
         let net = self.net.as_ref().expect("there is a net between steps").valid();
         let (x, y) = (self.x.clone().inner(), self.y.clone().inner());
         let (mut loss_sum, mut correct_sum) = (0.0, 0);
@@ -141,7 +144,7 @@ impl Peer {
             loss_sum += f64::from(loss.into_scalar::<f32>()) * rows as f64;
             correct_sum += correct.into_scalar::<i64>();
         }
-        (loss_sum / self.samples as f64, correct_sum as f64 / self.samples as f64)
+        (loss_sum / self.samples as f64, Some(correct_sum as f64 / self.samples as f64))
     }
 }
 

@@ -1,5 +1,5 @@
-//! The command line, the clock and the line of JSON at the end, as scripts/compare wants them. meganeura's peer uses this
-//! file too.
+//! The command line, the clock and the line of JSON at the end, as scripts/compare wants them. burn's and
+//! meganeura's peers use this file too.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
