@@ -5,9 +5,9 @@
 // Grid: one invocation a block of four. Reference: src/kernels/activation_backward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> kept: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> dz: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<dy_vec4>;
+@group(0) @binding(2) var<storage, read> kept: array<kept_vec4>;
+@group(0) @binding(3) var<storage, read_write> dz: array<dz_vec4>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -20,5 +20,5 @@ fn main(
         return;
     }
     // The padding of dy is zero and f' is finite there, so the padding of dz is zero.
-    dz[index] = dy[index] * derivative(kept[index]);
+    dz[index] = dz_vec4(stored_gradient(vec4<f32>(dy[index]) * derivative(vec4<f32>(kept[index]))));
 }

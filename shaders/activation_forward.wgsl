@@ -4,8 +4,8 @@
 // Grid: one invocation a block of four. Reference: src/kernels/activation_forward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> z: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> z: array<z_vec4>;
+@group(0) @binding(2) var<storage, read_write> y: array<y_vec4>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -20,5 +20,5 @@ fn main(
     }
     // f(0) is not always 0: the padding is set to zero.
     let keep = (column_mask(index % COLUMN_BLOCKS, COLUMNS) > vec4<f32>(0.0)) & vec4<bool>(row < step.rows);
-    y[index] = select(vec4<f32>(0.0), activate(z[index]), keep);
+    y[index] = y_vec4(within(select(vec4<f32>(0.0), activate(vec4<f32>(z[index])), keep), Y_HALF));
 }

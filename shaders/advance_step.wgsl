@@ -37,4 +37,5 @@ fn main(@builtin(local_invocation_index) local: u32) {
     step.rows = min(step.batch_size, step.samples - step.position);
     step.beta_1_power *= BETA_1;
     step.beta_2_power *= BETA_2;
+    adapt_scale();
 }

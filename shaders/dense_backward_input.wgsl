@@ -5,10 +5,10 @@
 // Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_input.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> dz: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dz: array<dz_vec4>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> kept: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> kept: array<kept_vec4>;
+@group(0) @binding(4) var<storage, read_write> dx: array<dx_vec4>;
 
 const A_TRANSPOSED = false;
 const B_TRANSPOSED = true;
@@ -22,7 +22,7 @@ fn depth_blocks() -> u32 {
 }
 
 fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return dz[(4u * row + i) * DEPTH_BLOCKS + depth];
+    return vec4<f32>(dz[(4u * row + i) * DEPTH_BLOCKS + depth]);
 }
 
 // Block (depth, column) of Wᵀ is block (column, depth) of W, transposed. W has a whole block of rows for each block of
@@ -37,7 +37,8 @@ fn store(row: u32, column: u32, block: mat4x4<f32>) {
         let at = 4u * row + i;
         let index = at * COLUMN_BLOCKS + column;
         let keep = mask & vec4<bool>(at < step.rows);
-        dx[index] = select(vec4<f32>(0.0), block[i] * derivative(kept[index]), keep);
+        let gradient = select(vec4<f32>(0.0), block[i] * derivative(vec4<f32>(kept[index])), keep);
+        dx[index] = dx_vec4(stored_gradient(gradient));
     }
 }
 

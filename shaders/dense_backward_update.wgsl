@@ -6,8 +6,8 @@
 // Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dz: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<x_vec4>;
+@group(0) @binding(2) var<storage, read> dz: array<dz_vec4>;
 @group(0) @binding(3) var<storage, read_write> parameters: array<vec4<f32>>;
 
 const KERNEL_SETTINGS = vec4<f32>(L2, WEIGHT_DECAY, 1.0, 1.0);
@@ -21,7 +21,7 @@ fn store(row: u32, column: u32, block: mat4x4<f32>) {
 }
 
 fn store_sums(column: u32, sums: vec4<f32>) {
-    change(BIAS_OFFSET + column, sums, BIAS_SETTINGS);
+    change(BIAS_OFFSET + column, true_gradient(sums), BIAS_SETTINGS);
 }
 
 fn change(index: u32, gradient: vec4<f32>, tensor: vec4<f32>) {

@@ -5,8 +5,8 @@
 // Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_weights.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> dz: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<x_vec4>;
+@group(0) @binding(2) var<storage, read> dz: array<dz_vec4>;
 @group(0) @binding(3) var<storage, read_write> gradients: array<vec4<f32>>;
 
 fn store(row: u32, column: u32, block: mat4x4<f32>) {
@@ -17,5 +17,5 @@ fn store(row: u32, column: u32, block: mat4x4<f32>) {
 }
 
 fn store_sums(column: u32, sums: vec4<f32>) {
-    gradients[BIAS_OFFSET + column] = sums;
+    gradients[BIAS_OFFSET + column] = true_gradient(sums);
 }

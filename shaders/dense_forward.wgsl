@@ -5,9 +5,9 @@
 // Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_forward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<x_vec4>;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<y_vec4>;
 
 const A_TRANSPOSED = false;
 const B_TRANSPOSED = false;
@@ -21,7 +21,7 @@ fn depth_blocks() -> u32 {
 }
 
 fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return x[(4u * row + i) * DEPTH_BLOCKS + depth];
+    return vec4<f32>(x[(4u * row + i) * DEPTH_BLOCKS + depth]);
 }
 
 fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
@@ -38,7 +38,8 @@ fn store(row: u32, column: u32, block: mat4x4<f32>) {
         let at = 4u * row + i;
         // The padding is set, not multiplied away: 0 · NaN would be a NaN.
         let keep = (mask > vec4<f32>(0.0)) & vec4<bool>(at < step.rows);
-        y[at * COLUMN_BLOCKS + column] = select(vec4<f32>(0.0), activate(block[i] + bias), keep);
+        let value = select(vec4<f32>(0.0), activate(block[i] + bias), keep);
+        y[at * COLUMN_BLOCKS + column] = y_vec4(within(value, Y_HALF));
     }
 }
 

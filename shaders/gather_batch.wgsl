@@ -11,7 +11,7 @@
 @group(0) @binding(2) var<storage, read> sample_targets: array<u32>;
 @group(0) @binding(3) var<storage, read> sample_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> order: array<u32>;
-@group(0) @binding(5) var<storage, read_write> x: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> x: array<x_vec4>;
 @group(0) @binding(6) var<storage, read_write> targets: array<u32>;
 @group(0) @binding(7) var<storage, read_write> weights: array<f32>;
 
@@ -46,7 +46,7 @@ fn main(
         if exists {
             value = load(sample, column);
         }
-        x[row * COLUMN_BLOCKS + column] = value;
+        x[row * COLUMN_BLOCKS + column] = x_vec4(within(value, X_HALF));
     } else if column < COLUMN_BLOCKS + TARGET_WORDS {
         let word = column - COLUMN_BLOCKS;
         targets[row * TARGET_WORDS + word] = select(0u, sample_targets[sample * TARGET_WORDS + word], exists);

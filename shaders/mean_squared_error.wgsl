@@ -12,7 +12,7 @@
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dy: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dy: array<dy_number>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
 
 const HAS_THRESHOLD = true;
@@ -54,6 +54,6 @@ fn main(
         if c < columns {
             gradient = 2.0 * weights[row] / f32(COLUMNS * step.rows) * (y[start + c] - target_at(row, c));
         }
-        dy[start + c] = gradient;
+        dy[start + c] = dy_number(stored_gradient(vec4<f32>(gradient_scale() * gradient)).x);
     }
 }

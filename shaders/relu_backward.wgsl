@@ -4,9 +4,9 @@
 // Grid: one invocation a block of four. Reference: src/kernels/relu_backward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> y: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> dz: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> dy: array<dy_vec4>;
+@group(0) @binding(2) var<storage, read> y: array<y_vec4>;
+@group(0) @binding(3) var<storage, read_write> dz: array<dz_vec4>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -18,5 +18,6 @@ fn main(
     if index >= 4u * row_blocks_of(step.rows) * COLUMN_BLOCKS {
         return;
     }
-    dz[index] = select(vec4<f32>(0.0), dy[index], y[index] > vec4<f32>(0.0));
+    let gradient = select(vec4<f32>(0.0), vec4<f32>(dy[index]), vec4<f32>(y[index]) > vec4<f32>(0.0));
+    dz[index] = dz_vec4(stored_gradient(gradient));
 }

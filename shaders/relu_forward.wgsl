@@ -4,8 +4,8 @@
 // Grid: one invocation a block of four. Reference: src/kernels/relu_forward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> z: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> z: array<z_vec4>;
+@group(0) @binding(2) var<storage, read_write> y: array<y_vec4>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -17,5 +17,6 @@ fn main(
     if index >= 4u * row_blocks_of(step.rows) * COLUMN_BLOCKS {
         return;
     }
-    y[index] = select(z[index], vec4<f32>(0.0), z[index] < vec4<f32>(0.0));
+    let value = vec4<f32>(z[index]);
+    y[index] = y_vec4(within(select(value, vec4<f32>(0.0), value < vec4<f32>(0.0)), Y_HALF));
 }

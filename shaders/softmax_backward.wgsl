@@ -4,9 +4,9 @@
 // Grid: LANES invocations a row. Reference: src/kernels/softmax_backward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> dy: array<f32>;
-@group(0) @binding(2) var<storage, read> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> dz: array<f32>;
+@group(0) @binding(1) var<storage, read> dy: array<dy_number>;
+@group(0) @binding(2) var<storage, read> y: array<y_number>;
+@group(0) @binding(3) var<storage, read_write> dz: array<dz_number>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -21,17 +21,17 @@ fn main(
     let columns = select(0u, COLUMNS, row < step.rows);
     var sum = 0.0;
     for (var c = lane; c < columns; c += LANES) {
-        sum += dy[start + c] * y[start + c];
+        sum += f32(dy[start + c]) * f32(y[start + c]);
     }
     sum = lanes_sum(local, sum);
     if row >= 4u * row_blocks_of(step.rows) {
         return;
     }
     for (var c = lane; c < 4u * COLUMN_BLOCKS; c += LANES) {
+        var gradient = 0.0;
         if c < columns {
-            dz[start + c] = y[start + c] * (dy[start + c] - sum);
-        } else {
-            dz[start + c] = 0.0;
+            gradient = f32(y[start + c]) * (f32(dy[start + c]) - sum);
         }
+        dz[start + c] = dz_number(stored_gradient(vec4<f32>(gradient)).x);
     }
 }

@@ -11,7 +11,7 @@
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> weights: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dz: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dz: array<dz_number>;
 @group(0) @binding(5) var<storage, read_write> rows: array<vec2<f32>>;
 
 // One class is always the right one.
@@ -69,6 +69,6 @@ fn main(
             let p = exp(z[start + c] - largest) / exponentials;
             gradient = weights[row] / f32(step.rows) * (p * targets_sum - target_at(row, c));
         }
-        dz[start + c] = gradient;
+        dz[start + c] = dz_number(stored_gradient(vec4<f32>(gradient_scale() * gradient)).x);
     }
 }

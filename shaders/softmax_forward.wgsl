@@ -4,8 +4,8 @@
 // Grid: LANES invocations a row. Reference: src/kernels/softmax_forward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> z: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> z: array<z_number>;
+@group(0) @binding(2) var<storage, read_write> y: array<y_number>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -20,12 +20,12 @@ fn main(
     let columns = select(0u, COLUMNS, row < step.rows);
     var largest = -3.4e38;
     for (var c = lane; c < columns; c += LANES) {
-        largest = max(largest, z[start + c]);
+        largest = max(largest, f32(z[start + c]));
     }
     largest = lanes_max(local, largest);
     var sum = 0.0;
     for (var c = lane; c < columns; c += LANES) {
-        sum += exp(z[start + c] - largest);
+        sum += exp(f32(z[start + c]) - largest);
     }
     sum = lanes_sum(local, sum);
     if row >= 4u * row_blocks_of(step.rows) {
@@ -33,9 +33,9 @@ fn main(
     }
     for (var c = lane; c < 4u * COLUMN_BLOCKS; c += LANES) {
         if c < columns {
-            y[start + c] = exp(z[start + c] - largest) / sum;
+            y[start + c] = y_number(exp(f32(z[start + c]) - largest) / sum);
         } else {
-            y[start + c] = 0.0;
+            y[start + c] = y_number(0.0);
         }
     }
 }

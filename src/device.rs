@@ -10,10 +10,11 @@ mod schedules;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor;
 use crate::kernels::Kernel;
 use crate::kernels::product::{Choices, Family};
+use crate::kernels::storage::Storage;
 use context::Context;
 pub use options::DeviceOptions;
 
@@ -68,6 +69,15 @@ pub struct DeviceInfo {
     pub limits: Option<wgpu::Limits>,
     /// The features that are switched on, for a GPU.
     pub features: Option<wgpu::Features>,
+}
+
+impl DeviceInfo {
+    /// Whether the device stores and converts 16-bit floats, which [`Precision::F16`](crate::Precision::F16) needs: a GPU
+    /// whose feature `shader-f16` is switched on. wgrad switches it on where it opens the device itself and the adapter
+    /// has it.
+    pub fn has_half_precision(&self) -> bool {
+        self.features.is_some_and(|features| features.contains(wgpu::Features::SHADER_F16))
+    }
 }
 
 impl fmt::Display for DeviceInfo {
@@ -214,7 +224,31 @@ impl Device {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) for a wrong number of arguments, and whatever the device reports.
     pub fn launch(&self, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
-        executor::launch_once(self, kernel, capacity, arguments)
+        self.launch_stored(kernel, Storage::default(), capacity, arguments)
+    }
+
+    /// [`Device::launch`] for numbers that are stored in this way: the arguments are those of [`Kernel::bindings`].
+    ///
+    /// # Errors
+    /// As [`Device::launch`], and [`Error::Configuration`](crate::Error::Configuration) for half precision on a device
+    /// without it.
+    pub fn launch_stored(
+        &self,
+        kernel: &Kernel,
+        storage: Storage,
+        capacity: usize,
+        arguments: &mut [Vec<u32>],
+    ) -> Result<()> {
+        executor::launch_once(self, (kernel, storage), capacity, arguments)
+    }
+
+    /// Whether [`Precision::F16`](crate::Precision::F16) may be used.
+    pub(crate) fn check_half_precision(&self) -> Result<()> {
+        let info = self.info();
+        match info.has_half_precision() {
+            true => Ok(()),
+            false => Err(Error::configuration("half precision", "a GPU with the feature shader-f16", info)),
+        }
     }
 
     /// Whether a storage buffer of so many words can be had, as far as limits tell.

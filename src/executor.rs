@@ -9,6 +9,8 @@ use crate::data::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::kernels::Kernel;
+use crate::kernels::scale::LossScale;
+use crate::kernels::storage::Storage;
 use crate::optimizers::Optimizer;
 use crate::parameters::Layout;
 use crate::plan::{Plan, PlanKey, Store};
@@ -26,6 +28,7 @@ pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: 
         (Store::TensorOf, words(&layout.tensor_of())),
         (Store::Chunks, words(chunks.as_flattened())),
         (Store::Ranges, words(ranges.as_flattened())),
+        (Store::LossScale, words(bytemuck::cast_slice(&[LossScale::default()]))),
     ];
     for (index, slot) in optimizer.slots().iter().enumerate() {
         let length = if slot.used { layout.length } else { 4 };
@@ -188,16 +191,24 @@ impl Run {
 /// Runs one kernel once, on memory of its own: `arguments` are the words of each binding in order, which come back as the
 /// kernel leaves them. The first word of the step block's rows decides how many rows there are; `capacity` is the most
 /// that the launch is made for.
-pub(crate) fn launch_once(device: &Device, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
-    let bindings = kernel.definition().bindings;
+pub(crate) fn launch_once(
+    device: &Device,
+    (kernel, storage): (&Kernel, Storage),
+    capacity: usize,
+    arguments: &mut [Vec<u32>],
+) -> Result<()> {
+    let bindings = kernel.bindings(storage);
     if arguments.len() != bindings.len() {
         return Err(Error::shape(kernel.definition().name, format!("{} arguments", bindings.len()), arguments.len()));
+    }
+    if storage != Storage::default() {
+        device.check_half_precision()?;
     }
     match &device.backend {
         Backend::Cpu { threads } => {
             cpu::run_once(*threads, kernel, arguments);
             Ok(())
         }
-        Backend::Gpu(context) => gpu::run_once(context, kernel, capacity, arguments),
+        Backend::Gpu(context) => gpu::run_once(context, (kernel, storage), capacity, arguments),
     }
 }

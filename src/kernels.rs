@@ -6,11 +6,14 @@
 //! contents may change in any release.
 
 use crate::cpu::Cpu;
-use crate::shader::{Header, Part};
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, sgd, targets, update};
+pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, scale, sgd, storage, targets, update};
+
+use scale::Gradients;
+use storage::Storage;
 
 /// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
 pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {
@@ -64,6 +67,8 @@ pub enum Access {
 pub enum Element {
     /// 32-bit floats, the type that a reference sees as its own.
     Float,
+    /// 16-bit floats, two a word; a reference sees them as its own type too.
+    Half,
     /// 32-bit words: indexes, packed bytes, the step block.
     Word,
 }
@@ -78,13 +83,18 @@ pub struct Binding {
     pub access: Access,
     /// What its words are.
     pub element: Element,
+    /// Whether these are a batch's activations or their gradients, which may be stored in half precision.
+    pub stored: bool,
 }
 
 impl Binding {
-    const STEP: Binding = Binding { name: "step", access: Access::Step, element: Element::Word };
+    const STEP: Binding = Binding::new("step", Access::Step, Element::Word);
 
     const fn new(name: &'static str, access: Access, element: Element) -> Self {
-        Binding { name, access, element }
+        Binding { name, access, element, stored: false }
+    }
+    const fn stored(self) -> Self {
+        Binding { stored: true, ..self }
     }
     const fn read(name: &'static str) -> Self {
         Binding::new(name, Access::Read, Element::Float)
@@ -97,6 +107,11 @@ impl Binding {
     }
     const fn update(name: &'static str) -> Self {
         Binding::new(name, Access::Update, Element::Float)
+    }
+
+    /// Whether the operation only reads it; the step block is apart.
+    pub fn is_input(&self) -> bool {
+        self.access == Access::Read
     }
 
     /// Whether the operation changes it.
@@ -189,6 +204,9 @@ pub trait Operation {
         Self::DEFINITION
     }
 
+    /// What it has to do with gradients of activations.
+    const GRADIENTS: Gradients = Gradients::None;
+
     /// The constants of the shader's header.
     fn header(&self, header: &mut Header);
 
@@ -238,12 +256,17 @@ macro_rules! registry {
                 match self { $(Kernel::$Name(operation) => operation.definition(),)* }
             }
 
-            /// The whole shader.
-            pub fn shader(&self) -> String {
-                let mut header = Header::default();
-                match self { $(Kernel::$Name(operation) => operation.header(&mut header),)* }
-                let parts = match self { $(Kernel::$Name(operation) => operation.parts(),)* };
-                header.compose(&parts, self.definition().source)
+            /// What the operation has to do with gradients of activations.
+            pub fn gradients(&self) -> Gradients {
+                match self { $(Kernel::$Name(_) => $module::$Name::GRADIENTS,)* }
+            }
+
+            fn header(&self, header: &mut Header) {
+                match self { $(Kernel::$Name(operation) => operation.header(header),)* }
+            }
+
+            fn parts(&self) -> Vec<Part> {
+                match self { $(Kernel::$Name(operation) => operation.parts(),)* }
             }
 
             /// The matrix product that it computes; see [`Operation::product`].
@@ -308,6 +331,50 @@ registry! {
     adam_update AdamUpdate: "Adam's and AdamW's update.",
     adagrad_update AdagradUpdate: "Adagrad's update.",
     advance_step AdvanceStep: "Adds up the step's statistics and moves the step block on.",
+}
+
+impl Kernel {
+    /// The whole shader for numbers that are stored in this way.
+    pub fn shader(&self, storage: Storage) -> String {
+        let (mut header, mut parts, definition) = (Header::default(), self.parts(), self.definition());
+        self.header(&mut header);
+        for (index, binding) in definition.bindings.iter().enumerate().filter(|(_, binding)| binding.stored) {
+            header.storage(binding.name, storage.is_half(index));
+        }
+        if definition.bindings.iter().any(|binding| binding.stored) {
+            parts.push(shader::STORAGE);
+        }
+        match (self.gradients(), storage.is_scaled()) {
+            (Gradients::None, _) => {}
+            (_, false) => parts.push(shader::SCALE_NONE),
+            (Gradients::Made(_) | Gradients::Passed(_), true) => parts.push(shader::SCALE_STORED),
+            (Gradients::Used(_), true) => parts.push(shader::SCALE_USED),
+            (Gradients::Counted, true) => {
+                header.number("GROWTH_STEPS", scale::GROWTH_STEPS as usize);
+                header.float("SMALLEST_SCALE", scale::SMALLEST).float("LARGEST_SCALE", scale::LARGEST);
+                parts.push(shader::SCALE_ADAPTED);
+            }
+        }
+        if storage.is_scaled() && self.gradients() != Gradients::None {
+            header.number("LOSS_SCALE", definition.bindings.len());
+        }
+        header.compose(&parts, definition.source)
+    }
+
+    /// The bindings for numbers that are stored in this way: the operation's own, then the loss scale where there is one.
+    pub fn bindings(&self, storage: Storage) -> Vec<Binding> {
+        let own = self.definition().bindings.iter().enumerate().map(|(index, &binding)| match storage.is_half(index) {
+            true => Binding { element: Element::Half, ..binding },
+            false => binding,
+        });
+        let loss_scale = match self.gradients() {
+            _ if !storage.is_scaled() => None,
+            Gradients::None => None,
+            Gradients::Used(_) => Some(Access::Read),
+            Gradients::Made(_) | Gradients::Passed(_) | Gradients::Counted => Some(Access::Update),
+        };
+        own.chain(loss_scale.map(|access| Binding::new("loss_scale", access, Element::Word))).collect()
+    }
 }
 
 /// Numbers in blocks of four: rows of matrices are padded to them.

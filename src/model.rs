@@ -9,6 +9,7 @@ use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, model_buffers};
 use crate::kernels::product::Choices;
+use crate::kernels::storage::Precision;
 use crate::losses::LossFunction;
 use crate::optimizers::Optimizer;
 use crate::parameters::{Layout, Tensor};
@@ -28,6 +29,7 @@ pub struct Model {
     pub(crate) executor: Executor,
     step: StepBlock,
     pub(crate) fused: bool,
+    precision: Precision,
     /// The device's at the time of compiling: what is tuned for other models later does not change this one's bits.
     choices: Arc<Choices>,
 }
@@ -53,7 +55,18 @@ impl Model {
         let step =
             StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
         let (device, choices) = (device.clone(), device.choices());
-        Ok(Model { device, description, optimizer, loss, layout, executor, step, fused: true, choices })
+        Ok(Model {
+            device,
+            description,
+            optimizer,
+            loss,
+            layout,
+            executor,
+            step,
+            fused: true,
+            precision: Precision::F32,
+            choices,
+        })
     }
 
     /// What plans are made from, and what runs them.
@@ -224,6 +237,40 @@ impl Model {
     /// they do by default. Turning it off changes no result beyond rounding; it is there to look at each operation alone.
     pub fn set_fusion(&mut self, fused: bool) {
         self.fused = fused;
+    }
+
+    /// What activations and their gradients are stored in: [`Precision::F32`] unless it was changed.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Changes what activations and their gradients are stored in, from the next call on. Parameters, the optimizer's
+    /// state, outputs and all arithmetic are in f32 with either, so a model may be trained in half precision and
+    /// evaluated in single, or the other way round. It is a setting of this model on this device: files do not keep it.
+    ///
+    /// In half precision gradients carry a loss scale that finds its size by itself: 2¹⁵ at first, halved after a step in
+    /// which one was out of range, doubled after 2000 steps without (Keras's `LossScaleOptimizer`). Where Keras leaves
+    /// such a step out, here what is out of range counts as 65,504, the largest number there is, and the step is made.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Precision, Sequential, Sgd};
+    ///
+    /// let net = Sequential::new(3).add(Dense::new(2));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// assert_eq!(model.precision(), Precision::F32);
+    /// assert!(model.set_precision(Precision::F16).is_err(), "the CPU device has single precision alone");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for half precision on a device without it
+    /// ([`DeviceInfo::has_half_precision`]); nothing is changed then.
+    pub fn set_precision(&mut self, precision: Precision) -> Result<()> {
+        if precision == Precision::F16 {
+            self.device.check_half_precision()?;
+        }
+        self.precision = precision;
+        Ok(())
     }
 
     /// What a training step on `data` in batches of `batch_size` runs on this model's device, one launch a line: phase,

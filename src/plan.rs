@@ -9,6 +9,7 @@ mod build;
 use std::fmt;
 
 use crate::kernels::product::Family;
+use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::{Access, Kernel, Work};
 
 pub(crate) use build::Recipe;
@@ -49,6 +50,8 @@ pub(crate) enum Store {
     Chunks,
     /// Each tensor's range of chunks.
     Ranges,
+    /// The loss scale.
+    LossScale,
     /// The data set's samples.
     Samples,
     /// Its targets.
@@ -75,6 +78,8 @@ pub(crate) struct Buffer {
     pub store: Store,
     /// Its length in 32-bit words; 0 where the data set decides.
     pub words: usize,
+    /// What its numbers are stored in.
+    pub precision: Precision,
 }
 
 /// What a launch binds: a range of a buffer, in words.
@@ -95,6 +100,8 @@ pub(crate) struct Launch {
     pub label: String,
     pub phase: Phase,
     pub kernel: Kernel,
+    /// How the numbers of its bindings are stored.
+    pub storage: Storage,
     /// One for each binding, in order.
     pub arguments: Vec<Argument>,
 }
@@ -125,6 +132,8 @@ pub(crate) struct PlanKey {
     pub format: DataFormat,
     /// Whether activations and the optimizer's updates ride in the products' epilogues.
     pub fused: bool,
+    /// What activations and their gradients are stored in.
+    pub precision: Precision,
     pub family: Family,
 }
 
@@ -150,7 +159,7 @@ impl fmt::Display for Plan {
         for launch in &self.launches {
             let phase = format!("{:?}", launch.phase).to_lowercase();
             write!(f, "{phase:<9} {:<26} {:<24}", launch.label, launch.kernel.definition().name)?;
-            for (binding, argument) in launch.kernel.definition().bindings.iter().zip(&launch.arguments) {
+            for (binding, argument) in launch.kernel.bindings(launch.storage).iter().zip(&launch.arguments) {
                 let arrow = if binding.is_output() { "→" } else { "" };
                 write!(f, " {arrow}{}", self.buffers[argument.buffer].label)?;
             }
@@ -167,7 +176,7 @@ impl Plan {
             0 => 4 * self.buffers[argument.buffer].words as u64,
             words => 4 * words as u64,
         };
-        let bindings = launch.kernel.definition().bindings.iter().zip(&launch.arguments);
+        let bindings = launch.kernel.bindings(launch.storage).into_iter().zip(&launch.arguments);
         let bound = bindings.map(|(binding, argument)| match binding.access {
             Access::Update => 2 * bytes(argument),
             _ => bytes(argument),

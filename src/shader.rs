@@ -23,6 +23,11 @@ parts! {
     STEP = "step";
     ACTIVATION = "activation";
     LANES = "lanes";
+    STORAGE = "storage";
+    SCALE_NONE = "scale_none";
+    SCALE_STORED = "scale_stored";
+    SCALE_USED = "scale_used";
+    SCALE_ADAPTED = "scale_adapted";
     TARGETS = "targets";
     UPDATE = "update";
     SGD = "sgd";
@@ -39,7 +44,11 @@ parts! {
 
 /// The generated header: module-scope constants, one a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Header(String);
+pub struct Header {
+    lines: String,
+    /// Whether half precision is used, which WGSL wants to know first of all.
+    halves: bool,
+}
 
 impl Header {
     /// Adds `const NAME = VALUEu;`.
@@ -57,15 +66,25 @@ impl Header {
         self.line(format_args!("const {name}: f32 = {value:e};"))
     }
 
+    /// Says how a binding's numbers are stored: the types `NAME_vec4` and `NAME_number`, and `NAME_HALF`.
+    pub fn storage(&mut self, name: &str, half: bool) -> &mut Self {
+        let number = if half { "f16" } else { "f32" };
+        self.halves |= half;
+        self.line(format_args!("alias {name}_vec4 = vec4<{number}>;"));
+        self.line(format_args!("alias {name}_number = {number};"));
+        self.flag(&format!("{}_HALF", name.to_uppercase()), half)
+    }
+
     fn line(&mut self, line: std::fmt::Arguments<'_>) -> &mut Self {
         // Writing to a String cannot fail.
-        let _ = writeln!(self.0, "{line}");
+        let _ = writeln!(self.lines, "{line}");
         self
     }
 
     /// The whole shader: this header, then the parts, then the operation's own text.
     pub fn compose(&self, parts: &[Part], operation: &str) -> String {
-        let mut text = self.0.clone();
+        let mut text = if self.halves { "enable f16;\n".to_string() } else { String::new() };
+        text.push_str(&self.lines);
         for part in parts {
             text.push('\n');
             text.push_str(part.source);

@@ -113,7 +113,8 @@ impl Model {
     fn race(&self, executor: &gpu::Executor, mode: Mode, capacity: usize, known: &[Product]) -> Result<Vec<Race>> {
         // What the samples look like makes no difference to a product.
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
-        let key = PlanKey { mode, capacity, format, fused: self.fused, family: self.device().family() };
+        let (fused, precision, family) = (self.fused, self.precision(), self.device().family());
+        let key = PlanKey { mode, capacity, format, fused, precision, family };
         let plan = self.recipe().plan(key);
         let step = self.step().start(capacity as u32, capacity as u32);
         let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };

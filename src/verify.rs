@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::kernels::storage::unpack_halves;
 use crate::kernels::{Access, Binding, Element, Input, Output};
 use crate::model::Model;
 use crate::plan::{Launch, Mode};
@@ -14,6 +15,11 @@ use crate::step::StepBlock;
 /// A sum of n terms in f32 is off by at most n·2⁻²⁴ of the sum of their sizes and by about √n·2⁻²⁴ as a rule: 2e-6 for
 /// a thousand terms. Drivers' `exp` and `log` add about 2e-6. Twenty times that, and a wrong index still stands out.
 const TOLERANCE: f64 = 1e-4;
+
+/// What storing a number in half precision adds: half the distance to the next of its 11 bits, and below its smallest
+/// normal number, 2⁻¹⁴, half of 2⁻²⁴. Twice that, since a value near the middle of two may round to either.
+const HALF_TOLERANCE: f64 = 1.0 / 1024.0;
+const SMALLEST_HALF: f64 = 1.0 / 16_777_216.0;
 
 /// What verify mode found, all being well.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,10 +53,19 @@ enum Values {
     Words(Vec<u32>),
 }
 
+/// A binding's numbers, whether they are halves or not; words as numbers.
+fn numbers(element: Element, words: &[u32]) -> Vec<f64> {
+    match element {
+        Element::Float => words.iter().map(|&word| f32::from_bits(word).into()).collect(),
+        Element::Half => unpack_halves(words).into_iter().map(f64::from).collect(),
+        Element::Word => words.iter().map(|&word| word.into()).collect(),
+    }
+}
+
 impl Values {
     fn new(binding: &Binding, words: &[u32]) -> Self {
         match binding.element {
-            Element::Float => Values::Floats(words.iter().map(|&word| f32::from_bits(word).into()).collect()),
+            Element::Float | Element::Half => Values::Floats(numbers(binding.element, words)),
             Element::Word => Values::Words(words.to_vec()),
         }
     }
@@ -79,7 +94,7 @@ impl Verification {
         before: Vec<Vec<u32>>,
         after: Vec<Vec<u32>>,
     ) -> Result<()> {
-        let bindings = launch.kernel.definition().bindings;
+        let bindings = launch.kernel.bindings(launch.storage);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for (binding, words) in bindings.iter().zip(&before) {
             match binding.access {
@@ -90,7 +105,7 @@ impl Verification {
         }
         let input_views: Vec<_> = inputs.iter().map(Values::input).collect();
         let mut output_views: Vec<_> = outputs.iter_mut().map(Values::output).collect();
-        launch.kernel.reference(step, &input_views, &mut output_views);
+        launch.kernel.reference_stored(launch.storage, step, &input_views, &mut output_views);
         let found = bindings.iter().zip(&after).filter(|(binding, _)| binding.is_output());
         for ((binding, found), expected) in found.zip(&outputs) {
             self.compare(launch, binding, found, expected)?;
@@ -101,16 +116,19 @@ impl Verification {
 
     fn compare(&mut self, launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<()> {
         let pairs: Vec<(f64, f64)> = match expected {
-            Values::Floats(values) => {
-                found.iter().map(|&word| f32::from_bits(word).into()).zip(values.iter().copied()).collect()
-            }
+            Values::Floats(values) => numbers(binding.element, found).into_iter().zip(values.iter().copied()).collect(),
             Values::Words(words) if binding.name == "step" => step_pairs(found, words),
-            Values::Words(words) => found.iter().map(|&w| w.into()).zip(words.iter().map(|&w| w.into())).collect(),
+            Values::Words(words) => {
+                numbers(binding.element, found).into_iter().zip(numbers(binding.element, words)).collect()
+            }
         };
         let sizes = pairs.iter().map(|pair| pair.1.abs()).filter(|size| size.is_finite());
         let largest = sizes.fold(0.0, f64::max);
         for (element, &(found, expected)) in pairs.iter().enumerate() {
-            let tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
+            let mut tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
+            if binding.element == Element::Half {
+                tolerance += HALF_TOLERANCE * expected.abs() + SMALLEST_HALF;
+            }
             let apart = (found - expected).abs();
             let same = found == expected || (found.is_nan() && expected.is_nan());
             if !same && !matches!(apart.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {

@@ -95,10 +95,21 @@ fn rust_files_open_with_their_operation() {
 #[test]
 fn parts_have_their_mirrors() {
     // product.rs mirrors the schedules product_*.wgsl; the step block's mirror is src/step.rs.
-    let mirrored: BTreeSet<_> =
-        ["activation", "adagrad", "adam", "lanes", "product", "rmsprop", "sgd", "targets", "update"]
-            .map(String::from)
-            .into();
+    let mirrored: BTreeSet<_> = [
+        "activation",
+        "adagrad",
+        "adam",
+        "lanes",
+        "product",
+        "rmsprop",
+        "scale",
+        "sgd",
+        "storage",
+        "targets",
+        "update",
+    ]
+    .map(String::from)
+    .into();
     assert_eq!(names("src/kernels/parts", "rs", &["mod"]), mirrored);
     let shaders = names("shaders/parts", "wgsl", &["step"]);
     let kinds = shaders.iter().map(|name| name.split('_').next().unwrap().to_string());

@@ -14,6 +14,8 @@ use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::product::{CANDIDATES, Schedule};
+use wgrad::kernels::scale::Gradients;
+use wgrad::kernels::storage::Storage;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::update::{Common, Rule};
 use wgrad::kernels::{Access, Kernel, REGISTRY};
@@ -56,19 +58,38 @@ fn every_combination_is_valid_and_within_the_limits() {
     let covered: BTreeSet<_> = all.iter().map(|kernel| kernel.definition().name).collect();
     assert_eq!(covered, REGISTRY.iter().map(|definition| definition.name).collect());
     for kernel in &all {
-        let source = kernel.shader();
-        let module = parse(&source).unwrap_or_else(|error| panic!("{kernel:?}\n{error}"));
-        check_bindings(kernel, &module);
-        check_limits(kernel, &module);
-        check_step(kernel, &module);
+        for storage in storages(kernel) {
+            let source = kernel.shader(storage);
+            let module = parse(&source).unwrap_or_else(|error| panic!("{kernel:?}, {storage:?}\n{error}"));
+            check_bindings(kernel, storage, &module);
+            check_limits(kernel, &module);
+            check_step(kernel, &module);
+        }
     }
+}
+
+/// Everything in single precision, everything that may be in half, and each binding alone.
+fn storages(kernel: &Kernel) -> Vec<Storage> {
+    let bindings = kernel.definition().bindings.iter().enumerate();
+    let stored: Vec<_> = bindings.filter(|(_, binding)| binding.stored).map(|(index, _)| index).collect();
+    let all = stored.iter().fold(Storage::default(), |storage, &index| storage.with_half(index));
+    let mut storages = vec![Storage::default()];
+    if all.has_halves() || kernel.gradients() != Gradients::None {
+        storages.push(all.with_scale());
+    }
+    if stored.len() > 1 {
+        storages.extend(stored.into_iter().map(|index| Storage::default().with_half(index)));
+    }
+    storages
 }
 
 fn parse(source: &str) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     // No capability for the default path, which asks for no feature; subgroups for the one schedule that uses them.
     let subgroups = source.contains("subgroupBroadcast");
-    let capabilities = if subgroups { naga::valid::Capabilities::SUBGROUP } else { naga::valid::Capabilities::empty() };
+    let mut capabilities = naga::valid::Capabilities::empty();
+    capabilities.set(naga::valid::Capabilities::SUBGROUP, subgroups);
+    capabilities.set(naga::valid::Capabilities::SHADER_FLOAT16, source.starts_with("enable f16;"));
     let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
     if subgroups {
         validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
@@ -79,7 +100,7 @@ fn parse(source: &str) -> Result<Module, String> {
 }
 
 /// The shader's bindings are the registry's, no more and no fewer, in the order of their numbers.
-fn check_bindings(kernel: &Kernel, module: &Module) {
+fn check_bindings(kernel: &Kernel, storage: Storage, module: &Module) {
     let mut found: Vec<_> = module
         .global_variables
         .iter()
@@ -91,8 +112,7 @@ fn check_bindings(kernel: &Kernel, module: &Module) {
         .collect();
     found.sort_by_key(|(number, ..)| *number);
     let expected: Vec<_> = kernel
-        .definition()
-        .bindings
+        .bindings(storage)
         .iter()
         .enumerate()
         .map(|(number, binding)| (number, binding.name.to_string(), space(binding.access)))

@@ -15,16 +15,16 @@ fn depth_blocks() -> u32 {
 
 // Block (row, depth) of xᵀ is block (depth, row) of x, transposed.
 fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return x[(4u * depth + i) * ROW_BLOCKS + row];
+    return vec4<f32>(x[(4u * depth + i) * ROW_BLOCKS + row]);
 }
 
 fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
-    return dz[(4u * depth + i) * COLUMN_BLOCKS + column];
+    return vec4<f32>(dz[(4u * depth + i) * COLUMN_BLOCKS + column]);
 }
 
 // Line `at` of dW in block `column`, its padding set, though x and dz are zero there: 0 · NaN would be a NaN, and padding
 // that once is a NaN stays one.
 fn gradient_line(at: u32, column: u32, line: vec4<f32>) -> vec4<f32> {
     let mask = column_mask(column, OUTPUTS) > vec4<f32>(0.0);
-    return select(vec4<f32>(0.0), line, mask & vec4<bool>(at < INPUTS));
+    return select(vec4<f32>(0.0), true_gradient(line), mask & vec4<bool>(at < INPUTS));
 }

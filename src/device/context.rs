@@ -14,13 +14,29 @@ use super::schedules::KeptSchedules;
 use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, SUBGROUP};
-use crate::kernels::{Access, Definition, Kernel};
+use crate::kernels::storage::Storage;
+use crate::kernels::{Access, Binding, Kernel};
 
 /// A pipeline with the layout of its bind group.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
+}
+
+/// What a pipeline is made of.
+#[derive(Clone, Debug)]
+struct Source {
+    name: &'static str,
+    text: String,
+    bindings: Vec<Binding>,
+}
+
+impl Source {
+    fn new(kernel: &Kernel, storage: Storage) -> Self {
+        let (text, bindings) = (kernel.shader(storage), kernel.bindings(storage));
+        Source { name: kernel.definition().name, text, bindings }
+    }
 }
 
 /// A GPU with what is made once for all models on it.
@@ -98,7 +114,8 @@ impl Context {
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | options.features();
+        let taken = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
+        let wanted = taken | options.features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
             required_features: offered_features & wanted,
@@ -288,38 +305,38 @@ impl Context {
     }
 
     /// The pipelines of these kernels, made in parallel where they are not there yet.
-    pub fn pipelines(&self, kernels: &[&Kernel]) -> Result<Vec<Arc<Pipeline>>> {
-        let shaders: Vec<_> = kernels.iter().map(|kernel| (kernel.shader(), kernel.definition())).collect();
+    pub fn pipelines(&self, kernels: &[(&Kernel, Storage)]) -> Result<Vec<Arc<Pipeline>>> {
+        let shaders: Vec<_> = kernels.iter().map(|&(kernel, storage)| Source::new(kernel, storage)).collect();
         let mut missing: Vec<_> = {
             let known = lock(&self.pipelines);
-            shaders.iter().filter(|(shader, _)| !known.contains_key(shader)).collect()
+            shaders.iter().filter(|source| !known.contains_key(&source.text)).collect()
         };
-        missing.sort_by(|a, b| a.0.cmp(&b.0));
-        missing.dedup_by(|a, b| a.0 == b.0);
-        for ((shader, _), made) in missing.iter().zip(self.make_all(&missing)) {
-            lock(&self.pipelines).insert(shader.clone(), Arc::new(made?));
+        missing.sort_by(|a, b| a.text.cmp(&b.text));
+        missing.dedup_by(|a, b| a.text == b.text);
+        for (source, made) in missing.iter().zip(self.make_all(&missing)) {
+            lock(&self.pipelines).insert(source.text.clone(), Arc::new(made?));
         }
         #[cfg(feature = "native")]
         if let Some(kept) = self.kept_pipelines.as_ref().filter(|_| !missing.is_empty()) {
             kept.store();
         }
         let known = lock(&self.pipelines);
-        Ok(shaders.iter().filter_map(|(shader, _)| known.get(shader).cloned()).collect())
+        Ok(shaders.iter().filter_map(|source| known.get(&source.text).cloned()).collect())
     }
 
     /// Puts a pipeline made of another text in the place of a kernel's own: for tests of verify mode.
     #[cfg(test)]
-    pub fn sabotage(&self, kernel: &Kernel, text: &str) -> Result<()> {
-        let made = self.make(text, &kernel.definition())?;
-        lock(&self.pipelines).insert(kernel.shader(), Arc::new(made));
+    pub fn sabotage(&self, kernel: &Kernel, storage: Storage, text: &str) -> Result<()> {
+        let source = Source::new(kernel, storage);
+        let made = self.make(&Source { text: text.to_string(), ..source.clone() })?;
+        lock(&self.pipelines).insert(source.text, Arc::new(made));
         Ok(())
     }
 
     #[cfg(feature = "native")]
-    fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
+    fn make_all(&self, missing: &[&Source]) -> Vec<Result<Pipeline>> {
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                missing.iter().map(|(shader, definition)| scope.spawn(move || self.make(shader, definition))).collect();
+            let threads: Vec<_> = missing.iter().map(|&source| scope.spawn(move || self.make(source))).collect();
             let panicked =
                 |_| Err(Error::Gpu { during: "compiling".into(), message: "the driver's compiler panicked".into() });
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
@@ -327,15 +344,14 @@ impl Context {
     }
 
     #[cfg(not(feature = "native"))]
-    fn make_all(&self, missing: &[&(String, Definition)]) -> Vec<Result<Pipeline>> {
-        missing.iter().map(|(shader, definition)| self.make(shader, definition)).collect()
+    fn make_all(&self, missing: &[&Source]) -> Vec<Result<Pipeline>> {
+        missing.iter().map(|source| self.make(source)).collect()
     }
 
-    fn make(&self, shader: &str, definition: &Definition) -> Result<Pipeline> {
-        let label = format!("wgrad {}", definition.name);
-        let entries: Vec<_> =
-            (0..).zip(definition.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
-        self.scoped(&format!("compiling {}", definition.name), || {
+    fn make(&self, source: &Source) -> Result<Pipeline> {
+        let label = format!("wgrad {}", source.name);
+        let entries: Vec<_> = (0..).zip(&source.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
+        self.scoped(&format!("compiling {}", source.name), || {
             let layout = self
                 .device
                 .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(&label), entries: &entries });
@@ -344,8 +360,10 @@ impl Context {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            let descriptor =
-                wgpu::ShaderModuleDescriptor { label: Some(&label), source: wgpu::ShaderSource::Wgsl(shader.into()) };
+            let descriptor = wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
+            };
             let checks =
                 wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
             // SAFETY: the only check that is off guards against loops without an end. Every loop of every shader counts

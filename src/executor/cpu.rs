@@ -261,14 +261,14 @@ fn slice_mut<'a>(values: &'a mut [f32], argument: &Argument) -> &'a mut [f32] {
 fn input_view<'a>(binding: &Binding, words: &'a [u32]) -> Input<'a, f32> {
     match binding.element {
         Element::Float => Input::Floats(bytemuck::cast_slice(words)),
-        Element::Word => Input::Words(words),
+        Element::Word | Element::Half => Input::Words(words),
     }
 }
 
 fn output_view<'a>(binding: &Binding, values: &'a mut [f32]) -> Output<'a, f32> {
     match binding.element {
         Element::Float => Output::Floats(values),
-        Element::Word => Output::Words(bytemuck::cast_slice_mut(values)),
+        Element::Word | Element::Half => Output::Words(bytemuck::cast_slice_mut(values)),
     }
 }
 

@@ -15,6 +15,7 @@ use super::{Feed, MOST_PROGRAMS};
 use crate::data::Dataset;
 use crate::device::context::{Context, Pipeline};
 use crate::error::Result;
+use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Kernel};
 use crate::plan::{Argument, Launch, Plan, PlanKey, Store};
 
@@ -148,7 +149,7 @@ fn prepare(
     buffers: &[Option<wgpu::Buffer>],
     capacity: usize,
 ) -> Result<Vec<Prepared>> {
-    let kernels: Vec<_> = launches.iter().map(|launch| &launch.kernel).collect();
+    let kernels: Vec<_> = launches.iter().map(|launch| (&launch.kernel, launch.storage)).collect();
     let pipelines = context.pipelines(&kernels)?.into_iter();
     launches
         .iter()
@@ -226,11 +227,16 @@ pub(crate) fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Ve
 
 /// Runs one kernel once on buffers of its own: each argument's words go in, all of them come out. For tests and for
 /// looking at a single launch.
-pub(crate) fn run_once(context: &Context, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
-    let pipelines = context.pipelines(&[kernel])?;
-    let definition = kernel.definition();
+pub(crate) fn run_once(
+    context: &Context,
+    (kernel, storage): (&Kernel, Storage),
+    capacity: usize,
+    arguments: &mut [Vec<u32>],
+) -> Result<()> {
+    let pipelines = context.pipelines(&[(kernel, storage)])?;
+    let name = kernel.definition().name;
     let mut buffers = Vec::new();
-    for (binding, words) in definition.bindings.iter().zip(arguments.iter()) {
+    for (binding, words) in kernel.bindings(storage).iter().zip(arguments.iter()) {
         let usage = if binding.access == Access::Step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
         let buffer = context.buffer(binding.name, words.len(), usage)?;
         context.scoped("writing to the device", || {
@@ -240,15 +246,16 @@ pub(crate) fn run_once(context: &Context, kernel: &Kernel, capacity: usize, argu
     }
     let whole = Argument { buffer: 0, offset: 0, words: 0 };
     let launch = Launch {
-        label: definition.name.into(),
+        label: name.into(),
         phase: crate::plan::Phase::Forward,
         kernel: kernel.clone(),
+        storage,
         arguments: Vec::new(),
     };
     let bound: Vec<_> = buffers.iter().map(|buffer| (whole, buffer)).collect();
     let bind_group = bind(context, &launch, &pipelines[0], &bound)?;
     let [x, y] = grid(kernel.workgroups(capacity));
-    context.scoped(definition.name, || {
+    context.scoped(name, || {
         let mut encoder = context.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_pipeline(&pipelines[0].pipeline);

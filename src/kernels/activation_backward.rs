@@ -1,5 +1,6 @@
 //! activation_backward: dz = dy ⊙ f′(kept) for an activation of one number. Moves 12 bytes an element.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
@@ -20,8 +21,10 @@ impl Operation for ActivationBackward {
     const DEFINITION: Definition = Definition {
         name: "activation_backward",
         source: include_str!("../../shaders/activation_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy"), Binding::read("kept"), Binding::write("dz")],
+        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("kept").stored(), Binding::write("dz").stored()],
     };
+
+    const GRADIENTS: Gradients = Gradients::Passed("dz");
 
     fn header(&self, header: &mut Header) {
         header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));

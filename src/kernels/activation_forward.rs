@@ -20,7 +20,7 @@ impl Operation for ActivationForward {
     const DEFINITION: Definition = Definition {
         name: "activation_forward",
         source: include_str!("../../shaders/activation_forward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("z"), Binding::write("y")],
+        bindings: &[Binding::STEP, Binding::read("z").stored(), Binding::write("y").stored()],
     };
 
     fn header(&self, header: &mut Header) {

@@ -1,5 +1,6 @@
 //! advance_step: adds up the step's loss and correct answers, and moves the step block on.
 
+use super::scale::Gradients;
 use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, lanes};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -31,6 +32,8 @@ impl Operation for AdvanceStep {
             Binding::write("statistics"),
         ],
     };
+
+    const GRADIENTS: Gradients = Gradients::Counted;
 
     fn header(&self, header: &mut Header) {
         lanes::header(header, WORKGROUP, WORKGROUP);

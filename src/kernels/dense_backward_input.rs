@@ -1,5 +1,6 @@
 //! dense_backward_input: dx = (dz·Wᵀ) ⊙ f′(kept). 2·B·I·O floating-point operations.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Matrix, product};
@@ -35,12 +36,14 @@ impl Operation for DenseBackwardInput {
         source: include_str!("../../shaders/dense_backward_input.wgsl"),
         bindings: &[
             Binding::STEP,
-            Binding::read("dz"),
+            Binding::read("dz").stored(),
             Binding::read("weights"),
-            Binding::read("kept"),
-            Binding::write("dx"),
+            Binding::read("kept").stored(),
+            Binding::write("dx").stored(),
         ],
     };
+
+    const GRADIENTS: Gradients = Gradients::Passed("dx");
 
     fn header(&self, header: &mut Header) {
         self.schedule.header(header);

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{column_sums, product_applied};
@@ -29,8 +30,8 @@ pub struct DenseBackwardUpdate {
     pub clip_value: f32,
 }
 
-const X: Binding = Binding::read("x");
-const DZ: Binding = Binding::read("dz");
+const X: Binding = Binding::read("x").stored();
+const DZ: Binding = Binding::read("dz").stored();
 
 /// Where the slots' bindings start.
 const FIRST_SLOT: usize = 4;
@@ -73,6 +74,8 @@ impl Operation for DenseBackwardUpdate {
         source: include_str!("../../shaders/dense_backward_update.wgsl"),
         bindings: &[Binding::STEP, X, DZ, PARAMETERS],
     };
+
+    const GRADIENTS: Gradients = Gradients::Used("dz");
 
     fn definition(&self) -> Definition {
         let bindings: &'static [Binding] = match self.rule {

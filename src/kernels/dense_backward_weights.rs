@@ -1,5 +1,6 @@
 //! dense_backward_weights: dW = xᵀ·dz and db = Σ dz over the batch. 2·B·I·O floating-point operations.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Matrix, column_sums, product};
@@ -42,8 +43,10 @@ impl Operation for DenseBackwardWeights {
     const DEFINITION: Definition = Definition {
         name: "dense_backward_weights",
         source: include_str!("../../shaders/dense_backward_weights.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("x"), Binding::read("dz"), Binding::write("gradients")],
+        bindings: &[Binding::STEP, Binding::read("x").stored(), Binding::read("dz").stored(), Binding::write("gradients")],
     };
+
+    const GRADIENTS: Gradients = Gradients::Used("dz");
 
     fn header(&self, header: &mut Header) {
         self.schedule.header(header);

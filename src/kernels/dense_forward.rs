@@ -35,7 +35,7 @@ impl Operation for DenseForward {
     const DEFINITION: Definition = Definition {
         name: "dense_forward",
         source: include_str!("../../shaders/dense_forward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("x"), Binding::read("weights"), Binding::write("y")],
+        bindings: &[Binding::STEP, Binding::read("x").stored(), Binding::read("weights"), Binding::write("y").stored()],
     };
 
     fn header(&self, header: &mut Header) {

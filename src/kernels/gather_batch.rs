@@ -56,7 +56,7 @@ impl Operation for GatherBatch {
             Binding::words("sample_targets"),
             Binding::read("sample_weights"),
             Binding::words("order"),
-            Binding::write("x"),
+            Binding::write("x").stored(),
             Binding::new("targets", Access::Write, Element::Word),
             Binding::write("weights"),
         ],

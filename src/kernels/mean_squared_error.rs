@@ -1,5 +1,6 @@
 //! mean_squared_error: the mean over the outputs of (y − t)², with the gradient.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -24,10 +25,12 @@ impl Operation for MeanSquaredError {
             Binding::read("y"),
             Binding::words("targets"),
             Binding::read("weights"),
-            Binding::write("dy"),
+            Binding::write("dy").stored(),
             Binding::write("rows"),
         ],
     };
+
+    const GRADIENTS: Gradients = Gradients::Made("dy");
 
     fn header(&self, header: &mut Header) {
         lanes::header(header, WORKGROUP, lanes::for_columns(self.targets.columns));

@@ -1,5 +1,6 @@
 //! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;
 use crate::layers::Activation;
@@ -17,8 +18,10 @@ impl Operation for ReluBackward {
     const DEFINITION: Definition = Definition {
         name: "relu_backward",
         source: include_str!("../../shaders/relu_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy"), Binding::read("y"), Binding::write("dz")],
+        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("y").stored(), Binding::write("dz").stored()],
     };
+
+    const GRADIENTS: Gradients = Gradients::Passed("dz");
 
     fn header(&self, header: &mut Header) {
         header.number("WORKGROUP", WORKGROUP).number("COLUMN_BLOCKS", blocks(self.columns));

@@ -17,7 +17,7 @@ impl Operation for ReluForward {
     const DEFINITION: Definition = Definition {
         name: "relu_forward",
         source: include_str!("../../shaders/relu_forward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("z"), Binding::write("y")],
+        bindings: &[Binding::STEP, Binding::read("z").stored(), Binding::write("y").stored()],
     };
 
     fn header(&self, header: &mut Header) {

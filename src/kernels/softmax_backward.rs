@@ -1,5 +1,6 @@
 //! softmax_backward: dz = y ⊙ (dy − Σ dy·y), row by row.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, lanes, padded};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -15,8 +16,10 @@ impl Operation for SoftmaxBackward {
     const DEFINITION: Definition = Definition {
         name: "softmax_backward",
         source: include_str!("../../shaders/softmax_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy"), Binding::read("y"), Binding::write("dz")],
+        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("y").stored(), Binding::write("dz").stored()],
     };
+
+    const GRADIENTS: Gradients = Gradients::Passed("dz");
 
     fn header(&self, header: &mut Header) {
         lanes::header(header, WORKGROUP, lanes::for_columns(self.columns));

@@ -1,5 +1,6 @@
 //! softmax_cross_entropy: softmax and categorical cross-entropy from the logits, with the gradient.
 
+use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -24,10 +25,12 @@ impl Operation for SoftmaxCrossEntropy {
             Binding::read("z"),
             Binding::words("targets"),
             Binding::read("weights"),
-            Binding::write("dz"),
+            Binding::write("dz").stored(),
             Binding::write("rows"),
         ],
     };
+
+    const GRADIENTS: Gradients = Gradients::Made("dz");
 
     fn header(&self, header: &mut Header) {
         lanes::header(header, WORKGROUP, lanes::for_columns(self.targets.columns));

@@ -15,7 +15,7 @@ impl Operation for SoftmaxForward {
     const DEFINITION: Definition = Definition {
         name: "softmax_forward",
         source: include_str!("../../shaders/softmax_forward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("z"), Binding::write("y")],
+        bindings: &[Binding::STEP, Binding::read("z").stored(), Binding::write("y").stored()],
     };
 
     fn header(&self, header: &mut Header) {

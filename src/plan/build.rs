@@ -22,11 +22,13 @@ use crate::kernels::relu_backward::ReluBackward;
 use crate::kernels::relu_forward::ReluForward;
 use crate::kernels::rmsprop::Rmsprop;
 use crate::kernels::rmsprop_update::RmspropUpdate;
+use crate::kernels::scale::{Gradients, LossScale};
 use crate::kernels::sgd::Sgd;
 use crate::kernels::sgd_update::SgdUpdate;
 use crate::kernels::softmax_backward::SoftmaxBackward;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::kernels::softmax_forward::SoftmaxForward;
+use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::targets::TargetLayout;
 use crate::kernels::update::{Common, Rule, TENSOR_ENTRY};
@@ -106,7 +108,7 @@ impl Builder<'_> {
     fn buffer(&mut self, label: &str, store: Store, words: usize) -> Argument {
         let known = self.buffers.iter().position(|buffer| store != Store::Local && buffer.store == store);
         let buffer = known.unwrap_or_else(|| {
-            self.buffers.push(Buffer { label: label.to_string(), store, words });
+            self.buffers.push(Buffer { label: label.to_string(), store, words, precision: Precision::F32 });
             self.buffers.len() - 1
         });
         Argument { buffer, offset: 0, words: 0 }
@@ -117,8 +119,25 @@ impl Builder<'_> {
     }
 
     /// A batch of rows, each padded to four numbers.
-    fn batch(&mut self, label: &str, columns: usize) -> Argument {
-        self.local(label, padded(self.key.capacity) * padded(columns))
+    fn batch(&mut self, label: &str, columns: usize, precision: Precision) -> Argument {
+        let numbers = padded(self.key.capacity) * padded(columns);
+        let words = match precision {
+            Precision::F32 => numbers,
+            Precision::F16 => numbers / 2,
+        };
+        let batch = self.local(label, words);
+        self.buffers[batch.buffer].precision = precision;
+        batch
+    }
+
+    /// What layer `index` leaves is stored in: the model's outputs are in f32 always.
+    fn precision_of(&self, index: usize) -> Precision {
+        if index + 1 == self.recipe.model.layers.len() { Precision::F32 } else { self.key.precision }
+    }
+
+    /// What gradients of activations are stored in, where there are any.
+    fn gradient_precision(&self) -> Precision {
+        if self.key.mode == Mode::Train { self.key.precision } else { Precision::F32 }
     }
 
     fn parameters(&mut self) -> Argument {
@@ -137,9 +156,21 @@ impl Builder<'_> {
         Argument { offset: range.offset, words: range.length, ..argument }
     }
 
+    /// Adds a launch. How its numbers are stored follows from its buffers; where gradients are scaled, it binds the scale
+    /// too.
     fn launch(&mut self, phase: Phase, label: impl Into<String>, kernel: impl Into<Kernel>, arguments: &[Argument]) {
-        let launch = Launch { label: label.into(), phase, kernel: kernel.into(), arguments: arguments.to_vec() };
-        self.launches.push(launch);
+        let (kernel, mut arguments) = (kernel.into(), arguments.to_vec());
+        let mut storage = Storage::default();
+        for (binding, argument) in arguments.iter().enumerate() {
+            if self.buffers[argument.buffer].precision == Precision::F16 {
+                storage = storage.with_half(binding);
+            }
+        }
+        if self.gradient_precision() == Precision::F16 && kernel.gradients() != Gradients::None {
+            storage = storage.with_scale();
+            arguments.push(self.buffer("loss_scale", Store::LossScale, LossScale::WORDS));
+        }
+        self.launches.push(Launch { label: label.into(), phase, kernel, storage, arguments });
     }
 
     /// The schedule that suits a product: the fastest one where that was measured, else by its size.
@@ -171,7 +202,7 @@ impl Builder<'_> {
             target_words,
             weighted: self.key.format.weighted,
         };
-        let x = self.batch("x", features);
+        let x = self.batch("x", features, self.key.precision);
         let targets = self.local("targets", (padded(self.key.capacity) * target_words).max(4));
         let weights = self.local("weights", padded(self.key.capacity));
         let arguments = [
@@ -232,13 +263,14 @@ impl Builder<'_> {
         kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
         let separate = !fused && activation != Activation::Linear;
-        let sums = self.batch(&format!("dense_{index}.{}", if separate { "z" } else { "y" }), outputs);
+        let precision = self.precision_of(index);
+        let sums = self.batch(&format!("dense_{index}.{}", if separate { "z" } else { "y" }), outputs, precision);
         let arguments = [self.step, input, Self::range(parameters, range), sums];
         self.launch(Phase::Forward, format!("dense_{index}.forward"), kernel, &arguments);
         if !separate {
             return Trace { input, output: sums, kept: sums };
         }
-        let y = self.batch(&format!("dense_{index}.y"), outputs);
+        let y = self.batch(&format!("dense_{index}.y"), outputs, precision);
         let kernel: Kernel = match activation {
             Activation::Relu => ReluForward { columns: outputs }.into(),
             Activation::Softmax => SoftmaxForward { columns: outputs }.into(),
@@ -258,7 +290,7 @@ impl Builder<'_> {
             Loss::BinaryCrossentropy => BinaryCrossentropy { targets: layout, gradient }.into(),
             Loss::MeanSquaredError => MeanSquaredError { targets: layout, gradient }.into(),
         };
-        let down = self.batch("loss.gradient", layout.columns);
+        let down = self.batch("loss.gradient", layout.columns, self.gradient_precision());
         let arguments = [self.step, outputs, targets, weights, down, rows];
         self.launch(Phase::Loss, loss.to_string(), kernel, &arguments);
         down
@@ -309,7 +341,7 @@ impl Builder<'_> {
             Activation::Softmax => SoftmaxBackward { columns }.into(),
             _ => ActivationBackward { columns, activation }.into(),
         };
-        let dz = self.batch(&format!("dense_{index}.dz"), columns);
+        let dz = self.batch(&format!("dense_{index}.dz"), columns, self.gradient_precision());
         let label = format!("dense_{index}.{activation}.backward");
         self.launch(Phase::Backward, label, kernel, &[self.step, dy, trace.kept, dz]);
         dz
@@ -363,7 +395,8 @@ impl Builder<'_> {
         kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
         let weights = Self::range(parameters, self.recipe.layout.layers[index]);
-        let down = self.batch(&format!("dense_{}.{}", index - 1, if rides { "dz" } else { "dy" }), inputs);
+        let label = format!("dense_{}.{}", index - 1, if rides { "dz" } else { "dy" });
+        let down = self.batch(&label, inputs, self.gradient_precision());
         let arguments = [self.step, dz, weights, before.kept, down];
         self.launch(Phase::Backward, format!("dense_{index}.backward_input"), kernel, &arguments);
         (down, rides)

@@ -3,6 +3,8 @@
 use crate::data::{Dataset, InputRows, StreamedDataset, TargetRows};
 use crate::error::{Error, Result};
 use crate::executor::{Feed, Run};
+use crate::kernels::scale::LARGEST_HALF;
+use crate::kernels::storage::Precision;
 use crate::losses::Loss;
 use crate::model::Model;
 use crate::plan::{DataFormat, Mode, PlanKey};
@@ -43,6 +45,7 @@ impl Model {
     pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
         check_not_empty(data.len())?;
         self.check_features(data)?;
+        check_range(data, self.precision())?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
         }
@@ -52,7 +55,8 @@ impl Model {
         };
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
-        Ok(PlanKey { mode, capacity, format, fused: self.fused, family: self.device().family() })
+        let (fused, precision, family) = (self.fused, self.precision(), self.device().family());
+        Ok(PlanKey { mode, capacity, format, fused, precision, family })
     }
 
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {
@@ -102,6 +106,25 @@ pub(super) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Re
     }
     let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
     Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
+}
+
+/// Half precision has no number for samples beyond its range.
+pub(super) fn check_range(data: &Dataset, precision: Precision) -> Result<()> {
+    if precision == Precision::F32 {
+        return Ok(());
+    }
+    let beyond = |value: f32| value.abs() > LARGEST_HALF;
+    let (at, value) = match data.inputs() {
+        InputRows::Bytes { scale, .. } if beyond(255.0 * scale) => (None, 255.0 * scale),
+        InputRows::Bytes { .. } => return Ok(()),
+        InputRows::Floats(values) => match values.iter().position(|&value| beyond(value)) {
+            Some(at) => (Some((at / data.features(), at % data.features())), values[at]),
+            None => return Ok(()),
+        },
+    };
+    let place = at.map_or(String::new(), |(row, column)| format!(" in row {row}, column {column}"));
+    let expected = format!("numbers from −{LARGEST_HALF} to {LARGEST_HALF}");
+    Err(Error::configuration("samples in half precision", expected, format!("{value}{place}")))
 }
 
 pub(super) fn check_not_empty(samples: usize) -> Result<()> {

@@ -98,7 +98,7 @@ impl Model {
     /// Binds what comes next in a pass, all samples or another window; returns how many steps that is good for. Steps
     /// of the window before may still be under way.
     pub(super) fn refill(&mut self, fed: &mut Fed, step: StepBlock) -> Result<usize> {
-        let batch_size = fed.batch_size();
+        let (batch_size, precision) = (fed.batch_size(), self.precision());
         let mut begin = |run: &mut Run, order: &[u32]| {
             self.executor.begin(run, order, step.start(order.len() as u32, batch_size as u32))?;
             Ok(order.len().div_ceil(batch_size))
@@ -110,6 +110,7 @@ impl Model {
                 // A pass asks for no more windows than it has; one that is asked for too many has no steps left.
                 let Some(window) = windows.as_mut().and_then(ReadAhead::next) else { return Ok(0) };
                 let window = window?;
+                binding::check_range(&window.data, precision)?;
                 let weights = binding::sample_weights(&window.data, class_weight.as_deref())?;
                 fed.run.replace(window.data, weights);
                 begin(&mut fed.run, &window.order)

@@ -88,7 +88,7 @@ fn broken(make: fn(&Device) -> Result<Model>, label: &str, from: &str, to: &str)
     let key = model.plan_key(Mode::Train, &data()?, false, BATCH)?;
     let plan = model.recipe().plan(key);
     let launch = plan.launches.iter().find(|launch| launch.label == label).expect("a launch of this name");
-    let text = launch.kernel.shader();
+    let text = launch.kernel.shader(launch.storage);
     assert!(text.contains(from), "{from:?} is not in the shader of {label}");
     let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
     context.sabotage(&launch.kernel, &text.replacen(from, to, 1))?;

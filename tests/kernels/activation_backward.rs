@@ -5,7 +5,7 @@
 use wgrad::Activation;
 use wgrad::kernels::activation_backward::ActivationBackward;
 
-use crate::harness::{ACTIVATIONS, Array, COLUMNS, Case, EXPONENTIAL, Output, Random, Trials, UNIT, batches, step_of};
+use crate::harness::{ACTIVATIONS, Array, COLUMNS, Case, EXPONENTIAL, Output, Random, Trials, UNIT, batches, half, step_of};
 
 /// The absolute error of f′: for those computed from y a difference of numbers of the size of one, for those computed from
 /// z a few quotients of exponentials, each off by [`EXPONENTIAL`], which |z|·exp(−|z|) keeps small.
@@ -22,6 +22,24 @@ const EDGES: [f32; 15] =
     [0.0, -0.0, 1e-40, -1e-30, 0.099, -0.101, 9.0, -17.0, 44.5, -44.5, 88.0, -88.0, 89.0, -104.0, f32::NAN];
 
 pub fn cases(trials: &mut Trials) {
+    for columns in [1, 3, 10, 70] {
+        trials.in_half(&format!("columns_{columns}"), move |device| {
+            batches().try_for_each(|(rows, capacity)| {
+                case(Activation::Tanh, columns, rows, capacity).check_half(device)?;
+                // As the last layer has it: what it leaves is in single precision, gradients are not.
+                case(Activation::Tanh, columns, rows, capacity).check_half_but(&["kept"], half::scale(), device)
+            })
+        });
+    }
+    trials.in_half("saturated", |device| {
+        let mut case = case(Activation::LeakyRelu(1.5), 5, 1, 1);
+        [(0, 43_000.0), (1, 65_504.0), (2, -65_504.0)].iter().for_each(|&(at, dy)| {
+            case.inputs[0].set(at, dy);
+            case.inputs[1].set(at, -1.0);
+        });
+        case.outputs = vec![Output::matrix(1, 5, 1).within(|_, dz| 1e-5 * dz.abs() + 1e-5)];
+        case.check_half(device)
+    });
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             let case = |(rows, capacity)| case(Activation::Tanh, columns, rows, capacity);

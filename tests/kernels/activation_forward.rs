@@ -37,6 +37,11 @@ pub const EDGES: [f32; 25] = [
 ];
 
 pub fn cases(trials: &mut Trials) {
+    for (name, activation) in ACTIVATIONS {
+        trials.in_half(name, move |device| {
+            batches().map(|(rows, capacity)| case(activation, 10, rows, capacity)).try_for_each(|case| case.check_half(device))
+        });
+    }
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             let case = |(rows, capacity)| case(Activation::Sigmoid, columns, rows, capacity);

@@ -6,10 +6,20 @@
 use wgrad::StepBlock;
 use wgrad::kernels::advance_step::AdvanceStep;
 use wgrad::kernels::padded;
+use wgrad::kernels::scale::LossScale;
 
 use crate::harness::{Array, BATCHES, Case, Output, Random, Trials, sum_error};
 
 pub fn cases(trials: &mut Trials) {
+    // The loss scale's block, from a step without saturation, one with, and before and at the end of a row of good ones.
+    for (name, steps, saturated) in [("good", 7, 0), ("saturated", 7, 1), ("almost", 1998, 0), ("growing", 1999, 0)] {
+        trials.in_half(name, move |device| {
+            [1.0 / 16_777_216.0, 0.25, 1.0, 32_768.0, 16_777_216.0].iter().try_for_each(|&scale| {
+                let scale = LossScale { scale, inverse: 1.0 / scale, steps, saturated };
+                case(7, 9, 1, 3).check_half_but(&[], scale, device)
+            })
+        });
+    }
     trials.add("batches", |device| {
         BATCHES.iter().chain(&[255, 256, 257, 65_536]).try_for_each(|&rows| case(rows, rows, 5, 3).check(device))
     });

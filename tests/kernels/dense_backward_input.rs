@@ -10,7 +10,7 @@ use wgrad::kernels::product::Schedule;
 
 use crate::activation_backward::derivative_error;
 use crate::activation_forward::slope;
-use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
@@ -26,6 +26,20 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check(device))
         });
     }
+    for (outputs, inputs) in HALF_SHAPES {
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs), Activation::Sigmoid, size, schedule);
+            batches().map(case).try_for_each(|case| case.check_half(device))
+        });
+    }
+    products::add_half(trials, "saturated", |device, schedule| {
+        let mut case = case((5, 6), Activation::Linear, (7, 7), schedule);
+        case.inputs[0].set(3 * padded(6) + 1, 60_000.0);
+        let weights = case.inputs[1].words.iter_mut().filter(|word| f32::from_bits(**word).is_normal());
+        weights.for_each(|word| *word = 2f32.to_bits());
+        case.outputs = vec![Output::matrix(7, 5, 7).within(|_, dx| 1e-5 * dx.abs() + 1e-5)];
+        case.check_half(device)
+    });
     products::add_same_bits(trials, |schedule| case((70, 131), Activation::Tanh, (67, 67), schedule));
     for (name, activation) in ACTIVATIONS {
         products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {

@@ -22,7 +22,7 @@ use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
 
 use crate::harness::arrays::Place;
 use crate::harness::case::{Values, reference};
-use crate::harness::products::{self, SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES};
 use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error};
 
 /// Units of the change that its dozen operations may be off by.
@@ -68,6 +68,18 @@ pub fn cases(trials: &mut Trials) {
             });
         }
     }
+    let half = |trials: &mut Trials, name: String, layer: Layer, rule: Rule| {
+        products::add_half(trials, &name, move |device, schedule| {
+            let case = |size| case_from(layer, size, schedule, rule.clone(), ALL, Array::rounded_to_half);
+            batches().map(case).try_for_each(|case| case.check_half(device))
+        });
+    };
+    for (inputs, outputs) in HALF_SHAPES {
+        half(trials, format!("{inputs}x{outputs}"), (inputs, outputs, true), RMSPROP);
+    }
+    for (name, rule) in RULES {
+        half(trials, name.into(), (9, 10, true), rule);
+    }
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule, RMSPROP, PLAIN).check(device)
     });
@@ -87,13 +99,25 @@ fn add(trials: &mut Trials, name: &str, layer: Layer, rule: Rule, settings: Sett
 }
 
 fn case(layer: Layer, size: (usize, usize), schedule: Schedule, rule: Rule, settings: Settings) -> Case {
+    case_from(layer, size, schedule, rule, settings, |factor| factor)
+}
+
+/// A case whose factors are made of random ones: the bounds depend on them.
+fn case_from(
+    layer: Layer,
+    size: (usize, usize),
+    schedule: Schedule,
+    rule: Rule,
+    settings: Settings,
+    factor: fn(Array) -> Array,
+) -> Case {
     let ((inputs, outputs, bias), (rows, capacity)) = (layer, size);
     let (l2, weight_decay, clip_value) = settings;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(TENSOR_ALIGNMENT));
     let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
-    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
-    let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let x = factor(Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
+    let dz = factor(Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
     let mut updated = vec![state(layer, bias_offset, &mut random, (-1.0, 1.0))];
     for range in slots(&rule) {
         updated.push(range.map_or_else(Output::dummy, |range| state(layer, bias_offset, &mut random, range)));

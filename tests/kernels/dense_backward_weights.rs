@@ -6,7 +6,7 @@ use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
-use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
@@ -21,6 +21,12 @@ pub fn cases(trials: &mut Trials) {
         products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
             let case = |size| case((inputs, outputs, true), size, schedule);
             batches().map(case).try_for_each(|case| case.check(device))
+        });
+    }
+    for (inputs, outputs) in HALF_SHAPES {
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs, true), size, schedule);
+            batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
     products::add_same_bits(trials, |schedule| case((70, 67, true), (131, 131), schedule));

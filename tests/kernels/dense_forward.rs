@@ -9,8 +9,8 @@ use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
 use crate::activation_forward::{own_error, slope};
-use crate::harness::products::{self, SHAPES, TUNED_SHAPES};
-use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
+use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, half, step_of, sum_error};
 
 #[derive(Clone, Copy)]
 struct Layer {
@@ -46,6 +46,27 @@ pub fn cases(trials: &mut Trials) {
         case(&many, 65_537, 65_537, schedule).check(device)
     });
     products::add(trials, "nan", |device, schedule| nan(schedule).check(device));
+    for (inputs, outputs) in HALF_SHAPES {
+        let layer = Layer { inputs, outputs, bias: true, activation: Activation::Tanh };
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            batches().try_for_each(|(rows, capacity)| {
+                case(&layer, rows, capacity, schedule).check_half(device)?;
+                // As the last layer has it: the model's outputs are in single precision.
+                case(&layer, rows, capacity, schedule).check_half_but(&["y"], half::scale(), device)
+            })
+        });
+    }
+    products::add_half(trials, "nan", |device, schedule| nan(schedule).check_half(device));
+    products::add_half(trials, "out_of_range", |device, schedule| {
+        let layer = Layer { inputs: 5, outputs: 6, bias: true, activation: Activation::Linear };
+        let mut case = case(&layer, 7, 7, schedule);
+        let bias = padded(5) * padded(6);
+        [1e6, -1e6, 65_504.0].iter().enumerate().for_each(|(column, &b)| {
+            case.inputs[1].set(bias.next_multiple_of(64) + column, b);
+        });
+        case.outputs = vec![Output::matrix(7, 6, 7).within(|_, y| if y.abs() < 65_000.0 { 1e-5 } else { 0.0 })];
+        case.check_half(device)
+    });
 }
 
 fn add(trials: &mut Trials, name: &str, layer: Layer) {

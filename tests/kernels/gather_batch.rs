@@ -12,6 +12,14 @@ use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, alone, batche
 const SAMPLES: usize = 97;
 
 pub fn cases(trials: &mut Trials) {
+    for (name, byte_scale) in [("bytes", Some(1.0 / 255.0)), ("floats", None)] {
+        trials.in_half(name, move |device| {
+            [1, 6, 33, 784].iter().try_for_each(|&features| {
+                let kernel = GatherBatch { features, byte_scale, target_words: 1, weighted: true };
+                batches().map(|size| case(&kernel, size, 3)).try_for_each(|case| case.check_half(device))
+            })
+        });
+    }
     for features in COLUMNS {
         for (name, byte_scale) in [("bytes", Some(1.0 / 255.0)), ("floats", None)] {
             trials.add(&format!("{name}_{features}"), move |device| {

@@ -8,6 +8,7 @@
 pub mod arrays;
 pub mod case;
 mod devices;
+pub mod half;
 pub mod losses;
 pub mod products;
 pub mod random;

@@ -7,6 +7,11 @@ use wgrad::kernels::relu_forward::ReluForward;
 use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, alone, batches, step_of};
 
 pub fn cases(trials: &mut Trials) {
+    for columns in [1, 3, 10, 70] {
+        trials.in_half(&format!("columns_{columns}"), move |device| {
+            batches().map(|(rows, capacity)| case(columns, rows, capacity)).try_for_each(|case| case.check_half(device))
+        });
+    }
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().map(|(rows, capacity)| case(columns, rows, capacity)).try_for_each(|case| case.check(device))

@@ -6,9 +6,18 @@
 use wgrad::kernels::padded;
 use wgrad::kernels::softmax_backward::SoftmaxBackward;
 
-use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, batches, step_of, sum_error};
+use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, batches, half, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
+    for columns in [1, 3, 10, 70] {
+        trials.in_half(&format!("columns_{columns}"), move |device| {
+            batches().try_for_each(|(rows, capacity)| {
+                case(columns, rows, capacity).check_half(device)?;
+                // As the last layer has it: what it leaves is in single precision, gradients are not.
+                case(columns, rows, capacity).check_half_but(&["y"], half::scale(), device)
+            })
+        });
+    }
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().map(|(rows, capacity)| case(columns, rows, capacity)).try_for_each(|case| case.check(device))

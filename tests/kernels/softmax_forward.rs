@@ -11,6 +11,11 @@ use wgrad::kernels::softmax_forward::SoftmaxForward;
 use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, UNIT, alone, batches, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
+    for columns in [1, 3, 10, 70] {
+        trials.in_half(&format!("columns_{columns}"), move |device| {
+            batches().map(|(rows, capacity)| case(columns, rows, capacity)).try_for_each(|case| case.check_half(device))
+        });
+    }
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().map(|(rows, capacity)| case(columns, rows, capacity)).try_for_each(|case| case.check(device))

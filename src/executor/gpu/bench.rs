@@ -9,7 +9,8 @@ use super::{Executor, Prepared, Program, read_buffer};
 use crate::clock::Stopwatch;
 use crate::device::context::Context;
 use crate::error::Result;
-use crate::kernels::Access;
+use crate::kernels::storage::{Precision, pack_halves, unpack_halves};
+use crate::kernels::{Access, Element};
 use crate::plan::{Launch, Plan, Store};
 use crate::random::Random;
 use crate::step::StepBlock;
@@ -45,6 +46,7 @@ impl Bench {
         // Zeros would take less power than numbers do, and the same time only as long as a device does not notice.
         let mut random = Random::new(1, 0);
         let numbers: Vec<f32> = (0..1 << 16).map(|_| random.uniform(-1.0, 1.0)).collect();
+        let halves = pack_halves(&numbers);
         for (index, (buffer, of)) in buffers.iter().zip(&plan.buffers).enumerate() {
             let Some(buffer) = buffer.as_ref().filter(|_| of.store == Store::Local) else { continue };
             context.scoped("writing to the device", || {
@@ -52,7 +54,10 @@ impl Bench {
                     context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&step));
                     return;
                 }
-                let (mut at, bytes) = (0, bytemuck::cast_slice(&numbers));
+                let (mut at, bytes) = match of.precision {
+                    Precision::F32 => (0, bytemuck::cast_slice(&numbers)),
+                    Precision::F16 => (0, bytemuck::cast_slice(&halves)),
+                };
                 while at < buffer.size() {
                     let length = bytes.len().min((buffer.size() - at) as usize);
                     context.queue.write_buffer(buffer, at, &bytes[..length]);
@@ -65,7 +70,7 @@ impl Bench {
 
     /// Makes the pipelines of these launches, side by side.
     pub fn compile(&self, launches: &[Launch]) -> Result<()> {
-        let kernels: Vec<_> = launches.iter().map(|launch| &launch.kernel).collect();
+        let kernels: Vec<_> = launches.iter().map(|launch| (&launch.kernel, launch.storage)).collect();
         self.context.pipelines(&kernels).map(drop)
     }
 
@@ -74,16 +79,15 @@ impl Bench {
     pub fn results(&self, launch: &Launch) -> Result<Vec<f32>> {
         let written: Vec<_> = launch
             .kernel
-            .definition()
-            .bindings
-            .iter()
+            .bindings(launch.storage)
+            .into_iter()
             .zip(&launch.arguments)
             .filter(|(binding, _)| binding.access == Access::Write)
-            .filter_map(|(_, argument)| Some((argument, self.buffers[argument.buffer].as_ref()?)))
+            .filter_map(|(binding, argument)| Some((binding, argument, self.buffers[argument.buffer].as_ref()?)))
             .collect();
         self.context.scoped("clearing results", || {
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
-            for (argument, buffer) in &written {
+            for (_, argument, buffer) in &written {
                 let size = (argument.words > 0).then_some(4 * argument.words as u64);
                 encoder.clear_buffer(buffer, 4 * argument.offset as u64, size);
             }
@@ -91,10 +95,14 @@ impl Bench {
         })?;
         self.pass(&self.prepare(launch)?, 1)?;
         let mut results = Vec::new();
-        for (argument, buffer) in written {
+        for (binding, argument, buffer) in written {
             let values = read_buffer(&self.context, buffer)?;
             let words = if argument.words > 0 { argument.words } else { values.len() - argument.offset };
-            results.extend_from_slice(&values[argument.offset..argument.offset + words]);
+            let values = &values[argument.offset..argument.offset + words];
+            match binding.element {
+                Element::Half => results.extend(unpack_halves(bytemuck::cast_slice(values))),
+                Element::Float | Element::Word => results.extend_from_slice(values),
+            }
         }
         Ok(results)
     }
@@ -118,7 +126,7 @@ impl Bench {
     }
 
     fn prepare(&self, launch: &Launch) -> Result<Prepared> {
-        let pipelines = self.context.pipelines(&[&launch.kernel])?;
+        let pipelines = self.context.pipelines(&[(&launch.kernel, launch.storage)])?;
         Prepared::new(&self.context, launch, pipelines[0].clone(), &self.buffers, self.capacity)
     }
 

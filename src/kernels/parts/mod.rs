@@ -7,6 +7,8 @@ pub mod adam;
 pub mod lanes;
 pub mod product;
 pub mod rmsprop;
+pub mod scale;
 pub mod sgd;
+pub mod storage;
 pub mod targets;
 pub mod update;

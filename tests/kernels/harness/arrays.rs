@@ -7,6 +7,7 @@
 //! and must still be zero. On the GPU outputs start as [`POISON`] throughout.
 
 use wgrad::kernels::padded;
+use wgrad::kernels::storage::{pack_halves, unpack_halves};
 
 /// What outputs hold before a launch: a NaN that no arithmetic makes, so that an element nobody wrote can be told.
 pub const POISON: u32 = 0x7fc5_a5a5;
@@ -53,6 +54,12 @@ impl Array {
             kernel.words.extend((0..padded(outputs)).map(|o| if o < outputs { value().to_bits() } else { 0 }));
         }
         kernel
+    }
+
+    /// Numbers that half precision holds as they are.
+    pub fn rounded_to_half(self) -> Self {
+        let values: Vec<f32> = bytemuck::cast_slice(&self.words).to_vec();
+        Array::floats(&unpack_halves(&pack_halves(&values)))
     }
 
     /// The element as a number.

@@ -1,5 +1,6 @@
 //! One launch on a device against the operation's reference in f64.
 
+use wgrad::kernels::storage::unpack_halves;
 use wgrad::kernels::{Access, Element, Input, Kernel, Output as Sink, Real};
 use wgrad::{Device, DeviceKind, StepBlock};
 
@@ -33,6 +34,7 @@ impl<F: Real> Values<F> {
     pub fn new(element: Element, words: &[u32]) -> Self {
         match element {
             Element::Float => Values::Floats(words.iter().map(|&word| F::of(f32::from_bits(word))).collect()),
+            Element::Half => Values::Floats(unpack_halves(words).into_iter().map(F::of).collect()),
             Element::Word => Values::Words(words.to_vec()),
         }
     }
@@ -45,14 +47,14 @@ impl<F: Real> Values<F> {
         }
     }
 
-    fn as_input(&self) -> Input<'_, F> {
+    pub(super) fn as_input(&self) -> Input<'_, F> {
         match self {
             Values::Floats(values) => Input::Floats(values),
             Values::Words(words) => Input::Words(words),
         }
     }
 
-    fn as_output(&mut self) -> Sink<'_, F> {
+    pub(super) fn as_output(&mut self) -> Sink<'_, F> {
         match self {
             Values::Floats(values) => Sink::Floats(values),
             Values::Words(words) => Sink::Words(words),
@@ -148,7 +150,9 @@ pub fn compare(output: &Output, before: &[u32], found: &[u32], expected: &Values
                 return Err(format!("{index} was {old:#x}, to be left alone, and is {word:#x}"));
             }
             Place::Zero if number != 0.0 => return Err(format!("{index} is padding, and is {number:e} ({word:#x})")),
-            Place::Written if word == POISON && old == POISON => return Err(format!("{index} was not written")),
+            Place::Written if word == old && output.before[index] == POISON => {
+                return Err(format!("{index} was not written"));
+            }
             Place::Written => {
                 let (excess, bound) = excess(output, index, word, expected);
                 if excess > worst.0 {

@@ -82,6 +82,15 @@ impl Trials {
         }
     }
 
+    /// Adds a case on the GPU that is shown as ignored where there is no half precision.
+    pub fn in_half(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
+        self.on_gpu(&format!("half::{case}"), body);
+        if gpu().is_some_and(|device| !device.info().has_half_precision()) {
+            let trial = self.trials.pop();
+            self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
+        }
+    }
+
     /// All trials, for the runner.
     pub fn finish(self) -> Vec<Trial> {
         self.trials

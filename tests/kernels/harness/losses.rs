@@ -1,5 +1,6 @@
 //! What the losses' tests share: targets of every kind, and a loss's launch on random outputs.
 
+use wgrad::kernels::scale::LossScale;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::{Kernel, padded};
 
@@ -128,6 +129,17 @@ pub fn add(trials: &mut Trials, share: fn(f32, usize) -> f32, finish: fn(LossCas
         trials.add(&format!("smoothing_{name}"), move |device| {
             let case = |columns| LossCase::new(columns, (7, 9), targets, (0.1, share(0.1, columns)));
             [1, 3, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+        });
+        trials.in_half(&format!("columns_{name}"), move |device| {
+            let case = |(columns, size)| finish(LossCase::new(columns, size, targets, (0.1, share(0.1, columns))));
+            let sizes = [1, 3, 10, 70].into_iter().flat_map(|columns| batches().map(move |size| (columns, size)));
+            sizes.map(case).try_for_each(|case| case.check_half(device))
+        });
+        // With a scale of 2²⁰ the gradients of these batches are beyond half precision's range.
+        trials.in_half(&format!("saturated_{name}"), move |device| {
+            let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
+            let case = |columns| finish(LossCase::new(columns, (2, 2), targets, (0.0, 0.0)));
+            [1, 3].map(case).into_iter().try_for_each(|case| case.check_half_but(&[], scale, device))
         });
         trials.add(&format!("no_gradient_{name}"), move |device| {
             let case = |columns| LossCase { gradient: false, ..LossCase::new(columns, (7, 9), targets, (0.0, 0.0)) };

@@ -50,6 +50,9 @@ pub const SHAPES: [(usize, usize); 13] = [
     (784, 10),
 ];
 
+/// Shapes for half precision, whose storage no loop depends on: both remainders of a pair, and tiles with an edge.
+pub const HALF_SHAPES: [(usize, usize); 4] = [(1, 1), (7, 10), (33, 66), (130, 31)];
+
 /// Features in and out for what only tuning chooses: on both sides of the edges of all tiles up to 128 numbers, together
 /// with the batches of up to 129 rows.
 pub const TUNED_SHAPES: [(usize, usize); 2] = [(31, 130), (129, 66)];
@@ -68,6 +71,21 @@ where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
 {
     add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10]], body);
+}
+
+/// Cases in half precision with one schedule of each kind.
+pub fn add_half<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    for (name, schedule) in [SCHEDULES[3], SCHEDULES[5], SCHEDULES[7], SCHEDULES[9], SCHEDULES[10]] {
+        let body = body.clone();
+        trials.in_half(&format!("{case}::{name}"), move |device| match schedule {
+            // Without such subgroups the schedule is tried nowhere, in single precision neither.
+            Schedule::Subgroup { .. } if device.info().subgroup_size != Some(SUBGROUP) => Ok(()),
+            _ => body(device, schedule),
+        });
+    }
 }
 
 /// [`add`] for a batch of so many rows that the grid must be folded.
