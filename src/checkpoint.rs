@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::kernels::scale::LossScale;
 use crate::losses::LossFunction;
 use crate::model::Model;
 use crate::optimizers::Optimizer;
@@ -31,6 +32,9 @@ struct Manifest {
     loss: LossFunction,
     /// Updates made, if the optimizer's state is there too.
     iterations: Option<u32>,
+    /// The loss scale and the steps since it changed, if they are not those of a new model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loss_scale: Option<(f32, u32)>,
 }
 
 const VERSION: u32 = 1;
@@ -82,12 +86,15 @@ impl Model {
                 tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &values));
             }
         }
+        let scale = LossScale::from_words(bytemuck::cast_slice(&self.executor.read(Store::LossScale)?));
+        let scaled = with_optimizer && scale != LossScale::default();
         let manifest = Manifest {
             version: VERSION,
             model: self.description().clone(),
             optimizer: *self.optimizer(),
             loss: *self.loss(),
             iterations: with_optimizer.then(|| self.iterations()),
+            loss_scale: scaled.then_some((scale.scale, scale.steps)),
         };
         let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
         let text = serde_json::to_string(&manifest).map_err(|error| broken(&error))?;
@@ -157,6 +164,12 @@ impl Model {
                 model.executor.write(Store::Slot(index), &values)?;
             }
             model.set_iterations(iterations);
+        }
+        if let Some((scale, steps)) = manifest.loss_scale {
+            let block = LossScale::new(scale, steps).ok_or_else(|| {
+                wrong(path, "a loss scale that is a power of two from 2⁻²⁴ to 2²⁴", format!("{scale}"))
+            })?;
+            model.executor.write(Store::LossScale, bytemuck::cast_slice(&[block]))?;
         }
         Ok(model)
     }

@@ -231,7 +231,7 @@ fn the_devices_are_listed() {
 fn help_names_every_flag() {
     let output = run(&["--help"]);
     assert!(output.status.success());
-    let flags = "device list-devices data synthetic layers optimizer learning-rate epochs batch-size seed no-shuffle \
+    let flags = "device list-devices data synthetic layers optimizer learning-rate epochs batch-size seed precision no-shuffle \
                  limit init save history tune verify quiet json help";
     for flag in flags.split_whitespace() {
         assert!(text(&output).contains(&format!("--{flag}")), "{flag}");
@@ -250,6 +250,7 @@ fn wrong_flags_are_refused_with_what_was_expected_and_found() {
         (&["--seed", "-1"], "--seed: expected a whole number from 0, found \"-1\""),
         (&["--learning-rate", "NaN"], "--learning-rate: expected a finite number that is not negative, found \"NaN\""),
         (&["--optimizer", "lbfgs"], "--optimizer: expected rmsprop, sgd, adam, adamw or adagrad, found \"lbfgs\""),
+        (&["--precision", "f64"], "--precision: expected f32 or f16, found \"f64\""),
         (&["--layers", "0:relu"], "--layers: expected UNITS:ACTIVATION with at least one unit, as in 512:relu, found"),
         (&["--layers", "10:step"], "softplus or softmax, found \"step\""),
         (&["--layers", "10:relu"], "--layers: expected a last layer with softmax"),
@@ -276,6 +277,10 @@ fn what_was_named_and_is_missing_is_a_failure_and_never_replaced() {
     let cases: &[(&[&str], &str)] = &[
         (&["--data", path], "cannot find train-images-idx3-ubyte.gz"),
         (&["--synthetic", "--init", path], path),
+        (
+            &["--synthetic", "--precision", "f16"],
+            "half precision: expected a GPU with the feature shader-f16, found CPU (",
+        ),
         (&["--synthetic", "--save", unwritable.to_str().unwrap()], "expected a directory"),
         (&["--synthetic", "--history", directory.path().to_str().unwrap()], "expected a file, found a directory"),
     ];

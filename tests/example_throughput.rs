@@ -67,6 +67,7 @@ fn the_json_holds_figures_that_fit_together() {
     assert_eq!(report["results"].as_array().unwrap().len(), 1);
     assert_eq!(entry["device"].as_str().unwrap().split(' ').next(), Some("CPU"));
     assert_eq!(number(entry, "/flops_per_step"), 209_453_056.0);
+    assert_eq!(entry["precision"], "f32");
     let rate = number(entry, "/samples_per_second/median");
     assert!(number(entry, "/samples_per_second/min") <= rate && rate <= number(entry, "/samples_per_second/max"));
     assert!((number(entry, "/milliseconds_per_step") * rate / 128e3 - 1.0).abs() < 1e-9, "{entry:#}");
@@ -129,6 +130,7 @@ fn wrong_flags_are_named() {
         (&["--layers", "10:relu"], "--layers: expected a last layer with softmax"),
         (&["--layers", "10:softmax", "--workload", "wide"], "expected --workload or --layers, found both"),
         (&["--seconds", "nan"], "--seconds: expected a number above 0"),
+        (&["--precision", "half"], "--precision: expected f32 or f16, found \"half\""),
         (&["--stream-gb", "0"], "--stream-gb: expected a number above 0, found \"0\""),
         (&["--fast", "1"], "found --fast"),
     ] {

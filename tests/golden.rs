@@ -16,8 +16,8 @@ use safetensors::SafeTensors;
 use serde::Deserialize;
 use wgrad::data::{InputRows, TargetRows};
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, Clip, Dataset, Dense, Device, Event, Fit, Loss, Model, Optimizer, RmsProp,
-    Sequential, Sgd, mnist,
+    Activation, Adagrad, Adam, AdamW, Clip, Dataset, Dense, Device, Event, Fit, Loss, Model, Optimizer, Precision,
+    RmsProp, Sequential, Sgd, mnist,
 };
 
 #[derive(Deserialize)]
@@ -73,10 +73,20 @@ struct Tolerance {
     loss_relative: f64,
     loss_absolute: f64,
     outputs: f64,
+    accuracy: f64,
     weights: f64,
 }
 
-const TOLERANCE: Tolerance = Tolerance { loss_relative: 1e-5, loss_absolute: 2e-6, outputs: 1e-5, weights: 1e-3 };
+const TOLERANCE: Tolerance =
+    Tolerance { loss_relative: 1e-5, loss_absolute: 2e-6, outputs: 1e-5, accuracy: 1e-6, weights: 1e-3 };
+
+/// For half precision, against Keras's trainings in single. Rounding to 11 bits changes every activation and every gradient
+/// by up to 2⁻¹¹ = 5e-4 of its size, at random, so losses differ by about that at first (measured: 1e-6 to 6e-4), and drift
+/// apart as trainings do (1e-3, over 100 steps of the tutorial's net 9e-3): 2e-2 is twice the most. The weights' way is off
+/// by more where the gradients' signs decide, as in the first steps of RMSprop and with momentum (3e-2). An output is off by
+/// what its logits are, at most a quarter of that; one answer of 200 may change.
+const HALF_TOLERANCE: Tolerance =
+    Tolerance { loss_relative: 2e-2, loss_absolute: 1e-4, outputs: 1e-2, accuracy: 0.006, weights: 6e-2 };
 
 /// Steps beyond which rounding has flipped single ReLUs, so that two Keras backends drift apart from each other.
 const COMPARABLE_STEPS: usize = 100;
@@ -84,15 +94,22 @@ const COMPARABLE_STEPS: usize = 100;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let gpu = Device::gpu().is_ok();
+    let gpu = Device::gpu().ok();
+    let (has_gpu, has_half) = (gpu.is_some(), gpu.is_some_and(|gpu| gpu.info().has_half_precision()));
     for path in cases() {
-        for device in ["cpu", "gpu"] {
-            let name = format!("{}::{device}", path.file_stem().unwrap_or_default().to_string_lossy());
-            let needs_mnist = !path.with_extension("safetensors").exists() || trains_on_mnist(&path);
-            let cannot = (device == "gpu" && !gpu) || (needs_mnist && std::env::var_os("MNIST_DIR").is_none());
+        let case = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let needs_mnist = !path.with_extension("safetensors").exists() || trains_on_mnist(&path);
+        let no_mnist = needs_mnist && std::env::var_os("MNIST_DIR").is_none();
+        let mut add = |way: &str, device: &'static str, precision: Precision, can: bool| {
             let path = path.clone();
-            let run = move || replay(&path, device).map_err(Failed::from);
-            trials.push(Trial::test(name, run).with_ignored_flag(cannot));
+            let run = move || replay(&path, device, precision).map_err(Failed::from);
+            trials.push(Trial::test(format!("{case}::{way}"), run).with_ignored_flag(!can || no_mnist));
+        };
+        add("cpu", "cpu", Precision::F32, true);
+        add("gpu", "gpu", Precision::F32, has_gpu);
+        // How far half precision drifts depends on a training, so its tolerance holds for those that it was argued for.
+        if own_cases().join(&case).with_extension("json").exists() || case == "tutorial_one_epoch" {
+            add("gpu_half", "gpu", Precision::F16, has_half);
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -101,8 +118,8 @@ fn main() {
 /// Every case of `tests/golden` and of `WGRAD_GOLDEN_DIR`, each name once.
 fn cases() -> Vec<PathBuf> {
     let mut found: HashMap<_, PathBuf> = HashMap::new();
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    for directory in [Some(own), std::env::var_os("WGRAD_GOLDEN_DIR").map(PathBuf::from)].into_iter().flatten() {
+    for directory in [Some(own_cases()), std::env::var_os("WGRAD_GOLDEN_DIR").map(PathBuf::from)].into_iter().flatten()
+    {
         let entries = std::fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
         for path in entries.map(|entry| entry.expect("a directory entry").path()) {
             if path.extension().is_some_and(|extension| extension == "json") {
@@ -113,6 +130,10 @@ fn cases() -> Vec<PathBuf> {
     let mut paths: Vec<_> = found.into_values().collect();
     paths.sort();
     paths
+}
+
+fn own_cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
 fn trains_on_mnist(path: &Path) -> bool {
@@ -131,11 +152,12 @@ fn read(path: &Path) -> Result<(Case, Tensors), String> {
     Ok((case, file.tensors().into_iter().map(tensor).collect()))
 }
 
-fn replay(path: &Path, device: &str) -> Result<(), String> {
+fn replay(path: &Path, device: &str, precision: Precision) -> Result<(), String> {
     let (case, tensors) = read(path)?;
     let device = Device::named(device).map_err(|error| error.to_string())?;
     let (train, test) = data(&case, &tensors)?;
     let mut model = compile(&case, &device)?;
+    model.set_precision(precision).map_err(|error| error.to_string())?;
     let initial: Vec<_> = tensors
         .iter()
         .filter_map(|(name, (_, values))| Some((name.strip_prefix("initial/")?, values.as_slice())))
@@ -157,19 +179,27 @@ fn replay(path: &Path, device: &str) -> Result<(), String> {
         fit = fit.class_weight(class_weights(weights)?);
     }
     model.fit(&train, fit).map_err(|error| error.to_string())?;
-    check(&case, &tensors, &mut model, &losses, &test)
+    let tolerance = if precision == Precision::F16 { &HALF_TOLERANCE } else { &TOLERANCE };
+    check(&case, &tensors, &mut model, &losses, &test, tolerance)
 }
 
 /// The tolerances are those that the recordings' README asks for. Two Keras backends differ by 3e-7 in a step's loss and
 /// 5e-7 in the weights on the short cases: f32 rounding. A driver's `exp` and `log` are not exact (1.2e-6 on lavapipe),
 /// which gives the outputs their 1e-5. The weights' bound is wide because a near-zero gradient may flip its sign, and
 /// RMSprop divides by its size.
-fn check(case: &Case, tensors: &Tensors, model: &mut Model, losses: &[f64], test: &Dataset) -> Result<(), String> {
+fn check(
+    case: &Case,
+    tensors: &Tensors,
+    model: &mut Model,
+    losses: &[f64],
+    test: &Dataset,
+    tolerance: &Tolerance,
+) -> Result<(), String> {
     if losses.len() != case.step_loss.len() {
         return Err(format!("{} steps were made, Keras made {}", losses.len(), case.step_loss.len()));
     }
     for (step, (found, expected)) in losses.iter().zip(&case.step_loss).enumerate().take(COMPARABLE_STEPS) {
-        let bound = TOLERANCE.loss_relative * expected.abs() + TOLERANCE.loss_absolute;
+        let bound = tolerance.loss_relative * expected.abs() + tolerance.loss_absolute;
         if (found - expected).abs() > bound || found.is_nan() {
             return Err(format!("loss of step {step}: {found}, Keras has {expected}, at most {bound:e} apart"));
         }
@@ -179,7 +209,7 @@ fn check(case: &Case, tensors: &Tensors, model: &mut Model, losses: &[f64], test
     let long = losses.len() > COMPARABLE_STEPS;
     let (loss_bound, accuracy_bound) = match long {
         true => (0.01, 0.005),
-        false => (TOLERANCE.loss_relative * case.eval_loss.abs() + TOLERANCE.loss_absolute, 1e-6),
+        false => (tolerance.loss_relative * case.eval_loss.abs() + tolerance.loss_absolute, tolerance.accuracy),
     };
     if (score.loss - case.eval_loss).abs() > loss_bound {
         return Err(format!("evaluation loss {}, Keras has {}", score.loss, case.eval_loss));
@@ -196,22 +226,22 @@ fn check(case: &Case, tensors: &Tensors, model: &mut Model, losses: &[f64], test
         return Err(format!("{} outputs, Keras has {}", outputs.len(), expected.len()));
     }
     for (index, (found, expected)) in outputs.iter().zip(expected).enumerate() {
-        if f64::from((found - expected).abs()) > TOLERANCE.outputs || found.is_nan() {
+        if f64::from((found - expected).abs()) > tolerance.outputs || found.is_nan() {
             return Err(format!("output {index}: {found}, Keras has {expected}"));
         }
     }
     let names: Vec<_> = model.parameter_names().map(|(name, _)| name.to_string()).collect();
-    names.iter().try_for_each(|name| check_weights(name, tensors, model))
+    names.iter().try_for_each(|name| check_weights(name, tensors, model, tolerance))
 }
 
 /// ‖W − W'‖ against the way the weights have come, ‖W' − W₀‖.
-fn check_weights(name: &str, tensors: &Tensors, model: &Model) -> Result<(), String> {
+fn check_weights(name: &str, tensors: &Tensors, model: &Model, tolerance: &Tolerance) -> Result<(), String> {
     let tensor = |kind: &str| tensors.get(&format!("{kind}/{name}")).ok_or(format!("no tensor {kind}/{name}"));
     let (initial, expected) = (&tensor("initial")?.1, &tensor("final")?.1);
     let found = model.parameter(name).map_err(|error| error.to_string())?;
     let norm = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>().sqrt();
     let (apart, way) = (norm(&found, expected), norm(expected, initial));
-    let close = apart <= TOLERANCE.weights * way;
+    let close = apart <= tolerance.weights * way;
     if close { Ok(()) } else { Err(format!("{name} is {apart:e} apart after a way of {way:e}")) }
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
-use wgrad::{Activation, MAX_BATCH_SIZE, Optimizer};
+use wgrad::{Activation, MAX_BATCH_SIZE, Optimizer, Precision};
 
 /// What `--help` prints.
 pub const HELP: &str = include_str!("help.txt");
@@ -57,6 +57,7 @@ pub struct Arguments {
     pub epochs: usize,
     pub batch_size: usize,
     pub seed: u64,
+    pub precision: Precision,
     pub shuffle: bool,
     pub tune: bool,
     pub verify: bool,
@@ -84,6 +85,7 @@ impl Default for Arguments {
             epochs: 5,
             batch_size: 128,
             seed: 0,
+            precision: Precision::F32,
             shuffle: true,
             tune: false,
             verify: false,
@@ -166,6 +168,10 @@ fn set(chosen: &mut Arguments, flag: &str, parser: &mut Parser) -> Result<(), Us
         "epochs" => chosen.epochs = number(&name, 0.., value()?)?,
         "batch-size" => chosen.batch_size = number(&name, 1..=MAX_BATCH_SIZE, value()?)?,
         "seed" => chosen.seed = number(&name, 0.., value()?)?,
+        "precision" => {
+            let name = text(&name, "f32 or f16", value()?)?;
+            chosen.precision = name.parse().map_err(|error| Usage(format!("--{error}")))?;
+        }
         "history" => chosen.history = Some(value()?.into()),
         _ => return Err(unknown(name)),
     }

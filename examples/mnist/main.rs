@@ -27,7 +27,7 @@ use arguments::{Arguments, Request};
 use progress::Progress;
 use report::{Output, Report, grouped, write_line};
 use wgrad::mnist::Mnist;
-use wgrad::{Dataset, Dense, Device, DeviceKind, Fit, History, Loss, Model, Sequential};
+use wgrad::{Dataset, Dense, Device, DeviceKind, Fit, History, Loss, Model, Precision, Sequential};
 
 /// Steps that `--verify` looks at: the references are plain loops and take a second or so for each.
 const VERIFIED_STEPS: usize = 2;
@@ -148,6 +148,7 @@ fn build(arguments: &Arguments, device: &Device, features: usize) -> wgrad::Resu
         |stack: Sequential, layer: &arguments::Layer| stack.add(Dense::new(layer.units).activation(layer.activation));
     let stack = arguments.layers.iter().fold(input, add);
     let mut model = stack.compile(device, arguments.optimizer()?, Loss::CategoricalCrossentropy)?;
+    model.set_precision(arguments.precision)?;
     if let Some(path) = &arguments.init {
         model.load_weights(path)?;
     }
@@ -158,8 +159,9 @@ fn summary(arguments: &Arguments, model: &Model) -> String {
     let layers: String =
         arguments.layers.iter().map(|layer| format!("-{}({})", layer.units, layer.activation)).collect();
     let weights = arguments.init.as_ref().map_or_else(String::new, |path| format!(", weights from {}", path.display()));
+    let precision = if arguments.precision == Precision::F16 { ", in half precision" } else { "" };
     format!(
-        "Model: {}{layers}, {} parameters{weights}; {}, learning rate {}, batches of {}",
+        "Model: {}{layers}, {} parameters{weights}; {}, learning rate {}, batches of {}{precision}",
         model.features(),
         grouped(model.parameter_count() as f64),
         arguments.optimizer,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
-use wgrad::{Activation, Device, MAX_BATCH_SIZE};
+use wgrad::{Activation, Device, MAX_BATCH_SIZE, Model, Precision};
 
 use crate::workload::{Layer, Workload};
 
@@ -35,6 +35,7 @@ pub struct Arguments {
     pub profile: bool,
     pub pipeline_cache: bool,
     pub tune: bool,
+    pub precision: Precision,
     pub plot: Option<PathBuf>,
     pub batches: Vec<usize>,
     pub widths: Vec<usize>,
@@ -55,6 +56,7 @@ impl Default for Arguments {
             profile: false,
             pipeline_cache: false,
             tune: false,
+            precision: Precision::F32,
             plot: None,
             batches: vec![32, 128, 512, 2048, 8192],
             widths: vec![64, 128, 256, 512, 1024, 2048],
@@ -68,6 +70,13 @@ impl Arguments {
     /// Opens a device as the flags say.
     pub fn open(&self, name: &str) -> wgrad::Result<Device> {
         Device::options().pipeline_cache(self.pipeline_cache).named(name)
+    }
+
+    /// A workload's net on a device, as the flags say.
+    pub fn compile(&self, workload: &Workload, device: &Device) -> wgrad::Result<Model> {
+        let mut model = workload.compile(device)?;
+        model.set_precision(self.precision)?;
+        Ok(model)
     }
 }
 
@@ -114,6 +123,7 @@ fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Re
         "batches" => chosen.batches = text.split(',').map(|text| batch_size(&name, text)).collect::<Result<_, _>>()?,
         "widths" => chosen.widths = text.split(',').map(|text| number(&name, 1, text)).collect::<Result<_, _>>()?,
         "stream-gb" => chosen.stream_gb = Some(above_zero(&name, text)?),
+        "precision" => chosen.precision = text.parse().map_err(|error| Usage(format!("--{error}")))?,
         "json" => chosen.json = Some(text.into()),
         _ => return Err(Usage(format!("expected one of the flags that --help lists, found {name}"))),
     }

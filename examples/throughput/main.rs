@@ -146,7 +146,7 @@ fn sweep(name: &str, arguments: &Arguments) -> Outcome<[Curve; 2]> {
             eprintln!("measuring {over} {size} on {name}");
             let workload = net(size);
             let data = workload::load(arguments.samples.max(workload.batch_size), workload.classes())?;
-            let mut model = workload.compile(&device)?;
+            let mut model = arguments.compile(&workload, &device)?;
             if arguments.tune {
                 measure::tune(&mut model, &data.train, workload.batch_size)?;
             }

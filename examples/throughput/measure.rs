@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde::Serialize;
-use wgrad::{Dataset, Device, Fit, LaunchProfile, Model, Result, Tuning};
+use wgrad::{Dataset, Device, Fit, LaunchProfile, Model, Precision, Result, Tuning};
 
 use crate::arguments::Arguments;
 use crate::workload::{Data, Workload};
@@ -35,6 +35,7 @@ impl Spread {
 /// Everything found out about one workload on one device.
 #[derive(Debug)]
 pub struct Measured {
+    pub precision: Precision,
     pub samples_per_second: Spread,
     pub first_step_seconds: f64,
     pub since_start_seconds: Option<f64>,
@@ -63,7 +64,7 @@ pub fn measure(
     reset_peak_rss();
     let opened = Instant::now();
     let device = arguments.open(name)?;
-    let mut model = workload.compile(&device)?;
+    let mut model = arguments.compile(workload, &device)?;
     first_step(&mut model, &data.train, workload.batch_size)?;
     let first_step_seconds = opened.elapsed().as_secs_f64();
     let since_start_seconds = start.map(|start| start.elapsed().as_secs_f64());
@@ -76,6 +77,7 @@ pub fn measure(
     let launches = profile(&mut model, &data.train, workload.batch_size, arguments.profile)?;
     let peak_rss_bytes = peak_rss_bytes();
     Ok(Measured {
+        precision: model.precision(),
         samples_per_second,
         first_step_seconds,
         since_start_seconds,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
-use wgrad::{LaunchProfile, Tuning};
+use wgrad::{LaunchProfile, Precision, Tuning};
 
 use crate::ceiling::Ceiling;
 use crate::measure::{Measured, Spread};
@@ -28,6 +28,7 @@ pub struct Entry {
     workload: String,
     shape: String,
     batch_size: usize,
+    precision: Precision,
     samples: usize,
     data: String,
     samples_per_second: Spread,
@@ -96,6 +97,7 @@ impl Entry {
             workload: workload.name.clone(),
             shape: workload.shape(),
             batch_size,
+            precision: measured.precision,
             samples,
             data,
             milliseconds_per_step: 1e3 * seconds_per_step,
@@ -129,7 +131,9 @@ impl Entry {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {name:<18}{value}");
         };
-        line("net", format!("{}, batch {}, {} samples ({})", self.shape, self.batch_size, self.samples, self.data));
+        let precision = if self.precision == Precision::F16 { ", in half precision" } else { "" };
+        let net = format!("{}, batch {}, {} samples ({})", self.shape, self.batch_size, self.samples, self.data);
+        line("net", net + precision);
         line("training", rates(&self.samples_per_second));
         line("step", format!("{:.3} ms, {} launches", self.milliseconds_per_step, self.launches_per_step));
         line("arithmetic", self.arithmetic());

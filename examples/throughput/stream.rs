@@ -90,7 +90,7 @@ pub fn measure(
 ) -> Result<Streamed, Box<dyn Error>> {
     eprintln!("measuring {} streamed on {name}", workload.name);
     let device = Device::named(name)?;
-    let mut model = workload.compile(&device)?;
+    let mut model = arguments.compile(workload, &device)?;
     let streamed = files.open()?;
     let resident = streamed.read(0..arguments.samples.min(streamed.len()))?;
     let resident_samples = resident.len();

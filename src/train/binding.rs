@@ -45,7 +45,7 @@ impl Model {
     pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
         check_not_empty(data.len())?;
         self.check_features(data)?;
-        check_range(data, self.precision())?;
+        check_range(data, self.precision(), true)?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
         }
@@ -108,21 +108,21 @@ pub(super) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Re
     Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
 }
 
-/// Half precision has no number for samples beyond its range.
-pub(super) fn check_range(data: &Dataset, precision: Precision) -> Result<()> {
+/// Half precision has no number for samples beyond its range. `says_where` if these are samples as the caller counts
+/// them, not a piece of a streamed set.
+pub(super) fn check_range(data: &Dataset, precision: Precision, says_where: bool) -> Result<()> {
     if precision == Precision::F32 {
         return Ok(());
     }
-    let beyond = |value: f32| value.abs() > LARGEST_HALF;
-    let (at, value) = match data.inputs() {
-        InputRows::Bytes { scale, .. } if beyond(255.0 * scale) => (None, 255.0 * scale),
-        InputRows::Bytes { .. } => return Ok(()),
-        InputRows::Floats(values) => match values.iter().position(|&value| beyond(value)) {
-            Some(at) => (Some((at / data.features(), at % data.features())), values[at]),
-            None => return Ok(()),
-        },
+    let beyond = |value: &f32| value.abs() > LARGEST_HALF;
+    let found = match data.inputs() {
+        InputRows::Bytes { scale, .. } => Some(255.0 * scale).filter(beyond).map(|value| (value, String::new())),
+        InputRows::Floats(values) => values.iter().position(beyond).map(|at| {
+            let (row, column) = (at / data.features(), at % data.features());
+            (values[at], if says_where { format!(" in row {row}, column {column}") } else { String::new() })
+        }),
     };
-    let place = at.map_or(String::new(), |(row, column)| format!(" in row {row}, column {column}"));
+    let Some((value, place)) = found else { return Ok(()) };
     let expected = format!("numbers from −{LARGEST_HALF} to {LARGEST_HALF}");
     Err(Error::configuration("samples in half precision", expected, format!("{value}{place}")))
 }

@@ -36,6 +36,12 @@ impl Suite {
         self.add(format!("{}::gpu", short(name)), self.gpu.clone(), body);
     }
 
+    /// On the GPU, if it has half precision.
+    pub fn in_half(&mut self, name: &str, body: Body) {
+        let device = self.gpu.clone().filter(|gpu| gpu.info().has_half_precision());
+        self.add(format!("{}::half", short(name)), device, body);
+    }
+
     fn add(&mut self, name: String, device: Option<Device>, body: Body) {
         let missing = device.is_none();
         let run = move || match &device {

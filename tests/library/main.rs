@@ -12,6 +12,7 @@ mod devices;
 mod embed;
 mod kept;
 mod losses;
+mod precision;
 mod prediction;
 mod reproducible;
 mod streamed;
@@ -29,5 +30,6 @@ fn main() {
     devices::add(&mut suite);
     embed::add(&mut suite);
     kept::add(&mut suite);
+    precision::add(&mut suite);
     suite.run()
 }

@@ -47,6 +47,13 @@ impl LossScale {
     /// How many 32-bit words the block has.
     pub const WORDS: usize = size_of::<LossScale>() / 4;
 
+    /// The block that stands so many steps behind a change to this scale; `None` for what is not a power of two within the
+    /// bounds.
+    pub(crate) fn new(scale: f32, steps: u32) -> Option<Self> {
+        let is_power = scale.is_sign_positive() && scale.to_bits() << 9 == 0;
+        (is_power && (SMALLEST..=LARGEST).contains(&scale)).then(|| LossScale { steps, ..LossScale::of(scale) })
+    }
+
     fn of(scale: f32) -> Self {
         LossScale { scale, inverse: 1.0 / scale, steps: 0, saturated: 0 }
     }
@@ -190,6 +197,15 @@ mod tests {
         assert_eq!(block, LossScale { scale: 65_536.0, inverse: 1.0 / 65_536.0, steps: 0, saturated: 0 });
         block.saturated = 1;
         assert_eq!(block.advance(), LossScale { scale: INITIAL, inverse: 1.0 / INITIAL, steps: 0, saturated: 0 });
+    }
+
+    #[test]
+    fn a_scale_is_a_power_of_two() {
+        assert_eq!(LossScale::new(INITIAL, 0), Some(LossScale::default()));
+        assert_eq!(LossScale::new(SMALLEST, 3).map(|block| block.inverse), Some(LARGEST));
+        for wrong in [0.0, -1.0, 3.0, f32::NAN, f32::INFINITY, 2.0 * LARGEST, 0.5 * SMALLEST] {
+            assert_eq!(LossScale::new(wrong, 0), None, "{wrong}");
+        }
     }
 
     #[test]

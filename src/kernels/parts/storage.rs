@@ -5,6 +5,7 @@ use half::f16;
 use serde::{Deserialize, Serialize};
 
 use super::scale::LARGEST_HALF;
+use crate::error::{Error, Result};
 use crate::kernels::Real;
 
 /// What a model's batches are stored in between the launches of a step: activations and their gradients. Parameters, the
@@ -25,6 +26,19 @@ impl std::fmt::Display for Precision {
             Precision::F32 => "f32",
             Precision::F16 => "f16",
         })
+    }
+}
+
+/// From the names that [`Display`](std::fmt::Display) gives: `f32` and `f16`.
+impl std::str::FromStr for Precision {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "f32" => Ok(Precision::F32),
+            "f16" => Ok(Precision::F16),
+            _ => Err(Error::configuration("precision", "f32 or f16", format!("{name:?}"))),
+        }
     }
 }
 
