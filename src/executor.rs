@@ -119,12 +119,21 @@ impl Executor {
         }
     }
 
-    /// Runs up to `steps` steps, or sees to it that the device will; returns how many.
+    /// Runs up to `steps` steps, or sees to it that the device will; returns how many. At the start of a pass those may be
+    /// more, if they were recorded ahead, but never more than the pass has.
     pub fn submit(&mut self, run: &mut Run, steps: usize) -> Result<usize> {
         match (self, run) {
             (Executor::Cpu(cpu), Run::Cpu(run)) => Ok(cpu.submit(run, steps)),
             (_, Run::Gpu(run)) => run.submit(steps),
             _ => Ok(0),
+        }
+    }
+
+    /// Records up to `steps` steps for the next pass, where recording is work; its first [`Executor::submit`] takes them.
+    pub fn record_ahead(&mut self, run: &mut Run, steps: usize) -> Result<()> {
+        match run {
+            Run::Cpu(_) => Ok(()),
+            Run::Gpu(run) => run.record_ahead(steps),
         }
     }
 

@@ -79,7 +79,7 @@ impl Model {
         let mut history = History::default();
         let mut pacer = Pacer::new();
         for epoch in 0..fit.epochs {
-            training.begin_pass(fit.shuffle.then(|| (fit.seed, (fit.first_epoch + epoch) as u64)));
+            training.begin_pass(fit.order_of(epoch));
             let clock = Stopwatch::start();
             let mut meter = Meter::new(training.counts_answers);
             let flow = self.epoch(&mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
@@ -113,6 +113,7 @@ impl Model {
         let (mut bound, mut submitted, mut done) = (0, 0, 0);
         let mut flow = ControlFlow::Continue(());
         let mut failure = None;
+        let mut next = (epoch + 1 < fit.epochs).then(|| fit.order_of(epoch + 1));
         let clock = Stopwatch::start();
         loop {
             while flow.is_continue() && failure.is_none() && submitted < steps && fed.run.in_flight() < SUBMISSIONS {
@@ -129,6 +130,14 @@ impl Model {
                 let count = self.executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
                 self.advance(count);
                 submitted += count;
+            }
+            if submitted == steps
+                && let Some(order) = next.take()
+            {
+                // While the device is at work on the end of this epoch. Whether there will be another one is for the
+                // observer to say, so nothing of it is submitted.
+                fed.prepare_pass(order);
+                self.executor.record_ahead(&mut fed.run, pacer.steps.min(steps))?;
             }
             if fed.run.in_flight() == 0 {
                 return failure.map_or(Ok(flow), Err);

@@ -131,6 +131,11 @@ impl<'a> Fit<'a> {
         Fit { observer: Some(Box::new(observer)), ..self }
     }
 
+    /// What the order of an epoch of this call is made from; `None` for that of the samples.
+    pub(super) fn order_of(&self, epoch: usize) -> Option<(u64, u64)> {
+        self.shuffle.then(|| (self.seed, (self.first_epoch + epoch) as u64))
+    }
+
     pub(super) fn tell(&mut self, event: Event) -> ControlFlow<()> {
         match &mut self.observer {
             Some(observer) => observer(&event),

@@ -22,6 +22,8 @@ enum Supply {
     /// All samples are bound; the room of the order is used again.
     InMemory {
         order: Vec<u32>,
+        /// That of a pass to come, if it is settled already.
+        ahead: Option<(Shuffle, Vec<u32>)>,
     },
     Streamed(Box<Streamed>),
 }
@@ -36,6 +38,11 @@ struct Streamed {
 /// Seed and number of a shuffled epoch; `None` for a pass in the order of the samples.
 pub(super) type Shuffle = Option<(u64, u64)>;
 
+fn settle(order: &mut Vec<u32>, samples: usize, shuffle: Shuffle) {
+    let (seed, epoch) = shuffle.unwrap_or_default();
+    fill_order(order, samples, seed, epoch, shuffle.is_some());
+}
+
 impl Fed {
     pub fn batch_size(&self) -> usize {
         self.run.plan().key.capacity
@@ -46,14 +53,23 @@ impl Fed {
         self.samples.div_ceil(self.batch_size())
     }
 
+    /// Settles the order of a pass to come, so that it starts at once.
+    pub fn prepare_pass(&mut self, shuffle: Shuffle) {
+        if let Supply::InMemory { ahead, .. } = &mut self.supply {
+            let mut order = Vec::new();
+            settle(&mut order, self.samples, shuffle);
+            *ahead = Some((shuffle, order));
+        }
+    }
+
     /// Starts a pass: settles the order, or starts reading.
     pub fn begin_pass(&mut self, shuffle: Shuffle) {
         let batch_size = self.batch_size();
         match &mut self.supply {
-            Supply::InMemory { order } => {
-                let (seed, epoch) = shuffle.unwrap_or_default();
-                fill_order(order, self.samples, seed, epoch, shuffle.is_some());
-            }
+            Supply::InMemory { order, ahead } => match ahead.take_if(|(of, _)| *of == shuffle) {
+                Some((_, settled)) => *order = settled,
+                None => settle(order, self.samples, shuffle),
+            },
             Supply::Streamed(streamed) => {
                 let windows = Windows::new(&streamed.data, batch_size, shuffle);
                 streamed.windows = Some(ReadAhead::new(windows));
@@ -79,7 +95,7 @@ impl Model {
                     _ => binding::sample_weights(data, class_weight)?,
                 };
                 let run = self.open(mode, data, weights, batch_size, budget)?;
-                (run, data, Supply::InMemory { order: Vec::new() })
+                (run, data, Supply::InMemory { order: Vec::new(), ahead: None })
             }
             AnyDataset::Streamed(data) => {
                 binding::check_not_empty(data.len())?;
@@ -104,7 +120,7 @@ impl Model {
             Ok(order.len().div_ceil(batch_size))
         };
         match &mut fed.supply {
-            Supply::InMemory { order } => begin(&mut fed.run, order),
+            Supply::InMemory { order, .. } => begin(&mut fed.run, order),
             Supply::Streamed(streamed) => {
                 let Streamed { class_weight, windows, .. } = &mut **streamed;
                 // A pass asks for no more windows than it has; one that is asked for too many has no steps left.

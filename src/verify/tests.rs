@@ -91,7 +91,7 @@ fn broken(make: fn(&Device) -> Result<Model>, label: &str, from: &str, to: &str)
     let text = launch.kernel.shader(launch.storage);
     assert!(text.contains(from), "{from:?} is not in the shader of {label}");
     let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
-    context.sabotage(&launch.kernel, &text.replacen(from, to, 1))?;
+    context.sabotage(&launch.kernel, launch.storage, &text.replacen(from, to, 1))?;
     Ok(model.verify(&data()?, BATCH, STEPS).expect_err("a wrong result"))
 }
 

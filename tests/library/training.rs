@@ -15,6 +15,7 @@ pub fn add(suite: &mut Suite) {
         observers_see_every_step_once_and_in_order,
         a_break_in_a_step_ends_the_epoch,
         a_break_after_an_epoch_ends_the_training,
+        epochs_in_one_call_are_those_of_several,
         validation_equals_a_later_evaluation,
         class_weights_are_sample_weights,
         a_weight_of_two_is_the_sample_twice,
@@ -118,6 +119,29 @@ fn a_break_after_an_epoch_ends_the_training(device: &Device) -> Outcome {
     };
     let history = model.fit(&data, Fit::new().epochs(9).batch_size(10).observer(observer))?;
     assert_eq!((history.epochs.len(), model.iterations()), (2, 8));
+    // Nothing of the third epoch was under way.
+    let mut two = compile(device, &data)?;
+    two.fit(&data, Fit::new().epochs(2).batch_size(10))?;
+    assert_eq!(bits(&model)?, bits(&two)?);
+    Ok(())
+}
+
+/// What is prepared for an epoch while the one before is under way makes no difference, nor does validation in between.
+fn epochs_in_one_call_are_those_of_several(device: &Device) -> Outcome {
+    let data = labelled(103, 6, 3);
+    for shuffle in [true, false] {
+        let fit = || Fit::new().batch_size(10).seed(4).shuffle(shuffle);
+        let (mut whole, mut validated, mut parts) =
+            (compile(device, &data)?, compile(device, &data)?, compile(device, &data)?);
+        let at_once = whole.fit(&data, fit().epochs(4))?;
+        validated.fit(&data, fit().epochs(4).validation_data(&data))?;
+        for (epoch, expected) in at_once.epochs.iter().enumerate() {
+            let one = parts.fit(&data, fit().initial_epoch(epoch))?;
+            assert_eq!(one.epochs[0].train, expected.train);
+        }
+        assert_eq!(bits(&parts)?, bits(&whole)?);
+        assert_eq!(bits(&validated)?, bits(&whole)?);
+    }
     Ok(())
 }
 

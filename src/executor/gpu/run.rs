@@ -20,6 +20,18 @@ use crate::plan::{Argument, Launch, Mode, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
 use crate::verify::Verification;
 
+/// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
+/// step block's.
+#[derive(Debug)]
+struct Recorded {
+    commands: wgpu::CommandBuffer,
+    staging: wgpu::Buffer,
+    bytes: u64,
+    steps: usize,
+    /// The slot that the first step's statistics go to.
+    slot: u32,
+}
+
 /// A submission whose results have not been read.
 #[derive(Debug)]
 struct InFlight {
@@ -39,6 +51,8 @@ pub(crate) struct Run {
     betas: (f32, f32),
     spare: Vec<wgpu::Buffer>,
     in_flight: VecDeque<InFlight>,
+    /// What was recorded for the start of the next epoch.
+    ahead: Option<Recorded>,
 }
 
 impl Run {
@@ -59,6 +73,7 @@ impl Run {
             betas,
             spare: Vec::new(),
             in_flight: VecDeque::new(),
+            ahead: None,
         })
     }
 
@@ -91,12 +106,49 @@ impl Run {
         &self.program
     }
 
-    /// Records and submits up to `steps` steps.
+    /// The most steps of a submission.
+    fn most_steps(&self) -> usize {
+        if self.program.plan.key.mode == Mode::Predict { 1 } else { STATISTICS_SLOTS / 2 }
+    }
+
+    /// Records up to `steps` steps for the next epoch, while the device is at work on this one. Its first submission takes
+    /// them. Streamed samples are bound to steps when they come, so nothing is recorded ahead for those.
+    pub fn record_ahead(&mut self, steps: usize) -> Result<()> {
+        if self.ahead.is_none() && !self.source.is_streamed() && self.program.plan.key.mode == Mode::Train {
+            self.ahead = Some(self.recorded_submission(steps.min(self.most_steps()))?);
+        }
+        Ok(())
+    }
+
+    /// What was recorded ahead, if it fits here.
+    fn take_ahead(&mut self) -> Option<Recorded> {
+        let ahead = self.ahead.take()?;
+        let left = (self.step.samples - self.step.position).div_ceil(self.step.batch_size);
+        if ahead.slot == self.step.slot && ahead.steps <= left as usize {
+            return Some(ahead);
+        }
+        self.spare.push(ahead.staging);
+        None
+    }
+
+    fn recorded_submission(&mut self, steps: usize) -> Result<Recorded> {
+        let predicts = self.program.plan.key.mode == Mode::Predict;
+        let bytes = if predicts { self.output_bytes() } else { 16 * steps as u64 };
+        let (staging, slot) = (self.staging()?, self.step.slot);
+        let commands = self.context.scoped("recording steps", || {
+            let mut encoder = self.context.device.create_command_encoder(&Default::default());
+            self.record(&mut encoder, steps);
+            self.copy_results(&mut encoder, &staging, slot as usize % STATISTICS_SLOTS, bytes);
+            encoder.finish()
+        })?;
+        Ok(Recorded { commands, staging, bytes, steps, slot })
+    }
+
+    /// Submits up to `steps` steps, or those that were recorded ahead.
     pub fn submit(&mut self, steps: usize) -> Result<usize> {
         let predicts = self.program.plan.key.mode == Mode::Predict;
-        let most = if predicts { 1 } else { STATISTICS_SLOTS / 2 };
         let batch = self.step.batch_size as usize;
-        let (steps, fresh) = self.source.prepare(&self.context, steps.min(most), batch)?;
+        let (steps, fresh) = self.source.prepare(&self.context, steps.min(self.most_steps()), batch)?;
         if let Some(rows) = fresh {
             self.step = self.step.start(rows as u32, self.step.batch_size);
             self.write_step()?;
@@ -104,15 +156,14 @@ impl Run {
             // A plan for predictions has no launch that moves the step block on.
             self.write_step()?;
         }
-        let bytes = if predicts { self.output_bytes() } else { 16 * steps as u64 };
-        let staging = self.staging()?;
-        let first_slot = self.step.slot as usize % STATISTICS_SLOTS;
+        let recorded = match self.take_ahead() {
+            Some(ahead) => ahead,
+            None => self.recorded_submission(steps)?,
+        };
+        let Recorded { commands, staging, bytes, steps, .. } = recorded;
         let (sender, mapped) = oneshot::channel();
-        let submission = self.context.clone().scoped("submitting steps", || {
-            let mut encoder = self.context.device.create_command_encoder(&Default::default());
-            self.record(&mut encoder, steps);
-            self.copy_results(&mut encoder, &staging, first_slot, bytes);
-            let submission = self.context.queue.submit([encoder.finish()]);
+        let submission = self.context.scoped("submitting steps", || {
+            let submission = self.context.queue.submit([commands]);
             // The receiver may be gone if the run was dropped; nobody misses the answer then.
             staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| drop(sender.send(result)));
             submission
