@@ -194,6 +194,24 @@
 //! command encoders, [`Model::parameter_view`] and [`Model::predictor`] say where numbers lie on the GPU.
 //! [`Model::verify`] compares every launch on a device with a reference on the host.
 //!
+//! # Half precision
+//!
+//! [`Model::set_precision`] stores activations and their gradients as 16-bit floats on a GPU that has them
+//! ([`DeviceInfo::has_half_precision`]). Parameters, sums and outputs stay in f32, and gradients carry a loss scale that
+//! finds its size by itself:
+//!
+//! ```
+//! use wgrad::{Dense, Device, Loss, Precision, Sequential, Sgd};
+//!
+//! let device = Device::best()?;
+//! let net = Sequential::new(3).add(Dense::new(2));
+//! let mut model = net.compile(&device, Sgd::default(), Loss::MeanSquaredError)?;
+//! if device.info().has_half_precision() {
+//!     model.set_precision(Precision::F16)?;
+//! }
+//! # Ok::<(), wgrad::Error>(())
+//! ```
+//!
 //! # Seeds
 //!
 //! Initial weights depend on [`Sequential::seed`], orders of samples on [`Fit::seed`]; both are 0 by default. The same

@@ -4,6 +4,7 @@
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
+use crate::kernels::storage::Precision;
 use crate::layers::{Activation, Dense};
 use crate::losses::Loss;
 use crate::model::Model;
@@ -29,6 +30,12 @@ fn model(device: &Device) -> Result<Model> {
 /// Without clipping by norm the updates ride in the products of the weight gradients.
 fn riding(device: &Device) -> Result<Model> {
     compiled(device, Clip::None)
+}
+
+fn in_half(device: &Device) -> Result<Model> {
+    let mut model = riding(device)?;
+    model.set_precision(Precision::F16)?;
+    Ok(model)
 }
 
 fn compiled(device: &Device, clip: Clip) -> Result<Model> {
@@ -105,7 +112,7 @@ fn a_broken_launch_is_named() -> Result<()> {
         // A reduction that takes a mean for a sum.
         ("dense_2.backward_weights", "return fma(", "return 0.5 * fma(", "gradients"),
         // A derivative left out.
-        ("dense_1.backward_input", "block[i] * derivative(kept[index])", "block[i]", "dx"),
+        ("dense_1.backward_input", "block[i] * derivative(vec4<f32>(kept[index]))", "block[i]", "dx"),
         // A gradient that is off by a thousandth.
         ("categorical_crossentropy", "f32(step.rows) *", "f32(step.rows) * 1.001 *", "dz"),
         ("gradient_squares", "squares += g * g", "squares += 0.999 * g * g", "sums"),
@@ -118,10 +125,20 @@ fn a_broken_launch_is_named() -> Result<()> {
     let riding_cases = [
         ("dense_2.update", "fma(vec4<f32>(a.w), b[3],", "fma(vec4<f32>(0.0), b[3],", "parameters"),
         ("dense_1.update", "velocities[index] = v;", "", "velocities"),
-        ("dense_0.update", "change(BIAS_OFFSET + column, sums, BIAS_SETTINGS);", "", "parameters"),
+        ("dense_0.update", "change(BIAS_OFFSET + column, true_gradient(sums), BIAS_SETTINGS);", "", "parameters"),
+    ];
+    // And in half precision: a scale that is left on, or off, and one that never changes.
+    let half_cases = [
+        ("dense_0.update", "gradient * bitcast<f32>(loss_scale[1])", "gradient", "parameters"),
+        ("categorical_crossentropy", "bitcast<f32>(atomicLoad(&loss_scale[0]))", "1.0", "dz"),
+        ("dense_0.forward", "y_vec4(within(value, Y_HALF))", "y_vec4(1.003 * value)", "y"),
+        ("advance_step", "loss_scale[2] = steps;", "", "loss_scale"),
     ];
     let all = cases.map(|case| (model as fn(&Device) -> Result<Model>, case)).into_iter();
-    for (make, (label, from, to, expected)) in all.chain(riding_cases.map(|case| (riding as _, case))) {
+    let all = all.chain(riding_cases.map(|case| (riding as _, case)));
+    let has_half = Device::gpu()?.info().has_half_precision();
+    let all = all.chain(half_cases.map(|case| (in_half as _, case)).into_iter().filter(|_| has_half));
+    for (make, (label, from, to, expected)) in all {
         match broken(make, label, from, to)? {
             Error::Verification { launch, output, .. } => assert_eq!((launch.as_str(), output), (label, expected)),
             other => panic!("{label}: {other}"),
