@@ -4,6 +4,7 @@
 pub(crate) mod buffer;
 pub(crate) mod pool;
 pub(crate) mod product;
+pub mod shares;
 pub(crate) mod vector;
 
 use pool::Pool;

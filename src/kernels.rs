@@ -12,6 +12,8 @@ use crate::step::StepBlock;
 pub mod parts;
 pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, scale, sgd, storage, targets, update};
 
+pub use crate::cpu::shares;
+
 use scale::Gradients;
 use storage::Storage;
 

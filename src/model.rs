@@ -11,12 +11,20 @@ use crate::executor::{Executor, model_buffers};
 use crate::kernels::product::Choices;
 use crate::kernels::storage::Precision;
 use crate::losses::LossFunction;
-use crate::optimizers::Optimizer;
+use crate::optimizers::{Clip, Optimizer};
 use crate::parameters::{Layout, Tensor};
 use crate::plan::{Mode, Recipe, Store};
 use crate::sequential::Sequential;
 use crate::step::StepBlock;
 use crate::train::check_batch_size;
+
+/// The threads that may share out parameters. Sums over all of them run in the order of memory, so where there are such sums
+/// that order must not depend on the number of threads.
+fn shared_by(device: &Device, description: &Sequential, optimizer: &Optimizer) -> usize {
+    let penalised = description.layers.iter().any(|layer| layer.l2 > 0.0);
+    let summed = penalised || matches!(optimizer.clip(), Clip::Norm(_) | Clip::GlobalNorm(_));
+    if summed { 1 } else { device.info().threads.unwrap_or(1) }
+}
 
 /// A model that lives on a device. Made by [`Sequential::compile`] or [`Model::load`].
 #[derive(Debug)]
@@ -43,7 +51,7 @@ impl Model {
     ) -> Result<Self> {
         description.validate(&loss)?;
         optimizer.validate()?;
-        let layout = Layout::new(&description);
+        let layout = Layout::new(&description, shared_by(device, &description, &optimizer));
         if layout.length > u32::MAX as usize {
             return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
         }

@@ -1,6 +1,9 @@
 //! Where each parameter stands: one buffer for all of them, tensors padded to rows of four and starting on 256-byte
 //! boundaries. Gradients and every optimizer slot have the same layout.
 
+use std::ops::Range;
+
+use crate::kernels::shares::{COLUMN_UNIT, Shares, share_of};
 use crate::kernels::sum_squares::CHUNK;
 use crate::kernels::update::{TENSOR_ALIGNMENT, TENSOR_ENTRY};
 use crate::kernels::{blocks, padded};
@@ -18,6 +21,8 @@ pub(crate) struct Tensor {
     pub columns: usize,
     /// Where it starts in the buffer, in numbers.
     pub offset: usize,
+    /// Shares of columns that it lies in; see [`Shares`].
+    pub shares: usize,
     /// Whether it is a bias, whose shape has one dimension.
     pub is_bias: bool,
     /// λ of its L2 penalty.
@@ -42,17 +47,33 @@ impl Tensor {
         if self.is_bias { vec![self.columns] } else { vec![self.rows, self.columns] }
     }
 
+    /// Its columns, share by share, with where each share's first row starts and how far on the next one does.
+    fn shares(&self) -> impl Iterator<Item = (Range<usize>, usize, usize)> {
+        let (columns, stride, rows) = (self.columns, self.stride(), padded(self.rows));
+        (0..self.shares).map(move |index| {
+            let share = share_of(stride, COLUMN_UNIT, self.shares, index);
+            let (start, length) = (self.offset + rows * share.start, share.len());
+            (share.start..share.end.min(columns), start, length)
+        })
+    }
+
     /// Copies it out of a buffer, without padding.
     pub fn unpack(&self, buffer: &[f32]) -> Vec<f32> {
-        let rows = buffer[self.offset..].chunks(self.stride()).take(self.rows);
-        rows.flat_map(|row| &row[..self.columns]).copied().collect()
+        let mut values = vec![0.0; self.rows * self.columns];
+        for (columns, start, stride) in self.shares() {
+            for (row, values) in values.chunks_mut(self.columns).enumerate() {
+                values[columns.clone()].copy_from_slice(&buffer[start + row * stride..][..columns.len()]);
+            }
+        }
+        values
     }
 
     /// Copies it into a buffer.
     pub fn pack(&self, values: &[f32], buffer: &mut [f32]) {
-        let rows = buffer[self.offset..].chunks_mut(self.stride());
-        for (row, values) in rows.zip(values.chunks(self.columns)) {
-            row[..self.columns].copy_from_slice(values);
+        for (columns, start, stride) in self.shares() {
+            for (row, values) in values.chunks(self.columns).enumerate() {
+                buffer[start + row * stride..][..columns.len()].copy_from_slice(&values[columns.clone()]);
+            }
         }
     }
 }
@@ -66,6 +87,8 @@ pub(crate) struct LayerRange {
     pub length: usize,
     /// Where the bias starts, counted from `offset`.
     pub bias: Option<usize>,
+    /// Shares of columns that the kernel lies in.
+    pub shares: usize,
 }
 
 /// The table of all parameter tensors.
@@ -78,14 +101,18 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    pub fn new(model: &Sequential) -> Self {
+    /// `threads` share the lowest layer's kernel where that pays: it alone is read by columns only, since nothing wants the
+    /// gradient of the data.
+    pub fn new(model: &Sequential, threads: usize) -> Self {
         let mut layout = Layout { tensors: Vec::new(), layers: Vec::new(), length: 0 };
         for (index, (layer, (inputs, units))) in model.layers.iter().zip(model.widths()).enumerate() {
+            let shares = if index == 0 { Shares::of_kernel(units, threads) } else { 1 };
             let tensor = |name: &str, rows, is_bias, l2| Tensor {
                 name: format!("dense_{index}.{name}"),
                 rows,
                 columns: units,
                 offset: 0,
+                shares: if is_bias { 1 } else { shares },
                 is_bias,
                 l2,
                 trainable: layer.trainable,
@@ -93,7 +120,7 @@ impl Layout {
             let offset = layout.push(tensor("kernel", inputs, false, layer.l2));
             let bias = layer.use_bias.then(|| layout.push(tensor("bias", 1, true, 0.0)) - offset);
             let last = layout.tensors.last().map_or(0, |tensor| tensor.offset + tensor.padded_length());
-            layout.layers.push(LayerRange { offset, length: last - offset, bias });
+            layout.layers.push(LayerRange { offset, length: last - offset, bias, shares });
         }
         layout
     }
@@ -162,7 +189,7 @@ mod tests {
     #[test]
     fn tensors_are_aligned_padded_and_apart() {
         let model = Sequential::new(7).add(Dense::new(5)).add(Dense::new(3).use_bias(false)).add(Dense::new(1));
-        let layout = Layout::new(&model);
+        let layout = Layout::new(&model, 2);
         let names: Vec<_> = layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.offset)).collect();
         assert_eq!(
             names,
@@ -175,18 +202,23 @@ mod tests {
             ]
         );
         assert_eq!(layout.length, 320);
-        assert_eq!(layout.layers[0], LayerRange { offset: 0, length: 72, bias: Some(64) });
+        assert_eq!(layout.layers[0], LayerRange { offset: 0, length: 72, bias: Some(64), shares: 1 });
         assert_eq!(layout.parameter_count(), 7 * 5 + 5 + 5 * 3 + 3 + 1);
         assert_eq!(layout.tensor_of(), [0, 1, 2, 3, 4]);
     }
 
     #[test]
     fn packing_keeps_the_padding_zero() {
-        let layout = Layout::new(&Sequential::new(7).add(Dense::new(5)));
-        let mut buffer = vec![0.0; layout.length];
-        let values: Vec<f32> = (1..=35).map(|i| i as f32).collect();
-        layout.tensors[0].pack(&values, &mut buffer);
-        assert_eq!(layout.tensors[0].unpack(&buffer), values);
-        assert_eq!(buffer.iter().filter(|&&x| x != 0.0).count(), 35);
+        for (inputs, units, threads) in [(7, 5, 1), (7, 303, 2), (6, 512, 4)] {
+            let layout = Layout::new(&Sequential::new(inputs).add(Dense::new(units)), threads);
+            assert_eq!(layout.layers[0].shares, threads);
+            let mut buffer = vec![0.0; layout.length];
+            let values: Vec<f32> = (1..=inputs * units).map(|i| i as f32).collect();
+            layout.tensors[0].pack(&values, &mut buffer);
+            assert_eq!(layout.tensors[0].unpack(&buffer), values);
+            assert_eq!(buffer.iter().filter(|&&x| x != 0.0).count(), inputs * units);
+            let place = crate::kernels::shares::place(threads, inputs, units, 1, units - 1);
+            assert_eq!(buffer[place], (2 * units) as f32);
+        }
     }
 }

@@ -80,6 +80,8 @@ pub(crate) struct Buffer {
     pub words: usize,
     /// What its numbers are stored in.
     pub precision: Precision,
+    /// Copies of one and the same content that it holds.
+    pub copies: usize,
 }
 
 /// What a launch binds: a range of a buffer, in words.
@@ -173,7 +175,8 @@ impl Plan {
     /// What a launch does in a step on as many rows as the plan has room for.
     pub fn work(&self, launch: &Launch) -> Work {
         let bytes = |argument: &Argument| match argument.words {
-            0 => 4 * self.buffers[argument.buffer].words as u64,
+            // Copies are not what must be moved at least.
+            0 => 4 * (self.buffers[argument.buffer].words / self.buffers[argument.buffer].copies) as u64,
             words => 4 * words as u64,
         };
         let bindings = launch.kernel.bindings(launch.storage).into_iter().zip(&launch.arguments);

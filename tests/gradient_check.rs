@@ -23,6 +23,7 @@ use wgrad::kernels::mean_squared_error::MeanSquaredError;
 use wgrad::kernels::product::Schedule;
 use wgrad::kernels::relu_backward::ReluBackward;
 use wgrad::kernels::relu_forward::ReluForward;
+use wgrad::kernels::shares::Shares;
 use wgrad::kernels::softmax_backward::SoftmaxBackward;
 use wgrad::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use wgrad::kernels::softmax_forward::SoftmaxForward;
@@ -181,14 +182,16 @@ impl Layer {
 
     fn forward(&self, rows: usize, x: &[f64], weights: &[f64], activation: Activation) -> Vec<f64> {
         let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
-        let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule: SCHEDULE };
+        let kernel =
+            DenseForward { inputs, outputs, bias_offset, activation, schedule: SCHEDULE, shares: Shares::default() };
         run(kernel, rows, &[x, weights], padded(rows) * padded(outputs))
     }
 
     /// The gradient of the weights, from that of z.
     fn backward_weights(&self, rows: usize, x: &[f64], dz: &[f64]) -> Vec<f64> {
         let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
-        let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule: SCHEDULE };
+        let kernel =
+            DenseBackwardWeights { inputs, outputs, bias_offset, schedule: SCHEDULE, shares: Shares::default() };
         run(kernel, rows, &[x, dz], self.weights.len())
     }
 

@@ -15,6 +15,7 @@ use std::mem::offset_of;
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::product::{CANDIDATES, Schedule};
 use wgrad::kernels::scale::Gradients;
+use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::update::{Common, Rule};
@@ -185,7 +186,7 @@ fn kernels() -> Vec<Kernel> {
     for flag in [false, true] {
         for target_words in [0, 1, 3] {
             let byte_scale = flag.then_some(1.0 / 255.0);
-            let gather = |weighted| GatherBatch { features: 785, byte_scale, target_words, weighted }.into();
+            let gather = |weighted| GatherBatch { features: 785, byte_scale, target_words, weighted, copies: 1 }.into();
             all.extend([gather(false), gather(true)]);
         }
         all.push(SumSquares { chunks: 7, of_gradients: flag }.into());
@@ -202,14 +203,17 @@ fn products() -> Vec<Kernel> {
     let mut all: Vec<Kernel> = Vec::new();
     for schedule in CANDIDATES.into_iter().chain([odd]) {
         for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
-            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
+            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares: Shares::default() };
             all.push(gradients.clone().into());
             for (rule, clip_value) in rules().into_iter().flat_map(|rule| [(rule.clone(), 0.0), (rule, 0.5)]) {
                 let (gradients, l2, weight_decay) = (gradients.clone(), clip_value, clip_value);
                 all.push(DenseBackwardUpdate { gradients, rule, l2, weight_decay, clip_value }.into());
             }
             for activation in ACTIVATIONS {
-                all.push(DenseForward { inputs, outputs, bias_offset, activation, schedule }.into());
+                all.push(
+                    DenseForward { inputs, outputs, bias_offset, activation, schedule, shares: Shares::default() }
+                        .into(),
+                );
                 all.push(DenseBackwardInput { inputs, outputs, activation, schedule }.into());
             }
         }

@@ -109,6 +109,18 @@ impl Pool {
         });
     }
 
+    /// Calls `work` once with every chunk of `length` elements; what is left after the last whole one is left alone.
+    pub(crate) fn for_chunks(&self, data: &mut [f32], length: usize, work: impl Fn(&mut [f32]) + Sync) {
+        let length = length.max(1);
+        let tasks = data.len() / length;
+        let data = Items(data.as_mut_ptr());
+        self.run(tasks, &|task| {
+            // SAFETY: chunks are disjoint, and `tasks` of them lie within the data; `run` calls once with each task; the
+            // exclusive borrow of the data outlives `run`.
+            work(unsafe { core::slice::from_raw_parts_mut(data.at(task * length), length) });
+        });
+    }
+
     /// Calls `work` with blocks of whole rows of `data`, one block per thread, and the index of each block's first
     /// row. Rows are `row_length` long; what is left after the last whole row goes with the last block.
     pub(crate) fn for_rows(&self, data: &mut [f32], row_length: usize, work: impl Fn(usize, &mut [f32]) + Sync) {

@@ -12,6 +12,7 @@ use core::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::pool::Pool;
+use super::shares::{COLUMN_UNIT, padded, share_of};
 
 use blocks::Blocks;
 use output::Output;
@@ -35,8 +36,6 @@ pub(crate) use target::Finished;
 const WORTH_SHARING: usize = 1 << 16;
 /// Rows of a tile of C, and of a strip of A.
 const ROWS: usize = 4;
-/// C is divided among threads at multiples of this many columns: the widest vector.
-const COLUMN_UNIT: usize = 16;
 
 /// A matrix seen through strides, in elements; element (row, column) is `data[row * row_stride + column * column_stride]`.
 #[derive(Clone, Copy)]
@@ -46,12 +45,41 @@ pub(crate) struct Matrix<'a> {
     pub(crate) columns: usize,
     pub(crate) row_stride: usize,
     pub(crate) column_stride: usize,
+    /// From one copy to the next, of which each thread reads its own; 0 if all read the same.
+    copy: usize,
+    /// Shares that the columns lie in, one behind the other; the right factor of a product alone may have more than one.
+    shares: usize,
 }
 
 impl<'a> Matrix<'a> {
     /// A row-major matrix whose rows start `stride` elements apart.
     pub(crate) fn row_major(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Matrix<'a> {
-        Matrix { data, rows, columns, row_stride: stride, column_stride: 1 }
+        Matrix { data, rows, columns, row_stride: stride, column_stride: 1, copy: 0, shares: 1 }
+    }
+
+    /// The data is so many copies of the matrix.
+    pub(crate) fn in_copies(self, copies: usize) -> Matrix<'a> {
+        Matrix { copy: if copies > 1 { self.data.len() / copies } else { 0 }, ..self }
+    }
+
+    /// The columns lie in so many shares, as [`Shares`](super::shares::Shares) has them.
+    pub(crate) fn in_shares(self, shares: usize) -> Matrix<'a> {
+        Matrix { shares: shares.max(1), ..self }
+    }
+
+    /// What the thread of one task reads, if this is a left factor: its copy, or the first where there are more tasks.
+    fn copy_of(self, task: usize) -> Matrix<'a> {
+        let own = self.data.get(self.copy * task..).filter(|own| own.len() >= self.copy);
+        Matrix { data: own.unwrap_or(self.data), ..self }
+    }
+
+    /// What the thread of one task reads, if this is a right factor: its share, as if the others stood before it.
+    fn share_of(self, columns: &Range<usize>) -> Matrix<'a> {
+        if self.shares == 1 {
+            return self;
+        }
+        let (shift, stride) = (shift(self.rows, columns), share_stride(columns, self.columns));
+        Matrix { data: self.data.get(shift..).unwrap_or_default(), row_stride: stride, ..self }
     }
 
     /// The same elements with rows and columns exchanged.
@@ -62,6 +90,7 @@ impl<'a> Matrix<'a> {
             columns: self.rows,
             row_stride: self.column_stride,
             column_stride: self.row_stride,
+            ..self
         }
     }
 
@@ -70,10 +99,40 @@ impl<'a> Matrix<'a> {
         if self.rows == 0 || self.columns == 0 {
             return true;
         }
+        if self.shares > 1 {
+            return self.column_stride == 1 && padded(self.rows) * padded(self.columns) <= self.data.len();
+        }
         let last_row = (self.rows - 1).checked_mul(self.row_stride);
         let last_column = (self.columns - 1).checked_mul(self.column_stride);
         let last = last_row.zip(last_column).and_then(|(row, column)| row.checked_add(column));
         last.is_some_and(|last| last < self.data.len())
+    }
+}
+
+/// How far behind the start of all shares a plain matrix with a share's stride would start, to have that share where it is:
+/// element (row, column) of the share is at `shift + row · stride + column`.
+fn shift(rows: usize, columns: &Range<usize>) -> usize {
+    columns.start * (padded(rows).max(1) - 1)
+}
+
+/// From one row of a share to the next; the last share has the padding too.
+fn share_stride(columns: &Range<usize>, all: usize) -> usize {
+    if columns.end == all { padded(all) - columns.start } else { columns.len() }
+}
+
+/// How the matrix lies that a product is written to.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    /// Elements from the start of a row to the next, unless the columns lie in shares.
+    pub(crate) stride: usize,
+    /// Shares that the columns lie in.
+    pub(crate) shares: usize,
+}
+
+impl Destination {
+    /// A row-major matrix.
+    pub(crate) fn plain(stride: usize) -> Destination {
+        Destination { stride, shares: 1 }
     }
 }
 
@@ -94,7 +153,7 @@ impl Workspace {
     }
 }
 
-/// Computes C = A·B into the row-major `c`, whose rows start `c_stride` elements apart.
+/// Computes C = A·B into `c`. B or C may lie in shares of columns, or both in as many; then each share is one task.
 ///
 /// `epilogue(row, first_column, segment)` is called exactly once for every finished segment of a row of C, on
 /// whichever thread finished it, while the segment is in cache; it may change the segment.
@@ -106,15 +165,15 @@ pub(crate) fn product<E>(
     a: Matrix<'_>,
     b: Matrix<'_>,
     c: &mut [f32],
-    c_stride: usize,
+    to: Destination,
     epilogue: E,
 ) where
     E: Fn(usize, usize, &mut [f32]) + Sync,
 {
-    let output = Output::new(c, a.rows, b.columns, c_stride);
+    let output = Output::new(c, a.rows, b.columns, to);
     debug_assert!(output.is_some(), "C does not fit");
     let Some(output) = output else { return };
-    share(pool, workspace, a, b, |rows, columns| {
+    share(pool, workspace, a, b, to.shares, |rows, columns| {
         // SAFETY: parts of different tasks share no element, and each task is run once.
         Written { piece: unsafe { output.piece(rows, columns) }, then: Epilogue(&epilogue) }
     });
@@ -134,7 +193,7 @@ pub(crate) trait Apply: Sync {
 }
 
 /// Computes A·B without keeping it: `apply` is called exactly once for every segment of a row, with the same segments of
-/// the matrices to be changed. They have the product's shape, and rows `stride` elements apart; of those that are empty the
+/// the matrices to be changed. They have the product's shape and lie as `to` says; of those that are empty the
 /// segments are, too.
 ///
 /// The sums have the bits of [`product`]'s. Operands that do not match or do not lie inside their slices are a caller's
@@ -145,12 +204,12 @@ pub(crate) fn product_applied(
     a: Matrix<'_>,
     b: Matrix<'_>,
     changed: [&mut [f32]; CHANGED],
-    stride: usize,
+    to: Destination,
     apply: &impl Apply,
 ) {
     let outputs = changed.map(|changed| match changed {
         [] => Some(Output::default()),
-        changed => Output::new(changed, a.rows, b.columns, stride),
+        changed => Output::new(changed, a.rows, b.columns, to),
     });
     let [Some(first), Some(second), Some(third), Some(fourth)] = outputs else {
         debug_assert!(false, "a matrix to be changed does not fit");
@@ -163,13 +222,13 @@ pub(crate) fn product_applied(
         Applied { pieces, apply }
     };
     if a.columns <= LONGEST_IN_REGISTERS {
-        share(pool, workspace, a, b, |rows, columns| applied(&rows, &columns));
+        share(pool, workspace, a, b, to.shares, |rows, columns| applied(&rows, &columns));
         return;
     }
     let mut waiting = core::mem::take(&mut workspace.waiting);
     waiting.resize(waiting.len().max(a.rows.saturating_mul(b.columns)), 0.0);
-    if let Some(sums) = Output::new(&mut waiting, a.rows, b.columns, b.columns) {
-        share(pool, workspace, a, b, |rows, columns| {
+    if let Some(sums) = Output::new(&mut waiting, a.rows, b.columns, Destination::plain(b.columns)) {
+        share(pool, workspace, a, b, to.shares, |rows, columns| {
             let then = applied(&rows, &columns);
             // SAFETY: as above.
             Written { piece: unsafe { sums.piece(rows, columns) }, then }
@@ -184,6 +243,7 @@ fn share<T: Target>(
     workspace: &mut Workspace,
     a: Matrix<'_>,
     b: Matrix<'_>,
+    shares: usize,
     target: impl Fn(Range<usize>, Range<usize>) -> T + Sync,
 ) {
     let valid = a.columns == b.rows && a.fits() && b.fits();
@@ -191,13 +251,29 @@ fn share<T: Target>(
     if !valid {
         return;
     }
-    let split = Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads()));
+    let split = match shares.max(b.shares) {
+        1 => Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads())),
+        shares => Split::Columns(shares),
+    };
     let (tasks, arch) = (split.tasks(), workspace.arch);
-    pool.for_each(&mut workspace.blocks[..tasks], |task, blocks| {
+    // The system may have granted fewer threads than were asked for, and than there are shares.
+    workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), Blocks::new);
+    let work = |task: usize, blocks: &mut Blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
         let target = target(rows.clone(), columns.clone());
+        let (a, b) = (a.copy_of(task), b.share_of(&columns));
         arch.dispatch(Part { a, b, rows, columns, target, blocks });
-    });
+    };
+    if is_worth_sharing(a.rows, b.columns, a.columns) {
+        pool.for_each(&mut workspace.blocks[..tasks], work);
+    } else {
+        // Shares are more than one task even where the work is not worth another thread.
+        workspace.blocks[..tasks].iter_mut().enumerate().for_each(|(task, blocks)| work(task, blocks));
+    }
+}
+
+fn is_worth_sharing(rows: usize, columns: usize, depth: usize) -> bool {
+    rows.saturating_mul(columns).saturating_mul(depth) >= WORTH_SHARING
 }
 
 /// How C is divided among threads. It depends on the shape and the number of threads, and changes no bit of C.
@@ -211,8 +287,7 @@ impl Split {
     /// Each thread packs what it reads: divided by rows, its share of A and all of B, divided by columns, all of A and
     /// its share of B. Whole rows where that is the same, since a thread then writes memory that lies together.
     fn of(rows: usize, columns: usize, depth: usize, threads: usize) -> Split {
-        let work = rows.saturating_mul(columns).saturating_mul(depth);
-        let threads = if work < WORTH_SHARING { 1 } else { threads.max(1) };
+        let threads = if is_worth_sharing(rows, columns, depth) { threads.max(1) } else { 1 };
         if rows + columns / threads < rows / threads + columns && columns >= 2 * COLUMN_UNIT {
             Split::Columns(threads.min(columns.div_ceil(COLUMN_UNIT)))
         } else {
@@ -233,13 +308,6 @@ impl Split {
             Split::Columns(tasks) => (0..rows, share_of(columns, COLUMN_UNIT, tasks, task)),
         }
     }
-}
-
-/// The share of one task in `0..length`, in whole units except at the end.
-fn share_of(length: usize, unit: usize, tasks: usize, task: usize) -> Range<usize> {
-    let units = length.div_ceil(unit);
-    let edge = |task: usize| (units * task / tasks * unit).min(length);
-    edge(task)..edge(task + 1)
 }
 
 /// One task's part of a product.

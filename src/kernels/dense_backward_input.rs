@@ -3,7 +3,7 @@
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{Matrix, product};
+use crate::cpu::product::{Destination, Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
@@ -95,7 +95,7 @@ impl Operation for DenseBackwardInput {
         let activation = self.activation;
         // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
         outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
-        product(&cpu.pool, &mut cpu.workspace, dz, w.transposed(), outputs[0].floats(), stride, 
+        product(&cpu.pool, &mut cpu.workspace, dz, w.transposed(), outputs[0].floats(), Destination::plain(stride), 
             #[inline(always)]
         |row: usize, first: usize, segment: &mut [f32]| {
             let kept = &kept[row * stride + first..][..segment.len()];

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{column_sums, product_applied};
+use crate::cpu::product::{Destination, column_sums, product_applied};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -144,7 +144,7 @@ impl Operation for DenseBackwardUpdate {
             x.transposed(),
             dz,
             [w, a, b, c],
-            padded(self.gradients.outputs),
+            Destination { stride: padded(self.gradients.outputs), shares: self.gradients.shares.kernel },
             &self.update(step, kernel_entry),
         );
     }

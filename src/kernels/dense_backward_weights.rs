@@ -3,11 +3,12 @@
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{Matrix, column_sums, product};
+use crate::cpu::product::{Destination, Matrix, column_sums, product};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
 use super::product::{Product, Schedule, Size};
+use super::shares::Shares;
 use crate::layers::Activation;
 
 /// The parameters of `dense_backward_weights`.
@@ -19,8 +20,10 @@ pub struct DenseBackwardWeights {
     pub outputs: usize,
     /// Where the bias's gradient starts in `gradients`, in numbers; `None` without a bias.
     pub bias_offset: Option<usize>,
-    /// How the product is computed.
+    /// How the product is computed on a GPU.
     pub schedule: Schedule,
+    /// How the CPU device's threads share out the memory.
+    pub shares: Shares,
 }
 
 impl DenseBackwardWeights {
@@ -35,6 +38,7 @@ impl DenseBackwardWeights {
     pub(super) fn factors<'a>(&self, step: &StepBlock, inputs: &[Input<'a, f32>]) -> (Matrix<'a>, Matrix<'a>) {
         let rows = step.rows as usize;
         let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
+        let x = x.in_copies(self.shares.input);
         (x, Matrix::row_major(inputs[1].floats(), rows, self.outputs, padded(self.outputs)))
     }
 }
@@ -88,7 +92,7 @@ impl Operation for DenseBackwardWeights {
                 for b in 0..rows {
                     sum += x[b * x_stride + i] * dz[b * z_stride + o];
                 }
-                gradients[i * z_stride + o] = sum;
+                gradients[self.shares.place(self.inputs, self.outputs, i, o)] = sum;
             }
         }
         if let Some(offset) = self.bias_offset {
@@ -108,7 +112,7 @@ impl Operation for DenseBackwardWeights {
         if let Some(offset) = self.bias_offset {
             column_sums(&cpu.pool, dz, &mut gradients[offset..offset + self.outputs]);
         }
-        let stride = padded(self.outputs);
-        product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, stride, |_, _, _| {});
+        let to = Destination { stride: padded(self.outputs), shares: self.shares.kernel };
+        product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, to, |_, _, _| {});
     }
 }

@@ -2,11 +2,12 @@
 
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{Matrix, product};
+use crate::cpu::product::{Destination, Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 use super::product::{Product, Schedule, Size};
+use super::shares::Shares;
 use crate::layers::Activation;
 
 /// The parameters of `dense_forward`.
@@ -20,8 +21,10 @@ pub struct DenseForward {
     pub bias_offset: Option<usize>,
     /// f.
     pub activation: Activation,
-    /// How the product is computed.
+    /// How the product is computed on a GPU.
     pub schedule: Schedule,
+    /// How the CPU device's threads share out the memory.
+    pub shares: Shares,
 }
 
 impl DenseForward {
@@ -74,7 +77,7 @@ impl Operation for DenseForward {
             for o in 0..self.outputs {
                 let mut z = F::zero();
                 for i in 0..self.inputs {
-                    z += x[b * x_stride + i] * weights[i * y_stride + o];
+                    z += x[b * x_stride + i] * weights[self.shares.place(self.inputs, self.outputs, i, o)];
                 }
                 let bias = self.bias_offset.map_or(F::zero(), |offset| weights[offset + o]);
                 y[b * y_stride + o] = self.activation.activate(z + bias);
@@ -84,14 +87,14 @@ impl Operation for DenseForward {
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
         let (rows, stride) = (step.rows as usize, padded(self.outputs));
-        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs));
+        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs)).in_copies(self.shares.input);
         let weights = inputs[1].floats();
-        let w = Matrix::row_major(weights, self.inputs, self.outputs, stride);
+        let w = Matrix::row_major(weights, self.inputs, self.outputs, stride).in_shares(self.shares.kernel);
         let bias = self.bias_offset.map(|offset| &weights[offset..offset + self.outputs]);
         let activation = self.activation;
         // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
         outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
-        product(&cpu.pool, &mut cpu.workspace, x, w, outputs[0].floats(), stride, 
+        product(&cpu.pool, &mut cpu.workspace, x, w, outputs[0].floats(), Destination::plain(stride), 
             #[inline(always)]
         |_row: usize, first: usize, segment: &mut [f32]| {
             if let Some(bias) = bias {

@@ -16,6 +16,8 @@ pub struct GatherBatch {
     pub target_words: usize,
     /// Whether there are sample weights; elsewhere each weighs 1.
     pub weighted: bool,
+    /// How often x is written, one copy behind the other: once for each thread that reads it, on the CPU device.
+    pub copies: usize,
 }
 
 impl GatherBatch {
@@ -96,8 +98,9 @@ impl Operation for GatherBatch {
             let sample = (row < rows).then(|| order[step.position as usize + row] as usize);
             for column in 0..stride {
                 let inside = sample.filter(|_| column < self.features);
-                x.floats()[row * stride + column] =
-                    inside.map_or(F::zero(), |sample| self.feature(samples, sample, column));
+                let value = inside.map_or(F::zero(), |sample| self.feature(samples, sample, column));
+                let (x, copies) = (x.floats(), self.copies);
+                (0..copies).for_each(|copy| x[copy * (x.len() / copies) + row * stride + column] = value);
             }
             for word in 0..self.target_words {
                 let target = sample.map_or(0, |sample| sample_targets[sample * self.target_words + word]);
@@ -119,11 +122,18 @@ impl Operation for GatherBatch {
             }
         };
         let (rows, last) = (order.len(), padded(order.len()));
-        outputs[0].floats()[rows * stride..last * stride].fill(0.0);
         outputs[1].words()[rows * self.target_words..last * self.target_words].fill(0);
         outputs[2].floats()[rows..last].fill(0.0);
-        let x = &mut outputs[0].floats()[..rows * stride];
-        cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        let x = outputs[0].floats();
+        let length = x.len() / self.copies;
+        x.chunks_exact_mut(length).for_each(|copy| copy[rows * stride..last * stride].fill(0.0));
+        if self.copies == 1 {
+            let x = &mut x[..rows * stride];
+            cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        } else {
+            // Each by the thread that reads it.
+            cpu.pool.for_chunks(x, length, |copy| pulp::Arch::new().dispatch(|| fill(0, &mut copy[..rows * stride])));
+        }
         for (row, &sample) in order.iter().enumerate() {
             let at = sample as usize * self.target_words;
             outputs[1].words()[row * self.target_words..][..self.target_words]

@@ -25,6 +25,7 @@ use crate::kernels::rmsprop_update::RmspropUpdate;
 use crate::kernels::scale::{Gradients, LossScale};
 use crate::kernels::sgd::Sgd;
 use crate::kernels::sgd_update::SgdUpdate;
+use crate::kernels::shares::Shares;
 use crate::kernels::softmax_backward::SoftmaxBackward;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::kernels::softmax_forward::SoftmaxForward;
@@ -108,7 +109,7 @@ impl Builder<'_> {
     fn buffer(&mut self, label: &str, store: Store, words: usize) -> Argument {
         let known = self.buffers.iter().position(|buffer| store != Store::Local && buffer.store == store);
         let buffer = known.unwrap_or_else(|| {
-            self.buffers.push(Buffer { label: label.to_string(), store, words, precision: Precision::F32 });
+            self.buffers.push(Buffer { label: label.to_string(), store, words, precision: Precision::F32, copies: 1 });
             self.buffers.len() - 1
         });
         Argument { buffer, offset: 0, words: 0 }
@@ -179,6 +180,13 @@ impl Builder<'_> {
         product.map_or(UNCHOSEN, |product| self.recipe.choices.choose(product, self.key.family))
     }
 
+    /// How a layer's memory is shared out.
+    fn shares(&self, index: usize) -> Shares {
+        let kernel = self.recipe.layout.layers.get(index).map_or(1, |layer| layer.shares);
+        let features = self.recipe.model.input.features();
+        Shares { kernel, input: Shares::of_input(kernel, self.key.capacity, features) }
+    }
+
     fn target_layout(&self) -> TargetLayout {
         let loss = self.recipe.loss;
         let columns = self.recipe.model.outputs();
@@ -196,13 +204,17 @@ impl Builder<'_> {
     fn gather(&mut self) -> (Argument, Argument, Argument) {
         let features = self.recipe.model.input.features();
         let target_words = if self.key.format.target_ids.is_some() { self.target_layout().words() } else { 0 };
+        let copies = self.shares(0).input;
         let kernel = GatherBatch {
             features,
+            copies,
             byte_scale: self.key.format.byte_scale,
             target_words,
             weighted: self.key.format.weighted,
         };
         let x = self.batch("x", features, self.key.precision);
+        let buffer = &mut self.buffers[x.buffer];
+        (buffer.words, buffer.copies) = (copies * buffer.words, copies);
         let targets = self.local("targets", (padded(self.key.capacity) * target_words).max(4));
         let weights = self.local("weights", padded(self.key.capacity));
         let arguments = [
@@ -259,6 +271,7 @@ impl Builder<'_> {
             bias_offset: range.bias,
             activation: if fused { activation } else { Activation::Linear },
             schedule: UNCHOSEN,
+            shares: self.shares(index),
         };
         kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
@@ -350,7 +363,8 @@ impl Builder<'_> {
     fn weights_kernel(&self, index: usize) -> Option<DenseBackwardWeights> {
         let (inputs, outputs) = self.recipe.model.widths().nth(index)?;
         let bias_offset = self.recipe.layout.layers[index].bias;
-        let mut kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule: UNCHOSEN };
+        let mut kernel =
+            DenseBackwardWeights { inputs, outputs, bias_offset, schedule: UNCHOSEN, shares: self.shares(index) };
         kernel.schedule = self.schedule(&kernel);
         Some(kernel)
     }

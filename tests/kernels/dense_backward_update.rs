@@ -6,6 +6,7 @@
 //! a parabola. The update's own rounding comes on top: as in `harness/updates.rs`, 4 units of the value and 48 of the
 //! change.
 
+use wgrad::kernels::shares::Shares;
 use wgrad::kernels::adagrad::Adagrad;
 use wgrad::kernels::adagrad_update::AdagradUpdate;
 use wgrad::kernels::adam::Adam;
@@ -22,7 +23,7 @@ use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
 
 use crate::harness::arrays::Place;
 use crate::harness::case::{Values, reference};
-use crate::harness::products::{self, HALF_SHAPES, SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES};
 use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error};
 
 /// Units of the change that its dozen operations may be off by.
@@ -80,6 +81,15 @@ pub fn cases(trials: &mut Trials) {
     for (name, rule) in RULES {
         half(trials, name.into(), (9, 10, true), rule);
     }
+    for shares in SHARES {
+        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
+            batches().try_for_each(|size| {
+                RULES.iter().try_for_each(|(_, rule)| {
+                    case_with((36, 516, true), size, SCHEDULE, rule.clone(), ALL, |factor| factor, shares).check(device)
+                })
+            })
+        });
+    }
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule, RMSPROP, PLAIN).check(device)
     });
@@ -102,6 +112,9 @@ fn case(layer: Layer, size: (usize, usize), schedule: Schedule, rule: Rule, sett
     case_from(layer, size, schedule, rule, settings, |factor| factor)
 }
 
+/// What the CPU device does not ask for.
+const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
+
 /// A case whose factors are made of random ones: the bounds depend on them.
 fn case_from(
     layer: Layer,
@@ -111,12 +124,24 @@ fn case_from(
     settings: Settings,
     factor: fn(Array) -> Array,
 ) -> Case {
+    case_with(layer, size, schedule, rule, settings, factor, Shares::default())
+}
+
+fn case_with(
+    layer: Layer,
+    size: (usize, usize),
+    schedule: Schedule,
+    rule: Rule,
+    settings: Settings,
+    factor: fn(Array) -> Array,
+    shares: Shares,
+) -> Case {
     let ((inputs, outputs, bias), (rows, capacity)) = (layer, size);
     let (l2, weight_decay, clip_value) = settings;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(TENSOR_ALIGNMENT));
-    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
-    let x = factor(Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
+    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares };
+    let x = factor(Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0))).repeated(shares.input);
     let dz = factor(Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
     let mut updated = vec![state(layer, bias_offset, &mut random, (-1.0, 1.0))];
     for range in slots(&rule) {

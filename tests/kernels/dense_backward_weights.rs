@@ -2,11 +2,12 @@
 //!
 //! Bound: sum_error(B)·Σ|x|·|dz|, and sum_error(B)·Σ|dz|.
 
+use wgrad::kernels::shares::Shares;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
-use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES, TUNED_SHAPES};
 use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
@@ -29,6 +30,12 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
+    for shares in SHARES {
+        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
+            let case = |size| case_with((36, 516, true), size, SCHEDULE, shares);
+            batches().map(case).try_for_each(|case| case.check(device))
+        });
+    }
     products::add_same_bits(trials, |schedule| case((70, 67, true), (131, 131), schedule));
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule).check(device)
@@ -47,12 +54,24 @@ fn add(trials: &mut Trials, name: &str, layer: Layer) {
     });
 }
 
-fn case((inputs, outputs, bias): Layer, (rows, capacity): (usize, usize), schedule: Schedule) -> Case {
+/// What the CPU device does not ask for.
+const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
+
+fn case(layer: Layer, size: (usize, usize), schedule: Schedule) -> Case {
+    case_with(layer, size, schedule, Shares::default())
+}
+
+fn case_with(
+    (inputs, outputs, bias): Layer,
+    (rows, capacity): (usize, usize),
+    schedule: Schedule,
+    shares: Shares,
+) -> Case {
     let mut random = Random::new(rows * inputs + outputs);
     let offset = (padded(inputs) * padded(outputs)).next_multiple_of(64);
     let bias_offset = bias.then_some(offset);
-    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule };
-    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares };
+    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)).repeated(shares.input);
     let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
     // The gradient of W has a whole block of rows for each block of columns of x, as W itself has.
     let mut gradients = Output::matrix(inputs, outputs, inputs);

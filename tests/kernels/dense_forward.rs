@@ -4,12 +4,13 @@
 //! adds itself is as in `activation_forward`.
 
 use wgrad::Activation;
+use wgrad::kernels::shares::Shares;
 use wgrad::kernels::dense_forward::DenseForward;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
 use crate::activation_forward::{own_error, slope};
-use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, half, step_of, sum_error};
 
 #[derive(Clone, Copy)]
@@ -32,6 +33,12 @@ pub fn cases(trials: &mut Trials) {
         });
     }
     let layer = Layer { inputs: 131, outputs: 70, bias: true, activation: Activation::Tanh };
+    for shares in SHARES {
+        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
+            let layer = Layer { inputs: 36, outputs: 516, bias: true, activation: Activation::Relu };
+            batches().try_for_each(|(rows, capacity)| shared(&layer, rows, capacity, shares).check(device))
+        });
+    }
     products::add_same_bits(trials, move |schedule| case(&layer, 67, 67, schedule));
     for (name, activation) in ACTIVATIONS {
         let layer = Layer { inputs: 6, outputs: 5, bias: true, activation };
@@ -75,12 +82,24 @@ fn add(trials: &mut Trials, name: &str, layer: Layer) {
     });
 }
 
+/// The kernel lies in shares, and x in copies. All is made of whole blocks, so that numbers may stand in any order.
+fn shared(layer: &Layer, rows: usize, capacity: usize, shares: Shares) -> Case {
+    case_with(layer, rows, capacity, SCHEDULE, shares)
+}
+
+/// What the CPU device does not ask for.
+const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
+
 fn case(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule) -> Case {
+    case_with(layer, rows, capacity, schedule, Shares::default())
+}
+
+fn case_with(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule, shares: Shares) -> Case {
     let &Layer { inputs, outputs, bias, activation } = layer;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then(|| (padded(inputs) * padded(outputs)).next_multiple_of(64));
-    let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule };
-    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0));
+    let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule, shares };
+    let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)).repeated(shares.input);
     let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-1.0, 1.0));
     let sums = DenseForward { activation: Activation::Linear, ..kernel.clone() }.into();
     let mut case = Case {

@@ -15,7 +15,7 @@ pub fn cases(trials: &mut Trials) {
     for (name, byte_scale) in [("bytes", Some(1.0 / 255.0)), ("floats", None)] {
         trials.in_half(name, move |device| {
             [1, 6, 33, 784].iter().try_for_each(|&features| {
-                let kernel = GatherBatch { features, byte_scale, target_words: 1, weighted: true };
+                let kernel = GatherBatch { features, byte_scale, target_words: 1, weighted: true, copies: 1 };
                 batches().map(|size| case(&kernel, size, 3)).try_for_each(|case| case.check_half(device))
             })
         });
@@ -23,7 +23,7 @@ pub fn cases(trials: &mut Trials) {
     for features in COLUMNS {
         for (name, byte_scale) in [("bytes", Some(1.0 / 255.0)), ("floats", None)] {
             trials.add(&format!("{name}_{features}"), move |device| {
-                let kernel = GatherBatch { features, byte_scale, target_words: 1, weighted: features % 2 == 0 };
+                let kernel = GatherBatch { features, byte_scale, target_words: 1, weighted: features % 2 == 0, copies: 1 };
                 batches().map(|size| case(&kernel, size, 3)).try_for_each(|case| case.check(device))
             });
         }
@@ -31,12 +31,19 @@ pub fn cases(trials: &mut Trials) {
     for (target_words, weighted) in [(0, false), (0, true), (3, false), (10, true)] {
         let name = format!("targets_{target_words}{}", if weighted { "_weighted" } else { "" });
         trials.add(&name, move |device| {
-            let kernel = GatherBatch { features: 6, byte_scale: None, target_words, weighted };
+            let kernel = GatherBatch { features: 6, byte_scale: None, target_words, weighted, copies: 1 };
             batches().map(|size| case(&kernel, size, 0)).try_for_each(|case| case.check(device))
         });
     }
+    for copies in [2, 3] {
+        trials.on_cpu(&format!("copies_{copies}"), move |device| {
+            let kernel = |byte_scale| GatherBatch { features: 33, byte_scale, target_words: 1, weighted: true, copies };
+            let kernels = [kernel(None), kernel(Some(0.25))];
+            batches().try_for_each(|size| kernels.iter().try_for_each(|kernel| case(kernel, size, 3).check(device)))
+        });
+    }
     trials.add("nan", |device| {
-        let kernel = GatherBatch { features: 6, byte_scale: None, target_words: 1, weighted: true };
+        let kernel = GatherBatch { features: 6, byte_scale: None, target_words: 1, weighted: true, copies: 1 };
         let mut case = case(&kernel, (5, 5), 0);
         let sample = case.inputs[3].words[2] as usize;
         case.inputs[0].set(sample * padded(6) + 1, f32::NAN);
@@ -45,7 +52,7 @@ pub fn cases(trials: &mut Trials) {
     // 64 invocations a row, one row a workgroup: more than the 65,535 workgroups of one dimension.
     trials.add("folded_grid", |device| {
         let _alone = alone();
-        let kernel = GatherBatch { features: 247, byte_scale: Some(0.5), target_words: 1, weighted: true };
+        let kernel = GatherBatch { features: 247, byte_scale: Some(0.5), target_words: 1, weighted: true, copies: 1 };
         case(&kernel, (65_537, 65_537), 11).check(device)
     });
 }
@@ -67,11 +74,19 @@ fn case(kernel: &GatherBatch, (rows, capacity): (usize, usize), position: usize)
         capacity,
         inputs: vec![samples(kernel, &mut random), Array::words(targets), Array::floats(&weights), Array::words(order)],
         outputs: vec![
-            Output::matrix(rows, kernel.features, capacity),
+            copies(kernel.copies, || Output::matrix(rows, kernel.features, capacity)),
             targets_out,
             Output::list(rows, padded(rows), space),
         ],
     }
+}
+
+/// Copies of an output, one behind the other.
+fn copies(count: usize, output: impl Fn() -> Output) -> Output {
+    (1..count).fold(output(), |all, _| {
+        let end = all.before.len();
+        all.then(end, output())
+    })
 }
 
 /// The data set as it lies on a device: rows padded to four features with zeros.

@@ -1,9 +1,13 @@
 //! The same seed gives the same bits: twice, on any number of threads, from resident or streamed data, in one call or in
 //! two. And fusion changes nothing beyond rounding.
 
-use wgrad::{Activation, Adam, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
+use wgrad::{
+    Activation, Adam, Clip, Dense, Device, Fit, Loss, LossFunction, Model, Optimizer, RmsProp, Sequential, Sgd,
+};
 
-use crate::common::{Outcome, Suite, assert_same_net, bits, classifier, every_format, labelled, trials, with_rows};
+use crate::common::{
+    Outcome, Suite, assert_same_net, bits, classifier, every_format, labelled, parameters, trials, with_rows,
+};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.everywhere:
@@ -12,7 +16,7 @@ pub fn add(suite: &mut Suite) {
         fusion_changes_rounding_alone,
         many_batch_sizes_do_not_disturb_each_other,
     );
-    trials!(suite.on_cpu: threads_change_nothing);
+    trials!(suite.on_cpu: threads_change_nothing, files_do_not_depend_on_threads);
     trials!(suite.on_gpu: streamed_data_gives_the_bits_of_resident, streamed_validation_gives_the_same_score);
 }
 
@@ -51,21 +55,60 @@ fn many_batch_sizes_do_not_disturb_each_other(device: &Device) -> Outcome {
     Ok(())
 }
 
-/// The net is large enough for its products and its update to be shared.
+/// The net is large enough for its products and its update to be shared, and wide enough for its first kernel to lie in a
+/// share for each thread, where no sum over all parameters forbids it.
 fn threads_change_nothing(_: &Device) -> Outcome {
-    let data = labelled(150, 256, 10);
-    let train = |threads| -> wgrad::Result<_> {
-        let device = Device::cpu_with_threads(threads);
-        assert_eq!(device.info().threads, Some(threads));
-        let mut model = classifier(256, 130, 10).compile(&device, Adam::default(), Loss::CategoricalCrossentropy)?;
-        model.fit(&data, fit().batch_size(64))?;
-        let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
-        Ok((bits(&model)?, outputs))
-    };
-    let alone = train(1)?;
-    for threads in [2, 3] {
-        assert!(alone == train(threads)?, "{threads} threads give other bits");
+    let data = labelled(150, 253, 10);
+    let many = labelled(1100, 253, 10);
+    let optimizers: [Optimizer; 3] = [
+        Adam::default().into(),
+        RmsProp { momentum: 0.5, ..RmsProp::default() }.into(),
+        Sgd { clip: Clip::GlobalNorm(0.1), ..Sgd::default() }.into(),
+    ];
+    for (fused, optimizer) in [true, false].into_iter().flat_map(|fused| optimizers.map(|optimizer| (fused, optimizer)))
+    {
+        let train = |threads| -> wgrad::Result<_> {
+            let device = Device::cpu_with_threads(threads);
+            assert_eq!(device.info().threads, Some(threads));
+            let mut model = classifier(253, 390, 10).compile(&device, optimizer, Loss::CategoricalCrossentropy)?;
+            model.set_fusion(fused);
+            let history = model.fit(&data, fit().batch_size(64))?;
+            // A batch that is too large for a copy a thread.
+            model.fit(&many, Fit::new().batch_size(1100))?;
+            let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
+            Ok((bits(&model)?, outputs, history.epochs[1].train, model.evaluate(&many)?))
+        };
+        let alone = train(1)?;
+        for threads in [2, 3] {
+            assert!(alone == train(threads)?, "{threads} threads give other bits with {optimizer:?}, fused: {fused}");
+        }
     }
+    Ok(())
+}
+
+/// What is saved does not show how many threads there were, and a training goes on with another number of them.
+fn files_do_not_depend_on_threads(_: &Device) -> Outcome {
+    let data = labelled(150, 253, 10);
+    let device = |threads| Device::cpu_with_threads(threads);
+    let compile =
+        |threads| classifier(253, 390, 10).compile(&device(threads), RmsProp::default(), Loss::CategoricalCrossentropy);
+    let fit = |epoch| Fit::new().batch_size(32).initial_epoch(epoch);
+    let mut alone = compile(1)?;
+    let initial = parameters(&alone)?;
+    alone.fit(&data, fit(0).epochs(2))?;
+    let mut first = compile(3)?;
+    assert_eq!(parameters(&first)?, initial);
+    first.fit(&data, fit(0))?;
+    let bytes = first.to_bytes_with_optimizer()?;
+    let mut second = Model::from_bytes(&bytes, "memory".as_ref(), &device(2))?;
+    assert_eq!(second.to_bytes_with_optimizer()?, bytes);
+    second.fit(&data, fit(1))?;
+    assert_eq!(second.to_bytes_with_optimizer()?, alone.to_bytes_with_optimizer()?);
+    // What is set is what is read, and what the launches see.
+    second.set_parameters(initial.iter().map(|(name, values)| (name.as_str(), values.as_slice())))?;
+    assert_eq!(parameters(&second)?, initial);
+    let verification = second.verify(&data, 32, 3)?;
+    assert!(verification.largest_share < 0.5, "{verification}");
     Ok(())
 }
 

@@ -3,6 +3,9 @@
 use core::marker::PhantomData;
 use core::ops::Range;
 
+use super::{Destination, share_stride, shift};
+use crate::cpu::shares::padded;
+
 /// A row-major matrix that several tasks write, each in its own piece.
 ///
 /// Blocks of rows could be shared out as slices; blocks of columns cannot, since a slice cannot skip. Hence the raw
@@ -11,7 +14,7 @@ pub(super) struct Output<'a> {
     data: *mut f32,
     rows: usize,
     columns: usize,
-    stride: usize,
+    to: Destination,
     borrow: PhantomData<&'a mut [f32]>,
 }
 
@@ -21,7 +24,10 @@ unsafe impl Sync for Output<'_> {}
 
 /// A rectangle of the output that one task writes.
 pub(super) struct Piece<'a> {
-    output: &'a Output<'a>,
+    /// Where element (0, 0) is, or would be if all shares had this one's stride.
+    data: *mut f32,
+    stride: usize,
+    borrow: PhantomData<&'a Output<'a>>,
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
 }
@@ -29,27 +35,37 @@ pub(super) struct Piece<'a> {
 impl Default for Output<'_> {
     /// A matrix without rows.
     fn default() -> Self {
-        Output { data: core::ptr::null_mut(), rows: 0, columns: 0, stride: 0, borrow: PhantomData }
+        Output { data: core::ptr::null_mut(), rows: 0, columns: 0, to: Destination::plain(0), borrow: PhantomData }
     }
 }
 
 impl<'a> Output<'a> {
     /// None where the last element of the matrix would lie outside the data, or rows would overlap.
-    pub(super) fn new(data: &'a mut [f32], rows: usize, columns: usize, stride: usize) -> Option<Output<'a>> {
-        let overlap = rows > 1 && columns > stride;
-        let end = rows.saturating_sub(1).checked_mul(stride)?.checked_add(columns)?;
+    pub(super) fn new(data: &'a mut [f32], rows: usize, columns: usize, to: Destination) -> Option<Output<'a>> {
+        let (overlap, end) = match to.shares {
+            1 => {
+                let end = rows.saturating_sub(1).checked_mul(to.stride)?.checked_add(columns)?;
+                (rows > 1 && columns > to.stride, end)
+            }
+            _ => (false, padded(rows).checked_mul(padded(columns))?),
+        };
         let fits = rows == 0 || end <= data.len();
-        (fits && !overlap).then_some(Output { data: data.as_mut_ptr(), rows, columns, stride, borrow: PhantomData })
+        (fits && !overlap).then_some(Output { data: data.as_mut_ptr(), rows, columns, to, borrow: PhantomData })
     }
 
     /// The piece of these rows and columns, cut to the matrix.
     ///
     /// # Safety
     ///
-    /// Pieces that exist at the same time must not share an element.
+    /// Pieces that exist at the same time must not share an element. Where columns lie in shares, they must be those of one.
     pub(super) unsafe fn piece(&'a self, rows: Range<usize>, columns: Range<usize>) -> Piece<'a> {
         let rows = rows.start..rows.end.min(self.rows);
-        Piece { output: self, rows, columns: columns.start..columns.end.min(self.columns) }
+        let columns = columns.start..columns.end.min(self.columns);
+        let (shift, stride) = match self.to.shares {
+            1 => (0, self.to.stride),
+            _ => (shift(self.rows, &columns), share_stride(&columns, self.columns)),
+        };
+        Piece { data: self.data.wrapping_add(shift), stride, borrow: PhantomData, rows, columns }
     }
 }
 
@@ -61,11 +77,12 @@ impl Piece<'_> {
         if !inside || columns.start > columns.end {
             return &mut [];
         }
-        let start = row * self.output.stride + columns.start;
+        let start = row * self.stride + columns.start;
         // SAFETY: row < rows and end ≤ columns (`piece` cuts to the matrix), so the segment ends at or before
-        // (rows - 1) · stride + columns, which `Output::new` found inside the data. No other piece has these elements,
-        // rows do not overlap, and this piece is exclusively borrowed as long as the segment is in use.
-        unsafe { core::slice::from_raw_parts_mut(self.output.data.add(start), columns.len()) }
+        // (rows - 1) · stride + columns, which `Output::new` found inside the data; in a share it lies between that share's
+        // start and end, which are inside too. No other piece has these elements, rows do not overlap, and this piece is
+        // exclusively borrowed as long as the segment is in use.
+        unsafe { core::slice::from_raw_parts_mut(self.data.add(start), columns.len()) }
     }
 
     /// Some columns of `ROWS` rows from `first_row` on; None where the piece does not have them all.
@@ -78,7 +95,7 @@ impl Piece<'_> {
         if first_row + ROWS > self.rows.end {
             return None;
         }
-        let (stride, width) = (self.output.stride, columns.len());
+        let (stride, width) = (self.stride, columns.len());
         let segment = self.segment(first_row, columns);
         (segment.len() == width).then_some(Tile { start: segment.as_mut_ptr(), width, stride, borrow: PhantomData })
     }

@@ -4,7 +4,9 @@ use std::sync::Mutex;
 
 use pulp::{Arch, Simd};
 
-use super::{Apply, CHANGED, Finished, Matrix, Pool, Workspace, column_sums, product, product_applied};
+use crate::cpu::shares::place;
+
+use super::{Apply, CHANGED, Destination, Finished, Matrix, Pool, Workspace, column_sums, product, product_applied};
 
 /// Written to C beforehand, so that an element nobody wrote shows.
 const POISON: f32 = -12345.0;
@@ -33,7 +35,11 @@ impl Layout {
         match self {
             Layout::Rows => Matrix::row_major(data, rows, columns, columns + 3),
             Layout::Columns => Matrix::row_major(data, columns, rows, rows + 1).transposed(),
-            Layout::Scattered => Matrix { data, rows, columns, row_stride: 2 * columns + 1, column_stride: 2 },
+            Layout::Scattered => Matrix {
+                row_stride: 2 * columns + 1,
+                column_stride: 2,
+                ..Matrix::row_major(data, rows, columns, columns)
+            },
         }
     }
 }
@@ -62,7 +68,7 @@ fn compute(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
             let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
             workspace.arch = arch;
             let mut c = vec![POISON; a.rows * stride];
-            product(&pool, &mut workspace, a, b, &mut c, stride, |_, _, _| ());
+            product(&pool, &mut workspace, a, b, &mut c, Destination::plain(stride), |_, _, _| ());
             c
         })
         .collect();
@@ -238,7 +244,7 @@ fn the_epilogue_sees_every_element_once_and_finished() {
         let (pool, mut workspace) = (Pool::new(2), Workspace::new(2));
         let mut c = vec![POISON; rows * columns];
         let seen = Mutex::new(vec![0; rows * columns]);
-        product(&pool, &mut workspace, a, b, &mut c, columns, |row, first, segment| {
+        product(&pool, &mut workspace, a, b, &mut c, Destination::plain(columns), |row, first, segment| {
             let mut seen = seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             seen[row * columns + first..][..segment.len()].iter_mut().for_each(|count| *count += 1);
             segment.iter_mut().for_each(|value| *value += 1.0);
@@ -279,7 +285,7 @@ fn applied_sums_are_those_of_the_product_and_come_once() {
                 let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
                 let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
                 let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
-                product_applied(&pool, &mut workspace, a, b, changed, stride, &AddAndCount);
+                product_applied(&pool, &mut workspace, a, b, changed, Destination::plain(stride), &AddAndCount);
                 for at in (0..rows * stride).filter(|at| at % stride < columns) {
                     let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
                     assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
@@ -302,6 +308,74 @@ fn column_sums_add_in_row_order() {
                 let expected = (0..rows).map(|row| element(&matrix, row, column) as f32).fold(0.0, |sum, x| sum + x);
                 assert_eq!(*sum, expected);
             }
+        }
+    }
+}
+
+/// B, or C, or what is changed in place of C, in shares, and A in copies: the same bits as plain matrices have.
+#[test]
+fn shares_and_copies_change_no_bit() {
+    let in_shares = |plain: &[f32], rows: usize, columns: usize, shares: usize| {
+        let (all_rows, all) = (rows.next_multiple_of(4), columns.next_multiple_of(4));
+        let mut placed = vec![POISON; all_rows * all];
+        for row in 0..rows {
+            for column in 0..columns {
+                placed[place(shares, rows, columns, row, column)] = plain[row * columns + column];
+            }
+        }
+        placed
+    };
+    for arch in archs() {
+        for threads in [1, 2, 3] {
+            let pool = Pool::new(threads);
+            let mut workspace = Workspace { arch, ..Workspace::new(threads) };
+            for (rows, depth, columns, shares) in
+                [(1, 5, 33, 2), (3, 40, 300, 2), (37, 65, 258, 3), (130, 784, 512, 2), (9, 600, 130, 4), (4, 0, 64, 2)]
+            {
+                let (a, b) = (values(rows * depth, 1), values(depth * columns, 2));
+                let left = Matrix::row_major(&a, rows, depth, depth);
+                let right = Matrix::row_major(&b, depth, columns, columns);
+                let mut expected = vec![POISON; rows * columns];
+                let epilogue = |_: usize, first: usize, segment: &mut [f32]| {
+                    segment.iter_mut().for_each(|x| *x += first as f32 * 0.0)
+                };
+                product(&pool, &mut workspace, left, right, &mut expected, Destination::plain(columns), epilogue);
+
+                let copies = a.repeat(shares);
+                let left = Matrix::row_major(&copies, rows, depth, depth).in_copies(shares);
+                let b = in_shares(&b, depth, columns, shares);
+                let shared = Matrix::row_major(&b, depth, columns, columns).in_shares(shares);
+                let mut found = vec![POISON; rows * columns];
+                product(&pool, &mut workspace, left, shared, &mut found, Destination::plain(columns), epilogue);
+                assert_eq!(found, expected, "B, {rows} × {depth} × {columns} in {shares} on {threads}");
+
+                let to = Destination { stride: 0, shares };
+                let mut found = in_shares(&vec![POISON; rows * columns], rows, columns, shares);
+                product(&pool, &mut workspace, left, right, &mut found, to, epilogue);
+                let placed = in_shares(&expected, rows, columns, shares);
+                assert_eq!(found, placed, "C, {rows} × {depth} × {columns} in {shares} on {threads}");
+
+                let mut plain = vec![0.5; rows * columns];
+                let mut changed = in_shares(&plain, rows, columns, shares);
+                let [mut none_1, mut none_2, mut none_3]: [[f32; 0]; 3] = [[]; 3];
+                let buffers = [&mut plain[..], &mut none_1, &mut none_2, &mut none_3];
+                product_applied(&pool, &mut workspace, left, right, buffers, Destination::plain(columns), &Added);
+                let buffers = [&mut changed[..], &mut none_1, &mut none_2, &mut none_3];
+                product_applied(&pool, &mut workspace, left, right, buffers, to, &Added);
+                assert_eq!(changed, in_shares(&plain, rows, columns, shares), "changed in {shares} on {threads}");
+            }
+        }
+    }
+}
+
+/// Adds the sums to the first matrix.
+struct Added;
+
+impl Apply for Added {
+    fn apply<S: Simd>(&self, _: S, finished: &mut Finished<'_, '_>) {
+        for row in 0..finished.rows() {
+            let (sums, [changed, ..]) = finished.row(row);
+            changed.iter_mut().zip(sums).for_each(|(x, sum)| *x += *sum);
         }
     }
 }

@@ -56,6 +56,11 @@ impl Array {
         kernel
     }
 
+    /// So many copies, one behind the other.
+    pub fn repeated(self, copies: usize) -> Self {
+        Array { words: self.words.repeat(copies) }
+    }
+
     /// Numbers that half precision holds as they are.
     pub fn rounded_to_half(self) -> Self {
         let values: Vec<f32> = bytemuck::cast_slice(&self.words).to_vec();

@@ -2,6 +2,7 @@
 
 use wgrad::Device;
 use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
+use wgrad::kernels::shares::Shares;
 
 use super::{Case, Trials};
 
@@ -48,6 +49,14 @@ pub const SHAPES: [(usize, usize); 13] = [
     (64, 65),
     (127, 64),
     (784, 10),
+];
+
+/// Ways of sharing out memory on the CPU device.
+pub const SHARES: [Shares; 4] = [
+    Shares { kernel: 2, input: 1 },
+    Shares { kernel: 2, input: 2 },
+    Shares { kernel: 3, input: 3 },
+    Shares { kernel: 4, input: 1 },
 ];
 
 /// Shapes for half precision, whose storage no loop depends on: both remainders of a pair, and tiles with an edge.
