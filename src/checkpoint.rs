@@ -69,8 +69,8 @@ impl Model {
         self.serialise(false)
     }
 
-    /// As [`Model::to_bytes`], with the optimizer's state and the number of updates: training goes on from it with the
-    /// same bits.
+    /// As [`Model::to_bytes`], with the optimizer's state, the number of updates, and the loss scale of half precision:
+    /// training goes on from it with the same bits.
     ///
     /// # Errors
     /// Whatever the device reports.
@@ -167,7 +167,11 @@ impl Model {
         }
         if let Some((scale, steps)) = manifest.loss_scale {
             let block = LossScale::new(scale, steps).ok_or_else(|| {
-                wrong(path, "a loss scale that is a power of two from 2⁻²⁴ to 2²⁴", format!("{scale}"))
+                wrong(
+                    path,
+                    "a loss scale that is a power of two from 2⁻²⁴ to 2²⁴, and fewer than 2000 steps",
+                    format!("{scale}, {steps} steps"),
+                )
             })?;
             model.executor.write(Store::LossScale, bytemuck::cast_slice(&[block]))?;
         }

@@ -254,7 +254,8 @@ impl Model {
 
     /// Changes what activations and their gradients are stored in, from the next call on. Parameters, the optimizer's
     /// state, outputs and all arithmetic are in f32 with either, so a model may be trained in half precision and
-    /// evaluated in single, or the other way round. It is a setting of this model on this device: files do not keep it.
+    /// evaluated in single, or the other way round. It is a setting of this model on this device: files do not keep it
+    /// (with the optimizer's state they keep the loss scale).
     ///
     /// In half precision gradients carry a loss scale that finds its size by itself: 2¹⁵ at first, halved after a step in
     /// which one was out of range, doubled after 2000 steps without (Keras's `LossScaleOptimizer`). Where Keras leaves

@@ -137,7 +137,9 @@ impl Model {
                 // While the device is at work on the end of this epoch. Whether there will be another one is for the
                 // observer to say, so nothing of it is submitted.
                 fed.prepare_pass(order);
-                self.executor.record_ahead(&mut fed.run, pacer.steps.min(steps))?;
+                if let Err(error) = self.executor.record_ahead(&mut fed.run, pacer.steps.min(steps)) {
+                    failure = Some(error);
+                }
             }
             if fed.run.in_flight() == 0 {
                 return failure.map_or(Ok(flow), Err);

@@ -125,9 +125,9 @@ impl Operation for GatherBatch {
         outputs[1].words()[rows * self.target_words..last * self.target_words].fill(0);
         outputs[2].floats()[rows..last].fill(0.0);
         let x = outputs[0].floats();
-        let length = x.len() / self.copies;
+        let length = x.len() / self.copies.max(1);
         x.chunks_exact_mut(length).for_each(|copy| copy[rows * stride..last * stride].fill(0.0));
-        if self.copies == 1 {
+        if self.copies <= 1 {
             let x = &mut x[..rows * stride];
             cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
         } else {

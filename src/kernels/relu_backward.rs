@@ -1,4 +1,4 @@
-//! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element.
+//! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element, in half precision half of that.
 
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};

@@ -19,7 +19,7 @@ pub(super) struct Fed {
 }
 
 enum Supply {
-    /// All samples are bound; the room of the order is used again.
+    /// All samples are bound.
     InMemory {
         order: Vec<u32>,
         /// That of a pass to come, if it is settled already.

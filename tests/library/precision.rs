@@ -227,7 +227,8 @@ fn a_wrong_loss_scale_is_refused(device: &Device) -> Outcome {
     let at = bytes.windows(right.len()).position(|window| window == right).expect("the scale after one step");
     let mut changed = bytes.clone();
     changed[at..at + wrong.len()].copy_from_slice(wrong);
-    let message = "checkpoint memory: expected a loss scale that is a power of two from 2⁻²⁴ to 2²⁴, found 32769";
+    let message = "checkpoint memory: expected a loss scale that is a power of two from 2⁻²⁴ to 2²⁴, and fewer than 2000 \
+                   steps, found 32769, 1 steps";
     refused(Model::from_bytes(&changed, "memory".as_ref(), device), message);
     Ok(())
 }

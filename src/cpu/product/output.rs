@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::{Destination, share_stride, shift};
 use crate::cpu::shares::padded;
 
-/// A row-major matrix that several tasks write, each in its own piece.
+/// A row-major matrix, or shares of one, that several tasks write, each in its own piece.
 ///
 /// Blocks of rows could be shared out as slices; blocks of columns cannot, since a slice cannot skip. Hence the raw
 /// pointer.

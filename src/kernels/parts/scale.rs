@@ -19,7 +19,8 @@ pub(crate) const INITIAL: f32 = 32_768.0;
 /// Steps without saturation after which the scale is doubled: Keras's `dynamic_growth_steps`.
 pub(crate) const GROWTH_STEPS: u32 = 2000;
 
-/// Between these the scale stays. Beyond the upper one a gradient of 2⁻²⁴ would saturate: nothing is too small any more.
+/// Between these the scale stays. At the upper one what is lost is below 2⁻⁴⁸, at the lower one what is clipped beyond 2⁴⁰:
+/// no gradient that a training lives on is.
 pub(crate) const SMALLEST: f32 = 1.0 / 16_777_216.0;
 pub(crate) const LARGEST: f32 = 16_777_216.0;
 
@@ -48,10 +49,11 @@ impl LossScale {
     pub const WORDS: usize = size_of::<LossScale>() / 4;
 
     /// The block that stands so many steps behind a change to this scale; `None` for what is not a power of two within the
-    /// bounds.
+    /// bounds, or would have been doubled by then.
     pub(crate) fn new(scale: f32, steps: u32) -> Option<Self> {
         let is_power = scale.is_sign_positive() && scale.to_bits() << 9 == 0;
-        (is_power && (SMALLEST..=LARGEST).contains(&scale)).then(|| LossScale { steps, ..LossScale::of(scale) })
+        (is_power && (SMALLEST..=LARGEST).contains(&scale) && steps < GROWTH_STEPS)
+            .then(|| LossScale { steps, ..LossScale::of(scale) })
     }
 
     fn of(scale: f32) -> Self {
@@ -206,6 +208,7 @@ mod tests {
         for wrong in [0.0, -1.0, 3.0, f32::NAN, f32::INFINITY, 2.0 * LARGEST, 0.5 * SMALLEST] {
             assert_eq!(LossScale::new(wrong, 0), None, "{wrong}");
         }
+        assert_eq!(LossScale::new(INITIAL, GROWTH_STEPS), None);
     }
 
     #[test]
