@@ -56,8 +56,8 @@ impl Shares {
 /// Where a number of a kernel in so many shares is.
 pub(crate) fn place(shares: usize, inputs: usize, outputs: usize, row: usize, column: usize) -> usize {
     let (rows, columns) = (padded(inputs), padded(outputs));
-    let share = (0..shares).map(|index| share_of(columns, COLUMN_UNIT, shares, index));
-    let share = share.into_iter().find(|share| share.contains(&column)).unwrap_or(0..columns);
+    let mut all = (0..shares).map(|index| share_of(columns, COLUMN_UNIT, shares, index));
+    let share = all.find(|share| share.contains(&column)).unwrap_or(0..columns);
     rows * share.start + row * share.len() + column - share.start
 }
 

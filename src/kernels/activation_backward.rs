@@ -1,4 +1,5 @@
-//! activation_backward: dz = dy ⊙ f′(kept) for an activation of one number. Moves 12 bytes an element, in half precision half of that.
+//! activation_backward: dz = dy ⊙ f′(kept) for an activation of one number. Moves 12 bytes an element,
+//! in half precision half of that.
 
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
@@ -21,7 +22,12 @@ impl Operation for ActivationBackward {
     const DEFINITION: Definition = Definition {
         name: "activation_backward",
         source: include_str!("../../shaders/activation_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("kept").stored(), Binding::write("dz").stored()],
+        bindings: &[
+            Binding::STEP,
+            Binding::read("dy").stored(),
+            Binding::read("kept").stored(),
+            Binding::write("dz").stored(),
+        ],
     };
 
     const GRADIENTS: Gradients = Gradients::Passed("dz");

@@ -1,4 +1,5 @@
-//! activation_forward: y = f(z) for an activation of one number. Moves 8 bytes an element, in half precision half of that.
+//! activation_forward: y = f(z) for an activation of one number. Moves 8 bytes an element,
+//! in half precision half of that.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;

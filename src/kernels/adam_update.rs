@@ -5,7 +5,7 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::adam::{MEANS, VELOCITIES, Adam};
+use super::adam::{Adam, MEANS, VELOCITIES};
 use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
 
 /// The parameters of `adam_update`.

@@ -95,12 +95,18 @@ impl Operation for DenseBackwardInput {
         let activation = self.activation;
         // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
         outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
-        product(&cpu.pool, &mut cpu.workspace, dz, w.transposed(), outputs[0].floats(), Destination::plain(stride), 
+        product(
+            &cpu.pool,
+            &mut cpu.workspace,
+            dz,
+            w.transposed(),
+            outputs[0].floats(),
+            Destination::plain(stride),
             #[inline(always)]
-        |row: usize, first: usize, segment: &mut [f32]| {
-            let kept = &kept[row * stride + first..][..segment.len()];
-            activation.differentiate_all(kept, segment);
-        },
+            |row: usize, first: usize, segment: &mut [f32]| {
+                let kept = &kept[row * stride + first..][..segment.len()];
+                activation.differentiate_all(kept, segment);
+            },
         );
     }
 }

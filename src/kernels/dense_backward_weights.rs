@@ -47,7 +47,12 @@ impl Operation for DenseBackwardWeights {
     const DEFINITION: Definition = Definition {
         name: "dense_backward_weights",
         source: include_str!("../../shaders/dense_backward_weights.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("x").stored(), Binding::read("dz").stored(), Binding::write("gradients")],
+        bindings: &[
+            Binding::STEP,
+            Binding::read("x").stored(),
+            Binding::read("dz").stored(),
+            Binding::write("gradients"),
+        ],
     };
 
     const GRADIENTS: Gradients = Gradients::Used("dz");

@@ -87,21 +87,28 @@ impl Operation for DenseForward {
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
         let (rows, stride) = (step.rows as usize, padded(self.outputs));
-        let x = Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs)).in_copies(self.shares.input);
+        let x =
+            Matrix::row_major(inputs[0].floats(), rows, self.inputs, padded(self.inputs)).in_copies(self.shares.input);
         let weights = inputs[1].floats();
         let w = Matrix::row_major(weights, self.inputs, self.outputs, stride).in_shares(self.shares.kernel);
         let bias = self.bias_offset.map(|offset| &weights[offset..offset + self.outputs]);
         let activation = self.activation;
         // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
         outputs[0].floats()[rows * stride..padded(rows) * stride].fill(0.0);
-        product(&cpu.pool, &mut cpu.workspace, x, w, outputs[0].floats(), Destination::plain(stride), 
+        product(
+            &cpu.pool,
+            &mut cpu.workspace,
+            x,
+            w,
+            outputs[0].floats(),
+            Destination::plain(stride),
             #[inline(always)]
-        |_row: usize, first: usize, segment: &mut [f32]| {
-            if let Some(bias) = bias {
-                segment.iter_mut().zip(&bias[first..]).for_each(|(z, b)| *z += b);
-            }
-            activation.activate_all(segment);
-        },
+            |_row: usize, first: usize, segment: &mut [f32]| {
+                if let Some(bias) = bias {
+                    segment.iter_mut().zip(&bias[first..]).for_each(|(z, b)| *z += b);
+                }
+                activation.activate_all(segment);
+            },
         );
     }
 }

@@ -1,6 +1,6 @@
 //! gather_batch: builds a batch from the data set by index; bytes become scaled floats. Moves I + 4·I bytes a row.
 
-use super::{Binding, Definition, Element, Access, Input, Operation, Output, Real, WORKGROUP, Work, blocks, padded};
+use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, WORKGROUP, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;

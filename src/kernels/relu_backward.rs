@@ -1,4 +1,5 @@
-//! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element, in half precision half of that.
+//! relu_backward: dz = dy where y > 0, else 0. Moves 12 bytes an element,
+//! in half precision half of that.
 
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
@@ -18,7 +19,12 @@ impl Operation for ReluBackward {
     const DEFINITION: Definition = Definition {
         name: "relu_backward",
         source: include_str!("../../shaders/relu_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("y").stored(), Binding::write("dz").stored()],
+        bindings: &[
+            Binding::STEP,
+            Binding::read("dy").stored(),
+            Binding::read("y").stored(),
+            Binding::write("dz").stored(),
+        ],
     };
 
     const GRADIENTS: Gradients = Gradients::Passed("dz");

@@ -1,4 +1,5 @@
-//! relu_forward: y = max(z, 0). Moves 8 bytes an element, in half precision half of that.
+//! relu_forward: y = max(z, 0). Moves 8 bytes an element,
+//! in half precision half of that.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;

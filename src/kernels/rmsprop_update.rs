@@ -5,7 +5,7 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::rmsprop::{AVERAGES, MOMENTUMS, VELOCITIES, Rmsprop};
+use super::rmsprop::{AVERAGES, MOMENTUMS, Rmsprop, VELOCITIES};
 use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
 
 /// The parameters of `rmsprop_update`.

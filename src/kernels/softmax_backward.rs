@@ -16,7 +16,12 @@ impl Operation for SoftmaxBackward {
     const DEFINITION: Definition = Definition {
         name: "softmax_backward",
         source: include_str!("../../shaders/softmax_backward.wgsl"),
-        bindings: &[Binding::STEP, Binding::read("dy").stored(), Binding::read("y").stored(), Binding::write("dz").stored()],
+        bindings: &[
+            Binding::STEP,
+            Binding::read("dy").stored(),
+            Binding::read("y").stored(),
+            Binding::write("dz").stored(),
+        ],
     };
 
     const GRADIENTS: Gradients = Gradients::Passed("dz");

@@ -23,7 +23,7 @@ use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
 
 use crate::harness::arrays::Place;
 use crate::harness::case::{Values, reference};
-use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES};
 use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error};
 
 /// Units of the change that its dozen operations may be off by.
@@ -71,7 +71,7 @@ pub fn cases(trials: &mut Trials) {
     }
     let half = |trials: &mut Trials, name: String, layer: Layer, rule: Rule| {
         products::add_half(trials, &name, move |device, schedule| {
-            let case = |size| case_from(layer, size, schedule, rule.clone(), ALL, Array::rounded_to_half);
+            let case = |size| case_with(layer, size, schedule, rule.clone(), ALL, Array::rounded_to_half, Shares::default());
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     };
@@ -81,15 +81,13 @@ pub fn cases(trials: &mut Trials) {
     for (name, rule) in RULES {
         half(trials, name.into(), (9, 10, true), rule);
     }
-    for shares in SHARES {
-        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
-            batches().try_for_each(|size| {
-                RULES.iter().try_for_each(|(_, rule)| {
-                    case_with((36, 516, true), size, SCHEDULE, rule.clone(), ALL, |factor| factor, shares).check(device)
-                })
+    products::add_shared(trials, |device, schedule, shares| {
+        batches().try_for_each(|size| {
+            RULES.iter().try_for_each(|(_, rule)| {
+                case_with((36, 516, true), size, schedule, rule.clone(), ALL, |factor| factor, shares).check(device)
             })
-        });
-    }
+        })
+    });
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule, RMSPROP, PLAIN).check(device)
     });
@@ -109,24 +107,10 @@ fn add(trials: &mut Trials, name: &str, layer: Layer, rule: Rule, settings: Sett
 }
 
 fn case(layer: Layer, size: (usize, usize), schedule: Schedule, rule: Rule, settings: Settings) -> Case {
-    case_from(layer, size, schedule, rule, settings, |factor| factor)
+    case_with(layer, size, schedule, rule, settings, |factor| factor, Shares::default())
 }
 
-/// What the CPU device does not ask for.
-const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
-
-/// A case whose factors are made of random ones: the bounds depend on them.
-fn case_from(
-    layer: Layer,
-    size: (usize, usize),
-    schedule: Schedule,
-    rule: Rule,
-    settings: Settings,
-    factor: fn(Array) -> Array,
-) -> Case {
-    case_with(layer, size, schedule, rule, settings, factor, Shares::default())
-}
-
+/// A case whose factors are made of random ones (the bounds depend on them), and whose memory is shared out.
 fn case_with(
     layer: Layer,
     size: (usize, usize),

@@ -7,7 +7,7 @@ use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
-use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
@@ -30,12 +30,10 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
-    for shares in SHARES {
-        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
-            let case = |size| case_with((36, 516, true), size, SCHEDULE, shares);
-            batches().map(case).try_for_each(|case| case.check(device))
-        });
-    }
+    products::add_shared(trials, |device, schedule, shares| {
+        let case = |size| case_with((36, 516, true), size, schedule, shares);
+        batches().map(case).try_for_each(|case| case.check(device))
+    });
     products::add_same_bits(trials, |schedule| case((70, 67, true), (131, 131), schedule));
     products::add_long(trials, "long_batch", |device, schedule| {
         case((3, 2, true), (65_536, 65_536), schedule).check(device)
@@ -53,9 +51,6 @@ fn add(trials: &mut Trials, name: &str, layer: Layer) {
         batches().map(|size| case(layer, size, schedule)).try_for_each(|case| case.check(device))
     });
 }
-
-/// What the CPU device does not ask for.
-const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
 
 fn case(layer: Layer, size: (usize, usize), schedule: Schedule) -> Case {
     case_with(layer, size, schedule, Shares::default())

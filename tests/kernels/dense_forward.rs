@@ -10,7 +10,7 @@ use wgrad::kernels::padded;
 use wgrad::kernels::product::Schedule;
 
 use crate::activation_forward::{own_error, slope};
-use crate::harness::products::{self, HALF_SHAPES, SHAPES, SHARES, TUNED_SHAPES};
+use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, half, step_of, sum_error};
 
 #[derive(Clone, Copy)]
@@ -33,12 +33,11 @@ pub fn cases(trials: &mut Trials) {
         });
     }
     let layer = Layer { inputs: 131, outputs: 70, bias: true, activation: Activation::Tanh };
-    for shares in SHARES {
-        trials.on_cpu(&format!("shares_{}_{}", shares.kernel, shares.input), move |device| {
-            let layer = Layer { inputs: 36, outputs: 516, bias: true, activation: Activation::Relu };
-            batches().try_for_each(|(rows, capacity)| shared(&layer, rows, capacity, shares).check(device))
-        });
-    }
+    // All is made of whole blocks, so that numbers may stand in any order.
+    products::add_shared(trials, |device, schedule, shares| {
+        let layer = Layer { inputs: 36, outputs: 516, bias: true, activation: Activation::Relu };
+        batches().try_for_each(|(rows, capacity)| case_with(&layer, rows, capacity, schedule, shares).check(device))
+    });
     products::add_same_bits(trials, move |schedule| case(&layer, 67, 67, schedule));
     for (name, activation) in ACTIVATIONS {
         let layer = Layer { inputs: 6, outputs: 5, bias: true, activation };
@@ -81,14 +80,6 @@ fn add(trials: &mut Trials, name: &str, layer: Layer) {
         batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check(device))
     });
 }
-
-/// The kernel lies in shares, and x in copies. All is made of whole blocks, so that numbers may stand in any order.
-fn shared(layer: &Layer, rows: usize, capacity: usize, shares: Shares) -> Case {
-    case_with(layer, rows, capacity, SCHEDULE, shares)
-}
-
-/// What the CPU device does not ask for.
-const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
 
 fn case(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule) -> Case {
     case_with(layer, rows, capacity, schedule, Shares::default())

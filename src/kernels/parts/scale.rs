@@ -111,24 +111,20 @@ impl Kernel {
             self.reference_unscaled(name, step, inputs, outputs);
         } else if let Some((block, outputs)) = outputs.split_last_mut() {
             let scale = LossScale::from_words(block.words());
-            let makes = |name| bindings.iter().filter(|binding| binding.is_output()).position(|b| b.name == name);
-            let saturated = match self.gradients() {
-                Gradients::Made(name) => {
-                    self.reference_scaled(makes(name), scale, step, inputs, outputs);
-                    makes(name).is_some_and(|index| is_saturated(outputs[index].floats()))
+            let made = match self.gradients() {
+                Gradients::Made(name) | Gradients::Passed(name) => {
+                    bindings.iter().filter(|binding| binding.is_output()).position(|binding| binding.name == name)
                 }
-                Gradients::Passed(name) => {
-                    self.reference(step, inputs, outputs);
-                    makes(name).is_some_and(|index| is_saturated(outputs[index].floats()))
-                }
-                Gradients::Counted => {
-                    self.reference(step, inputs, outputs);
-                    block.words().copy_from_slice(bytemuck::cast_slice(&[scale.advance()]));
-                    false
-                }
-                Gradients::None | Gradients::Used(_) => false,
+                Gradients::None | Gradients::Used(_) | Gradients::Counted => None,
             };
-            if saturated {
+            match self.gradients() {
+                Gradients::Made(_) => self.reference_scaled(made, scale, step, inputs, outputs),
+                _ => self.reference(step, inputs, outputs),
+            }
+            if self.gradients() == Gradients::Counted {
+                block.words().copy_from_slice(bytemuck::cast_slice(&[scale.advance()]));
+            }
+            if made.is_some_and(|index| is_saturated(outputs[index].floats())) {
                 block.words()[3] = 1;
             }
         }

@@ -52,7 +52,7 @@ pub const SHAPES: [(usize, usize); 13] = [
 ];
 
 /// Ways of sharing out memory on the CPU device.
-pub const SHARES: [Shares; 4] = [
+const SHARES: [Shares; 4] = [
     Shares { kernel: 2, input: 1 },
     Shares { kernel: 2, input: 2 },
     Shares { kernel: 3, input: 3 },
@@ -80,6 +80,18 @@ where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
 {
     add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10]], body);
+}
+
+/// Cases on the CPU device with every way of sharing out memory.
+pub fn add_shared<B>(trials: &mut Trials, body: B)
+where
+    B: Fn(&Device, Schedule, Shares) -> Result<(), String> + Clone + Send + 'static,
+{
+    for shares in SHARES {
+        let body = body.clone();
+        let name = format!("shares_{}_{}", shares.kernel, shares.input);
+        trials.on_cpu(&name, move |device| body(device, direct(1, 1, 64), shares));
+    }
 }
 
 /// Cases in half precision with one schedule of each kind.
