@@ -10,6 +10,9 @@
 @group(0) @binding(3) var<storage, read> kept: array<kept_vec4>;
 @group(0) @binding(4) var<storage, read_write> dx: array<dx_vec4>;
 
+alias a_vec4 = dz_vec4;
+alias b_vec4 = vec4<f32>;
+
 const A_TRANSPOSED = false;
 const B_TRANSPOSED = true;
 
@@ -21,13 +24,13 @@ fn depth_blocks() -> u32 {
     return DEPTH_BLOCKS;
 }
 
-fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(dz[(4u * row + i) * DEPTH_BLOCKS + depth]);
+fn a_line(row: u32, depth: u32, i: u32) -> a_vec4 {
+    return dz[(4u * row + i) * DEPTH_BLOCKS + depth];
 }
 
 // Block (depth, column) of Wᵀ is block (column, depth) of W, transposed. W has a whole block of rows for each block of
 // columns here: rows behind I are zero.
-fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
+fn b_line(depth: u32, column: u32, i: u32) -> b_vec4 {
     return weights[(4u * column + i) * DEPTH_BLOCKS + depth];
 }
 

@@ -9,6 +9,9 @@
 @group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<y_vec4>;
 
+alias a_vec4 = x_vec4;
+alias b_vec4 = vec4<f32>;
+
 const A_TRANSPOSED = false;
 const B_TRANSPOSED = false;
 
@@ -20,11 +23,11 @@ fn depth_blocks() -> u32 {
     return DEPTH_BLOCKS;
 }
 
-fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(x[(4u * row + i) * DEPTH_BLOCKS + depth]);
+fn a_line(row: u32, depth: u32, i: u32) -> a_vec4 {
+    return x[(4u * row + i) * DEPTH_BLOCKS + depth];
 }
 
-fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
+fn b_line(depth: u32, column: u32, i: u32) -> b_vec4 {
     return weights[(4u * depth + i) * COLUMN_BLOCKS + column];
 }
 

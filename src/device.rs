@@ -13,7 +13,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::executor;
 use crate::kernels::Kernel;
-use crate::kernels::product::{Choices, Family};
+use crate::kernels::cooperative::CooperativeMatrix;
+use crate::kernels::product::{Choices, Family, Traits};
 use crate::kernels::storage::Storage;
 use context::Context;
 pub use options::DeviceOptions;
@@ -65,6 +66,9 @@ pub struct DeviceInfo {
     pub threads: Option<usize>,
     /// Invocations in a subgroup, for a GPU whose subgroups all have one size and are switched on.
     pub subgroup_size: Option<usize>,
+    /// What the matrix units multiply, for a GPU on which they are switched on; see
+    /// [`DeviceOptions::cooperative_matrices`].
+    pub cooperative_matrix: Option<CooperativeMatrix>,
     /// The device's limits, for a GPU.
     pub limits: Option<wgpu::Limits>,
     /// The features that are switched on, for a GPU.
@@ -267,10 +271,11 @@ impl Device {
         }
     }
 
-    pub(crate) fn family(&self) -> Family {
+    /// What schedules are chosen for.
+    pub(crate) fn traits(&self) -> Traits {
         match &self.backend {
-            Backend::Cpu { .. } => Family::Software,
-            Backend::Gpu(context) => context.family(),
+            Backend::Cpu { .. } => Traits::of(Family::Software),
+            Backend::Gpu(context) => context.traits(),
         }
     }
 }
@@ -296,6 +301,7 @@ fn cpu_info(threads: usize) -> DeviceInfo {
         driver: instruction_set(),
         threads: Some(threads),
         subgroup_size: None,
+        cooperative_matrix: None,
         limits: None,
         features: None,
     }

@@ -10,12 +10,12 @@ use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, scale, sgd, storage, targets, update};
+pub use parts::{activation, adagrad, adam, cooperative, lanes, product, rmsprop, scale, sgd, storage, targets, update};
 
 pub use crate::cpu::shares;
 
 use scale::Gradients;
-use storage::Storage;
+use storage::{Precision, Storage};
 
 /// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
 pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {
@@ -215,8 +215,8 @@ pub trait Operation {
     /// The parts that its shader uses.
     fn parts(&self) -> Vec<Part>;
 
-    /// The matrix product that it computes for a batch of at most `capacity` rows, where it is one.
-    fn product(&self, _capacity: usize) -> Option<product::Product> {
+    /// The matrix product that it computes for a batch of at most `capacity` rows in this precision, where it is one.
+    fn product(&self, _capacity: usize, _precision: Precision) -> Option<product::Product> {
         None
     }
 
@@ -272,8 +272,8 @@ macro_rules! registry {
             }
 
             /// The matrix product that it computes; see [`Operation::product`].
-            pub fn product(&self, capacity: usize) -> Option<product::Product> {
-                match self { $(Kernel::$Name(operation) => operation.product(capacity),)* }
+            pub fn product(&self, capacity: usize, precision: Precision) -> Option<product::Product> {
+                match self { $(Kernel::$Name(operation) => operation.product(capacity, precision),)* }
             }
 
             /// How many workgroups a launch has, for a batch of at most `capacity` rows.

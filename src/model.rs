@@ -344,7 +344,7 @@ impl Model {
 mod tests {
     use super::*;
     use crate::kernels::Kernel;
-    use crate::kernels::product::{CANDIDATES, Family, Product, Schedule};
+    use crate::kernels::product::{CANDIDATES, Family, Product, Schedule, Traits};
     use crate::layers::Dense;
     use crate::losses::Loss;
     use crate::optimizers::RmsProp;
@@ -361,7 +361,7 @@ mod tests {
                 Kernel::DenseBackwardUpdate(kernel) => kernel.gradients.schedule,
                 _ => return None,
             };
-            Some((launch.kernel.product(128)?, schedule))
+            Some((launch.kernel.product(128, Precision::F32)?, schedule))
         });
         Ok(products.collect())
     }
@@ -372,12 +372,12 @@ mod tests {
         let mut model = net.compile(&Device::cpu(), RmsProp::default(), Loss::MeanSquaredError)?;
         let found = schedules(&model)?;
         assert_eq!(found.len(), 5);
-        assert!(found.iter().all(|(product, schedule)| *schedule == Schedule::choose(product.size, Family::Software)));
+        let default = |product| Schedule::choose(product, Traits::of(Family::Software));
+        assert!(found.iter().all(|&(product, schedule)| schedule == default(product)));
         let chosen = found[2].0;
         model.choices = Arc::new(Choices([(chosen, CANDIDATES[10])].into()));
         for (product, schedule) in schedules(&model)? {
-            let default = Schedule::choose(product.size, Family::Software);
-            assert_eq!(schedule, if product == chosen { CANDIDATES[10] } else { default }, "{product:?}");
+            assert_eq!(schedule, if product == chosen { CANDIDATES[10] } else { default(product) }, "{product:?}");
         }
         Ok(())
     }

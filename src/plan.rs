@@ -8,7 +8,7 @@ mod build;
 
 use std::fmt;
 
-use crate::kernels::product::Family;
+use crate::kernels::product::Traits;
 use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::{Access, Kernel, Work};
 
@@ -136,7 +136,8 @@ pub(crate) struct PlanKey {
     pub fused: bool,
     /// What activations and their gradients are stored in.
     pub precision: Precision,
-    pub family: Family,
+    /// What products' schedules are chosen for.
+    pub device: Traits,
 }
 
 /// A list of launches over a list of buffers.

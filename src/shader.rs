@@ -39,6 +39,7 @@ parts! {
     PRODUCT_STAGED = "product_staged";
     PRODUCT_SPLIT = "product_split";
     PRODUCT_SUBGROUP = "product_subgroup";
+    PRODUCT_COOPERATIVE = "product_cooperative";
     PRODUCT_WEIGHTS = "product_weights";
 }
 
@@ -46,8 +47,9 @@ parts! {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Header {
     lines: String,
-    /// Whether half precision is used, which WGSL wants to know first of all.
+    /// Whether half precision is used, which WGSL wants to know first of all; matrix units likewise.
     halves: bool,
+    matrices: bool,
 }
 
 impl Header {
@@ -75,6 +77,15 @@ impl Header {
         self.flag(&format!("{}_HALF", name.to_uppercase()), half)
     }
 
+    /// Says what matrix units multiply: the types `unit_a`, `unit_b` and `unit_sum`, and their size `UNIT`.
+    pub fn matrix_unit(&mut self, size: usize) -> &mut Self {
+        (self.halves, self.matrices) = (true, true);
+        for (name, number, role) in [("a", "f16", "A"), ("b", "f16", "B"), ("sum", "f32", "C")] {
+            self.line(format_args!("alias unit_{name} = coop_mat{size}x{size}<{number}, {role}>;"));
+        }
+        self.number("UNIT", size)
+    }
+
     fn line(&mut self, line: std::fmt::Arguments<'_>) -> &mut Self {
         // Writing to a String cannot fail.
         let _ = writeln!(self.lines, "{line}");
@@ -84,6 +95,9 @@ impl Header {
     /// The whole shader: this header, then the parts, then the operation's own text.
     pub fn compose(&self, parts: &[Part], operation: &str) -> String {
         let mut text = if self.halves { "enable f16;\n".to_string() } else { String::new() };
+        if self.matrices {
+            text.push_str("enable wgpu_cooperative_matrix;\n");
+        }
         text.push_str(&self.lines);
         for part in parts {
             text.push('\n');

@@ -113,8 +113,8 @@ impl Model {
     fn race(&self, executor: &gpu::Executor, mode: Mode, capacity: usize, known: &[Product]) -> Result<Vec<Race>> {
         // What the samples look like makes no difference to a product.
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
-        let (fused, precision, family) = (self.fused, self.precision(), self.device().family());
-        let key = PlanKey { mode, capacity, format, fused, precision, family };
+        let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
+        let key = PlanKey { mode, capacity, format, fused, precision, device };
         let plan = self.recipe().plan(key);
         let step = self.step().start(capacity as u32, capacity as u32);
         let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };
@@ -132,11 +132,11 @@ impl Model {
 fn races(plan: &Plan, known: &[Product]) -> Vec<Race> {
     let mut races: Vec<Race> = Vec::new();
     for (index, launch) in plan.launches.iter().enumerate() {
-        let Some(product) = launch.kernel.product(plan.key.capacity) else { continue };
+        let Some(product) = launch.kernel.product(plan.key.capacity, plan.key.precision) else { continue };
         if known.contains(&product) || races.iter().any(|race| race.product == product) {
             continue;
         }
-        let runners = Schedule::candidates(product.size, plan.key.family).into_iter();
+        let runners = Schedule::candidates(product, plan.key.device).into_iter();
         let runners = runners.map(|schedule| Runner { schedule, seconds: Some(f64::INFINITY) }).collect();
         races.push(Race { launch: index, label: launch.label.clone(), product, runners, choice: 0 });
     }
@@ -242,14 +242,15 @@ impl From<Race> for TunedProduct {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::product::{Family, Size};
+    use crate::kernels::product::{Family, Size, Traits};
+    use crate::kernels::storage::Precision;
 
     fn race(seconds: &[Option<f64>]) -> Race {
         let size = Size { rows: 32, columns: 128, depth: 196 };
-        let candidates = Schedule::candidates(size, Family::Hardware).into_iter();
+        let product = Product { operation: "dense_forward", size, precision: Precision::F32 };
+        let candidates = Schedule::candidates(product, Traits::of(Family::Hardware)).into_iter();
         let runner = |(schedule, &seconds)| Runner { schedule, seconds };
         let runners = candidates.zip(seconds).map(runner).collect();
-        let product = Product { operation: "dense_forward", size };
         Race { launch: 0, label: "dense_0.forward".into(), product, runners, choice: 0 }
     }
 

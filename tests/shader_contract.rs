@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use wgrad::kernels::cooperative::{Cooperative, CooperativeMatrix};
 use wgrad::kernels::product::{CANDIDATES, Schedule};
 use wgrad::kernels::scale::Gradients;
 use wgrad::kernels::shares::Shares;
@@ -86,9 +87,12 @@ fn storages(kernel: &Kernel) -> Vec<Storage> {
 
 fn parse(source: &str) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
-    // No capability for the default path, which asks for no feature; subgroups for the one schedule that uses them.
-    let subgroups = source.contains("subgroupBroadcast");
+    // No capability for the default path, which asks for no feature; subgroups and matrix units for the schedules that use
+    // them.
+    let cooperative = source.contains("enable wgpu_cooperative_matrix;");
+    let subgroups = cooperative || source.contains("subgroupBroadcast");
     let mut capabilities = naga::valid::Capabilities::empty();
+    capabilities.set(naga::valid::Capabilities::COOPERATIVE_MATRIX, cooperative);
     capabilities.set(naga::valid::Capabilities::SUBGROUP, subgroups);
     capabilities.set(naga::valid::Capabilities::SHADER_FLOAT16, source.starts_with("enable f16;"));
     let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
@@ -201,7 +205,9 @@ fn products() -> Vec<Kernel> {
     // Beside those that tuning may choose: a tile that is not square, and a slice that divides nothing.
     let odd = Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 };
     let mut all: Vec<Kernel> = Vec::new();
-    for schedule in CANDIDATES.into_iter().chain([odd]) {
+    let matrices = [CooperativeMatrix { size: 8, subgroup: 8 }, CooperativeMatrix { size: 16, subgroup: 32 }];
+    let cooperative = matrices.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative);
+    for schedule in CANDIDATES.into_iter().chain([odd]).chain(cooperative) {
         for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
             let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares: Shares::default() };
             all.push(gradients.clone().into());

@@ -1,6 +1,7 @@
 // What the schedules of the matrix product share. All of them compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
 // mat4x4 holds four lines of four numbers, line i being row i of the block. The operation around it gives
 //   a_line(row, depth, i), b_line(depth, column, i)  line i of a block of A or B as it lies in memory
+//   a_vec4, b_vec4                               what those lines are stored as
 //   A_TRANSPOSED, B_TRANSPOSED                   whether those lines are the block's columns instead
 //   store(row, column, block)                    what becomes of a finished block
 //   store_sums(column, sums)                     Σ_k B[k, n] over all k, when SUM_COLUMNS is set (the bias gradient)
@@ -8,7 +9,11 @@
 // A whole sum runs in the order of k, or of k within each of SPLITS parts: the shape alone decides.
 
 fn load_a(row: u32, depth: u32) -> mat4x4<f32> {
-    return a_block(a_line(row, depth, 0u), a_line(row, depth, 1u), a_line(row, depth, 2u), a_line(row, depth, 3u));
+    return a_block(wide_a(row, depth, 0u), wide_a(row, depth, 1u), wide_a(row, depth, 2u), wide_a(row, depth, 3u));
+}
+
+fn wide_a(row: u32, depth: u32, i: u32) -> vec4<f32> {
+    return vec4<f32>(a_line(row, depth, i));
 }
 
 fn a_block(line_0: vec4<f32>, line_1: vec4<f32>, line_2: vec4<f32>, line_3: vec4<f32>) -> mat4x4<f32> {
@@ -21,10 +26,10 @@ fn a_block(line_0: vec4<f32>, line_1: vec4<f32>, line_2: vec4<f32>, line_3: vec4
 
 fn load_b(depth: u32, column: u32) -> mat4x4<f32> {
     let lines = mat4x4<f32>(
-        b_line(depth, column, 0u),
-        b_line(depth, column, 1u),
-        b_line(depth, column, 2u),
-        b_line(depth, column, 3u),
+        vec4<f32>(b_line(depth, column, 0u)),
+        vec4<f32>(b_line(depth, column, 1u)),
+        vec4<f32>(b_line(depth, column, 2u)),
+        vec4<f32>(b_line(depth, column, 3u)),
     );
     if B_TRANSPOSED {
         return transpose(lines);

@@ -81,8 +81,8 @@ fn main(
 // Adds the products of the tile's blocks at depth k.
 fn add_slice(k: u32, row: u32, last_row: u32, column: u32, lane: u32) {
     let own_row = row + lane / 4u;
-    let line_0 = a_line(min(own_row, last_row), k, lane % 4u);
-    let line_1 = a_line(min(own_row + 2u, last_row), k, lane % 4u);
+    let line_0 = wide_a(min(own_row, last_row), k, lane % 4u);
+    let line_1 = wide_a(min(own_row + 2u, last_row), k, lane % 4u);
     let b = load_b(k, column);
     if SUM_COLUMNS {
         column_sum = sum_lines(b, column_sum);
@@ -92,8 +92,8 @@ fn add_slice(k: u32, row: u32, last_row: u32, column: u32, lane: u32) {
     sum_2 = multiply_add(low_block(line_1), b, sum_2);
     sum_3 = multiply_add(high_block(line_1), b, sum_3);
     if TILE_ROWS == 8u {
-        let line_2 = a_line(min(own_row + 4u, last_row), k, lane % 4u);
-        let line_3 = a_line(min(own_row + 6u, last_row), k, lane % 4u);
+        let line_2 = wide_a(min(own_row + 4u, last_row), k, lane % 4u);
+        let line_3 = wide_a(min(own_row + 6u, last_row), k, lane % 4u);
         sum_4 = multiply_add(low_block(line_2), b, sum_4);
         sum_5 = multiply_add(high_block(line_2), b, sum_5);
         sum_6 = multiply_add(low_block(line_3), b, sum_6);

@@ -2,6 +2,9 @@
 // dz [B, O], whose rows are padded to ROW_BLOCKS and COLUMN_BLOCKS blocks of four with zeros. The sum runs over the batch
 // in its order; the rows that fill its last block are zero in x and dz.
 
+alias a_vec4 = x_vec4;
+alias b_vec4 = dz_vec4;
+
 const A_TRANSPOSED = true;
 const B_TRANSPOSED = false;
 
@@ -14,12 +17,12 @@ fn depth_blocks() -> u32 {
 }
 
 // Block (row, depth) of xᵀ is block (depth, row) of x, transposed.
-fn a_line(row: u32, depth: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(x[(4u * depth + i) * ROW_BLOCKS + row]);
+fn a_line(row: u32, depth: u32, i: u32) -> a_vec4 {
+    return x[(4u * depth + i) * ROW_BLOCKS + row];
 }
 
-fn b_line(depth: u32, column: u32, i: u32) -> vec4<f32> {
-    return vec4<f32>(dz[(4u * depth + i) * COLUMN_BLOCKS + column]);
+fn b_line(depth: u32, column: u32, i: u32) -> b_vec4 {
+    return dz[(4u * depth + i) * COLUMN_BLOCKS + column];
 }
 
 // Line `at` of dW in block `column`, its padding set, though x and dz are zero there: 0 · NaN would be a NaN, and padding

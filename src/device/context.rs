@@ -13,7 +13,8 @@ use super::pipelines::KeptPipelines;
 use super::schedules::KeptSchedules;
 use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::kernels::product::{Choices, Family, SUBGROUP};
+use crate::kernels::cooperative::CooperativeMatrix;
+use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Binding, Kernel};
 
@@ -97,9 +98,24 @@ fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Featu
         backend: info.backend.to_string(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
         threads: None,
+        cooperative_matrix: None,
         limits: Some(limits),
         features: Some(features),
     }
+}
+
+/// What an adapter's matrix units multiply, as far as WGSL and the schedule for them can say it: square matrices of halves,
+/// sums in f32, subgroups of one size. Larger ones first.
+fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> Option<CooperativeMatrix> {
+    use wgpu::CooperativeScalarType::{F16, F32};
+    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
+    let subgroup = info.subgroup_size.filter(|_| adapter.features().contains(needed))?;
+    let found = adapter.cooperative_matrix_properties();
+    let fits = |&size: &u32| {
+        let sizes = [size; 3];
+        found.iter().any(|p| ([p.m_size, p.n_size, p.k_size], p.ab_type, p.cr_type) == (sizes, F16, F32))
+    };
+    [16, 8].into_iter().find(fits).map(|size| CooperativeMatrix { size: size as usize, subgroup })
 }
 
 impl Context {
@@ -115,11 +131,20 @@ impl Context {
         };
         check_limits(&info.name, &offered)?;
         let taken = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
-        let wanted = taken | options.features();
+        let mut wanted = taken | options.features();
+        let matrix = cooperative_matrix(&adapter, &info).filter(|_| options.wants_cooperative_matrices());
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if matrix.is_some() {
+            wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+            // SAFETY: wgpu does not answer for what experimental features do where they are used wrongly. This one is used
+            // by one shader, product_cooperative.wgsl, in uniform control flow, on matrices that lie in its arrays whole.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
             required_features: offered_features & wanted,
             required_limits: limits,
+            experimental_features,
             ..Default::default()
         };
         let (device, queue) = adapter
@@ -129,7 +154,8 @@ impl Context {
         let lost = Arc::new(Mutex::new(None));
         let reason = lost.clone();
         device.set_device_lost_callback(move |_, message| *lock(&reason) = Some(message));
-        let info = DeviceInfo { limits: Some(device.limits()), features: Some(device.features()), ..info };
+        let (limits, features) = (Some(device.limits()), Some(device.features()));
+        let info = DeviceInfo { limits, features, cooperative_matrix: matrix, ..info };
         Ok(Self::new(device, queue, info, lost, options))
     }
 
@@ -169,18 +195,19 @@ impl Context {
     #[cfg(feature = "native")]
     fn with_kept(self, options: &DeviceOptions) -> Self {
         let kept_pipelines = KeptPipelines::open(&self, options);
-        let kept_schedules = KeptSchedules::new(&self.info, self.family(), options);
+        let kept_schedules = KeptSchedules::new(&self.info, self.traits(), options);
         let choices = kept_schedules.as_ref().map(KeptSchedules::load).unwrap_or_default();
         Context { choices: Mutex::new(Arc::new(choices)), kept_pipelines, kept_schedules, ..self }
     }
 
     /// What schedules are chosen for.
-    pub fn family(&self) -> Family {
-        match self.info.kind {
+    pub fn traits(&self) -> Traits {
+        let family = match self.info.kind {
             DeviceKind::SoftwareGpu if self.info.subgroup_size == Some(SUBGROUP) => Family::SoftwareSubgroups,
             DeviceKind::SoftwareGpu => Family::Software,
             _ => Family::Hardware,
-        }
+        };
+        Traits { family, matrix: self.info.cooperative_matrix }
     }
 
     /// Whether launches can be timed by the device itself.

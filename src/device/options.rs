@@ -25,6 +25,8 @@ pub struct DeviceOptions {
     #[cfg(feature = "native")]
     pub(super) forgets_schedules: bool,
     #[cfg(feature = "native")]
+    pub(super) uses_cooperative_matrices: bool,
+    #[cfg(feature = "native")]
     pub(super) directory: Option<PathBuf>,
 }
 
@@ -58,6 +60,20 @@ impl DeviceOptions {
         self
     }
 
+    /// Whether the GPU's matrix units (tensor cores) multiply for models in [`Precision::F16`](crate::Precision::F16). By
+    /// default they do not: wgpu's cooperative matrices, through which they are reached, are an experimental feature.
+    ///
+    /// It takes an adapter that multiplies square matrices of 8 or 16 halves with sums in f32 and whose subgroups have one
+    /// size. Elsewhere, and on a caller's device, it has no effect; [`DeviceInfo::cooperative_matrix`] says whether it is on.
+    /// Which products the units make, follows from their size, or is [tuned](crate::Model::tune).
+    ///
+    /// There a layer's parameters are rounded to halves as they are multiplied, as they are under Keras's policy
+    /// `mixed_float16`; one beyond 65,504 becomes infinite. What is kept of them and updated stays in f32.
+    pub fn cooperative_matrices(mut self, on: bool) -> Self {
+        self.uses_cooperative_matrices = on;
+        self
+    }
+
     /// Keeps files in this directory rather than in the user's cache: `wgrad` in `$XDG_CACHE_HOME` or `~/.cache`, in
     /// `~/Library/Caches` on macOS, in `%LOCALAPPDATA%` on Windows. Others should not be able to write there: drivers
     /// trust compiled pipelines.
@@ -75,6 +91,14 @@ impl DeviceOptions {
             return wgpu::Features::PIPELINE_CACHE;
         }
         wgpu::Features::empty()
+    }
+
+    /// Whether matrix units are to be used where there are some.
+    pub(super) fn wants_cooperative_matrices(&self) -> bool {
+        #[cfg(feature = "native")]
+        return self.uses_cooperative_matrices;
+        #[cfg(not(feature = "native"))]
+        false
     }
 
     /// As [`Device::best`].

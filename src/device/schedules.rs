@@ -11,7 +11,8 @@ use crate::cache;
 use crate::error::Result;
 use crate::files::{sha256, user_cache};
 use crate::kernels::REGISTRY;
-use crate::kernels::product::{Choices, Family, Product, Schedule, Size};
+use crate::kernels::product::{Choices, Product, Schedule, Size, Traits};
+use crate::kernels::storage::Precision;
 
 /// The kind of file.
 const KIND: &str = "schedules";
@@ -23,9 +24,9 @@ const MOST_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct KeptSchedules {
     path: PathBuf,
-    /// What the choices hold for: adapter, driver and its version, family.
+    /// What the choices hold for: adapter, driver and its version, traits.
     device: String,
-    family: Family,
+    traits: Traits,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,20 +40,21 @@ struct Entry {
     operation: String,
     #[serde(flatten)]
     size: Size,
+    precision: Precision,
     schedule: Schedule,
 }
 
 impl KeptSchedules {
     /// Where it is not switched off and there is a place for it.
-    pub fn new(info: &DeviceInfo, family: Family, options: &DeviceOptions) -> Option<Self> {
+    pub fn new(info: &DeviceInfo, traits: Traits, options: &DeviceOptions) -> Option<Self> {
         if options.forgets_schedules {
             return None;
         }
         let directory = options.directory.clone().or_else(user_cache)?.join(KIND);
         // What it is for stands inside in full; a file's name had better be short.
-        let device = format!("{info}, {family:?}");
+        let device = format!("{info}, {traits:?}");
         let name = format!("{}-wgrad-{}", &sha256(&[device.as_bytes()])[..16], env!("CARGO_PKG_VERSION"));
-        Some(KeptSchedules { path: directory.join(name), device, family })
+        Some(KeptSchedules { path: directory.join(name), device, traits })
     }
 
     /// What was chosen earlier. Entries that this version would not choose are left out, whoever wrote them.
@@ -63,10 +65,10 @@ impl KeptSchedules {
         Choices(products.into_iter().flatten().filter_map(|entry| self.accept(entry)).collect())
     }
 
-    fn accept(&self, Entry { operation, size, schedule }: Entry) -> Option<(Product, Schedule)> {
+    fn accept(&self, Entry { operation, size, precision, schedule }: Entry) -> Option<(Product, Schedule)> {
         let operation = REGISTRY.iter().find(|definition| definition.name == operation)?.name;
-        let known = Schedule::candidates(size, self.family).contains(&schedule);
-        known.then_some((Product { operation, size }, schedule))
+        let product = Product { operation, size, precision };
+        Schedule::candidates(product, self.traits).contains(&schedule).then_some((product, schedule))
     }
 
     /// Adds choices to those that the file has, or puts them in their place; returns where it is.
@@ -77,6 +79,7 @@ impl KeptSchedules {
         let entry = |(product, &schedule): (&Product, _)| Entry {
             operation: product.operation.into(),
             size: product.size,
+            precision: product.precision,
             schedule,
         };
         let content = Content { device: self.device.clone(), products: all.0.iter().map(entry).collect() };
@@ -94,40 +97,47 @@ mod tests {
 
     use super::*;
     use crate::device::Device;
+    use crate::kernels::cooperative::{Cooperative, CooperativeMatrix};
+    use crate::kernels::product::Family;
 
-    const SIZE: Size = Size { rows: 32, columns: 128, depth: 196 };
+    const HARDWARE: Traits = Traits::of(Family::Hardware);
 
-    /// The file of the CPU device's name and another family: these tests need no GPU.
-    fn kept(directory: &Path, family: Family) -> KeptSchedules {
+    /// The file of the CPU device's name and other traits: these tests need no GPU.
+    fn kept(directory: &Path, traits: Traits) -> KeptSchedules {
         let options = Device::options().cache_directory(directory);
-        KeptSchedules::new(&Device::cpu().info(), family, &options).unwrap()
+        KeptSchedules::new(&Device::cpu().info(), traits, &options).unwrap()
     }
 
-    fn choice(operation: &'static str, size: Size, index: usize) -> (Product, Schedule) {
-        (Product { operation, size }, Schedule::candidates(size, Family::Hardware)[index])
+    fn product(operation: &'static str, precision: Precision) -> Product {
+        Product { operation, size: Size { rows: 32, columns: 128, depth: 196 }, precision }
+    }
+
+    fn choice(operation: &'static str, index: usize) -> (Product, Schedule) {
+        let product = product(operation, Precision::F32);
+        (product, Schedule::candidates(product, HARDWARE)[index])
     }
 
     #[test]
     fn choices_are_kept_and_added_to() {
         let directory = tempfile::tempdir().unwrap();
-        let file = kept(directory.path(), Family::Hardware);
+        let file = kept(directory.path(), HARDWARE);
         assert_eq!(file.load(), Choices::default());
-        let (first, second) = (choice("dense_forward", SIZE, 1), choice("dense_backward_input", SIZE, 2));
+        let (first, second) = (choice("dense_forward", 1), choice("dense_backward_input", 2));
         let path = file.store(&Choices([first].into())).unwrap();
         assert!(path.starts_with(directory.path()));
         file.store(&Choices([second].into())).unwrap();
         assert_eq!(file.load(), Choices([first, second].into()));
-        let again = choice("dense_forward", SIZE, 3);
+        let again = choice("dense_forward", 3);
         file.store(&Choices([again].into())).unwrap();
-        assert_eq!(kept(directory.path(), Family::Hardware).load(), Choices([again, second].into()));
+        assert_eq!(kept(directory.path(), HARDWARE).load(), Choices([again, second].into()));
     }
 
     #[test]
     fn each_kind_of_device_has_its_own() {
         let directory = tempfile::tempdir().unwrap();
-        let file = kept(directory.path(), Family::Hardware);
-        let path = file.store(&Choices([choice("dense_forward", SIZE, 1)].into())).unwrap();
-        let other = kept(directory.path(), Family::Software);
+        let file = kept(directory.path(), HARDWARE);
+        let path = file.store(&Choices([choice("dense_forward", 1)].into())).unwrap();
+        let other = kept(directory.path(), Traits::of(Family::Software));
         assert_eq!(other.load(), Choices::default());
         // Not even under the other's name.
         fs::copy(path, &other.path).unwrap();
@@ -137,8 +147,8 @@ mod tests {
     #[test]
     fn what_is_damaged_is_made_anew() {
         let directory = tempfile::tempdir().unwrap();
-        let file = kept(directory.path(), Family::Hardware);
-        let choices = Choices([choice("dense_forward", SIZE, 1)].into());
+        let file = kept(directory.path(), HARDWARE);
+        let choices = Choices([choice("dense_forward", 1)].into());
         let path = file.store(&choices).unwrap();
         let whole = fs::read(&path).unwrap();
         for damaged in [&whole[..whole.len() - 1], b"{}", b"", &[0xff; 100]] {
@@ -154,8 +164,8 @@ mod tests {
     #[test]
     fn a_schedule_that_would_not_be_chosen_is_left_out() {
         let directory = tempfile::tempdir().unwrap();
-        let file = kept(directory.path(), Family::Hardware);
-        let product = Product { operation: "dense_forward", size: SIZE };
+        let file = kept(directory.path(), HARDWARE);
+        let product = product("dense_forward", Precision::F32);
         let foreign = [
             Schedule::Direct { rows: 0, columns: 0, workgroup: 0 },
             Schedule::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8 },
@@ -165,13 +175,29 @@ mod tests {
             file.store(&Choices([(product, schedule)].into())).unwrap();
             assert_eq!(file.load(), Choices::default(), "{schedule:?}");
         }
-        file.store(&Choices([(Product { operation: "no such operation", size: SIZE }, foreign[0])].into())).unwrap();
+        file.store(&Choices([(Product { operation: "no such operation", ..product }, foreign[0])].into())).unwrap();
         assert_eq!(file.load(), Choices::default());
+    }
+
+    #[test]
+    fn each_precision_has_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let matrix = CooperativeMatrix { size: 16, subgroup: 32 };
+        let file = kept(directory.path(), Traits { matrix: Some(matrix), ..HARDWARE });
+        let half = product("dense_forward", Precision::F16);
+        let schedule = Schedule::Cooperative(Cooperative::candidates(matrix)[1]);
+        let choices = Choices([(half, schedule), choice("dense_forward", 1)].into());
+        file.store(&choices).unwrap();
+        assert_eq!(file.load(), choices);
+        // Matrix units multiply halves alone.
+        let single = (product("dense_backward_input", Precision::F32), schedule);
+        file.store(&Choices([single].into())).unwrap();
+        assert_eq!(file.load(), choices);
     }
 
     #[test]
     fn it_can_be_switched_off() {
         let options = Device::options().cache_directory("anywhere").tuned_schedules(false);
-        assert!(KeptSchedules::new(&Device::cpu().info(), Family::Hardware, &options).is_none());
+        assert!(KeptSchedules::new(&Device::cpu().info(), HARDWARE, &options).is_none());
     }
 }

@@ -1,6 +1,7 @@
 //! dense_backward_input: dx = (dz·Wᵀ) ⊙ f′(kept). 2·B·I·O floating-point operations.
 
 use super::scale::Gradients;
+use super::storage::Precision;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Destination, Matrix, product};
@@ -59,8 +60,8 @@ impl Operation for DenseBackwardInput {
         self.schedule.parts()
     }
 
-    fn product(&self, capacity: usize) -> Option<Product> {
-        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity) })
+    fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
+        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity), precision })
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
@@ -80,7 +81,7 @@ impl Operation for DenseBackwardInput {
             for i in 0..self.inputs {
                 let mut sum = F::zero();
                 for o in 0..self.outputs {
-                    sum += dz[b * z_stride + o] * weights[i * z_stride + o];
+                    sum += dz[b * z_stride + o] * self.schedule.factor(weights[i * z_stride + o]);
                 }
                 dx[b * x_stride + i] = sum * self.activation.derivative(kept[b * x_stride + i]);
             }

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::scale::Gradients;
+use super::storage::Precision;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Destination, column_sums, product_applied};
@@ -102,8 +103,8 @@ impl Operation for DenseBackwardUpdate {
         parts
     }
 
-    fn product(&self, capacity: usize) -> Option<Product> {
-        self.gradients.product(capacity)
+    fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
+        self.gradients.product(capacity, precision)
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

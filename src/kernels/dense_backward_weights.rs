@@ -9,6 +9,7 @@ use crate::step::StepBlock;
 
 use super::product::{Product, Schedule, Size};
 use super::shares::Shares;
+use super::storage::Precision;
 use crate::layers::Activation;
 
 /// The parameters of `dense_backward_weights`.
@@ -75,8 +76,8 @@ impl Operation for DenseBackwardWeights {
         parts
     }
 
-    fn product(&self, capacity: usize) -> Option<Product> {
-        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity) })
+    fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
+        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity), precision })
     }
 
     fn workgroups(&self, capacity: usize) -> usize {

@@ -8,6 +8,7 @@ use crate::step::StepBlock;
 
 use super::product::{Product, Schedule, Size};
 use super::shares::Shares;
+use super::storage::Precision;
 use crate::layers::Activation;
 
 /// The parameters of `dense_forward`.
@@ -57,8 +58,8 @@ impl Operation for DenseForward {
         self.schedule.parts()
     }
 
-    fn product(&self, capacity: usize) -> Option<Product> {
-        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity) })
+    fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
+        Some(Product { operation: Self::DEFINITION.name, size: self.size(capacity), precision })
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
@@ -77,7 +78,8 @@ impl Operation for DenseForward {
             for o in 0..self.outputs {
                 let mut z = F::zero();
                 for i in 0..self.inputs {
-                    z += x[b * x_stride + i] * weights[self.shares.place(self.inputs, self.outputs, i, o)];
+                    let w = weights[self.shares.place(self.inputs, self.outputs, i, o)];
+                    z += x[b * x_stride + i] * self.schedule.factor(w);
                 }
                 let bias = self.bias_offset.map_or(F::zero(), |offset| weights[offset + o]);
                 y[b * y_stride + o] = self.activation.activate(z + bias);

@@ -176,8 +176,8 @@ impl Builder<'_> {
 
     /// The schedule that suits a product: the fastest one where that was measured, else by its size.
     fn schedule(&self, product: &impl Operation) -> Schedule {
-        let product = product.product(self.key.capacity);
-        product.map_or(UNCHOSEN, |product| self.recipe.choices.choose(product, self.key.family))
+        let product = product.product(self.key.capacity, self.key.precision);
+        product.map_or(UNCHOSEN, |product| self.recipe.choices.choose(product, self.key.device))
     }
 
     /// How a layer's memory is shared out.

@@ -55,8 +55,8 @@ impl Model {
         };
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
-        let (fused, precision, family) = (self.fused, self.precision(), self.device().family());
-        Ok(PlanKey { mode, capacity, format, fused, precision, family })
+        let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
+        Ok(PlanKey { mode, capacity, format, fused, precision, device })
     }
 
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {

@@ -32,6 +32,12 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
+    for (inputs, outputs) in TUNED_SHAPES {
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+            batches().map(case).try_for_each(|case| case.check_half(device))
+        });
+    }
     products::add_half(trials, "saturated", |device, schedule| {
         let mut case = case((5, 6), Activation::Linear, (7, 7), schedule);
         case.inputs[0].set(3 * padded(6) + 1, 60_000.0);

@@ -23,6 +23,10 @@ pub fn cases(trials: &mut Trials) {
             let case = |size| case((inputs, outputs, true), size, schedule);
             batches().map(case).try_for_each(|case| case.check(device))
         });
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            let case = |size| case((inputs, outputs, true), size, schedule);
+            batches().map(case).try_for_each(|case| case.check_half(device))
+        });
     }
     for (inputs, outputs) in HALF_SHAPES {
         products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {

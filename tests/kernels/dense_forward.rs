@@ -62,6 +62,12 @@ pub fn cases(trials: &mut Trials) {
             })
         });
     }
+    for (inputs, outputs) in TUNED_SHAPES {
+        let layer = Layer { inputs, outputs, bias: true, activation: Activation::Relu };
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check_half(device))
+        });
+    }
     products::add_half(trials, "nan", |device, schedule| nan(schedule).check_half(device));
     products::add_half(trials, "out_of_range", |device, schedule| {
         let layer = Layer { inputs: 5, outputs: 6, bias: true, activation: Activation::Linear };

@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod adagrad;
 pub mod adam;
+pub mod cooperative;
 pub mod lanes;
 pub mod product;
 pub mod rmsprop;

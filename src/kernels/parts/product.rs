@@ -6,6 +6,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::cooperative::{Cooperative, CooperativeMatrix};
+use super::storage::Precision;
+use crate::kernels::Real;
 use crate::shader::{self, Header, Part};
 
 /// How a product is computed. All sizes are in blocks of 4 × 4 numbers.
@@ -49,6 +52,8 @@ pub enum Schedule {
         /// Invocations in a workgroup, a multiple of eight.
         workgroup: usize,
     },
+    /// The device's matrix units multiply slices that are staged in workgroup memory; for half precision.
+    Cooperative(Cooperative),
 }
 
 /// Invocations in a subgroup of [`Schedule::Subgroup`].
@@ -72,6 +77,24 @@ pub struct Product {
     pub operation: &'static str,
     /// Its size.
     pub size: Size,
+    /// What activations and their gradients are stored in.
+    pub precision: Precision,
+}
+
+/// What is known of the device that a schedule is chosen for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Traits {
+    /// Its kind.
+    pub family: Family,
+    /// What its matrix units multiply, where it has some and they are switched on.
+    pub matrix: Option<CooperativeMatrix>,
+}
+
+impl Traits {
+    /// Those of a device of this kind without matrix units.
+    pub const fn of(family: Family) -> Self {
+        Traits { family, matrix: None }
+    }
 }
 
 /// What kind of device a schedule is chosen for.
@@ -143,11 +166,12 @@ fn split(depth: usize) -> Schedule {
 }
 
 impl Schedule {
-    /// The schedule for a product of this size on such a device: a function of the shape and the family alone, so the
-    /// order of every sum is too.
-    pub fn choose(size: Size, family: Family) -> Schedule {
+    /// The schedule for a product on such a device: a function of the shape, the precision and the device's traits alone,
+    /// so the order of every sum is too.
+    pub fn choose(product: Product, device: Traits) -> Schedule {
+        let size = product.size;
         let tiles = STAGED.workgroups(size);
-        match family {
+        match device.family {
             Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::subgroup(size),
             Family::Software | Family::SoftwareSubgroups => Schedule::direct(size),
             Family::Hardware if tiles >= BUSY_WORKGROUPS => STAGED,
@@ -168,12 +192,18 @@ impl Schedule {
         Schedule::Direct { rows: size.rows.min(2), columns, workgroup: 8 }
     }
 
-    /// The schedules that may serve a product of this size on such a device, the one that [`Schedule::choose`] takes
-    /// first.
-    pub fn candidates(size: Size, family: Family) -> Vec<Schedule> {
-        let default = Schedule::choose(size, family);
-        let others = CANDIDATES.into_iter().filter(|&schedule| schedule != default && schedule.suits(family));
-        std::iter::once(default).chain(others).collect()
+    /// The schedules that may serve a product on such a device, the one that [`Schedule::choose`] takes first.
+    pub fn candidates(product: Product, device: Traits) -> Vec<Schedule> {
+        let default = Schedule::choose(product, device);
+        let matrix = device.matrix.filter(|_| product.precision == Precision::F16);
+        let others = CANDIDATES.into_iter().filter(|schedule| schedule.suits(device.family));
+        let others = others.chain(matrix.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative));
+        std::iter::once(default).chain(others.filter(|&schedule| schedule != default)).collect()
+    }
+
+    /// A parameter as the product uses it. What is stored in halves needs no rounding.
+    pub(crate) fn factor<F: Real>(self, value: F) -> F {
+        if let Schedule::Cooperative(_) = self { Cooperative::factor(value) } else { value }
     }
 
     fn suits(self, family: Family) -> bool {
@@ -182,6 +212,7 @@ impl Schedule {
             // A software driver that ends loops early would leave its longest sums unfinished, and be fast at it.
             Schedule::Staged { .. } => family == Family::Hardware,
             Schedule::Subgroup { .. } => family == Family::SoftwareSubgroups,
+            Schedule::Cooperative(_) => false,
         }
     }
 
@@ -191,6 +222,7 @@ impl Schedule {
             Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. } => workgroup,
             Schedule::Staged { group_rows, group_columns, .. } => group_rows * group_columns,
             Schedule::Split { blocks, splits } => blocks * splits,
+            Schedule::Cooperative(cooperative) => cooperative.workgroup(),
         }
     }
 
@@ -207,6 +239,7 @@ impl Schedule {
             Schedule::Subgroup { rows, workgroup } => {
                 (size.rows.div_ceil(rows) * size.columns.div_ceil(SUBGROUP)).div_ceil(workgroup / SUBGROUP)
             }
+            Schedule::Cooperative(cooperative) => cooperative.workgroups(size),
         }
     }
 
@@ -226,18 +259,21 @@ impl Schedule {
             Schedule::Subgroup { rows, .. } => {
                 header.number("SUBGROUP", SUBGROUP).number("TILE_ROWS", rows);
             }
+            Schedule::Cooperative(cooperative) => cooperative.header(header),
         }
     }
 
     pub(crate) fn parts(self) -> Vec<Part> {
         use shader::{
-            ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT, PRODUCT_SPLIT, PRODUCT_STAGED, PRODUCT_SUBGROUP, STEP,
+            ACTIVATION, PRODUCT_COMMON, PRODUCT_COOPERATIVE, PRODUCT_DIRECT, PRODUCT_SPLIT, PRODUCT_STAGED,
+            PRODUCT_SUBGROUP, STEP,
         };
         match self {
             Schedule::Direct { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
             Schedule::Staged { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
             Schedule::Split { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
             Schedule::Subgroup { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
+            Schedule::Cooperative(_) => vec![STEP, ACTIVATION, PRODUCT_COOPERATIVE],
         }
     }
 }
@@ -257,6 +293,7 @@ impl fmt::Display for Schedule {
             Schedule::Subgroup { rows, workgroup } => {
                 write!(f, "subgroup {} × {}, by {workgroup}", 4 * rows, 4 * SUBGROUP)
             }
+            Schedule::Cooperative(cooperative) => cooperative.fmt(f),
         }
     }
 }
@@ -267,8 +304,8 @@ pub(crate) struct Choices(pub BTreeMap<Product, Schedule>);
 
 impl Choices {
     /// The schedule for a product on such a device.
-    pub fn choose(&self, product: Product, family: Family) -> Schedule {
-        self.0.get(&product).copied().unwrap_or_else(|| Schedule::choose(product.size, family))
+    pub fn choose(&self, product: Product, device: Traits) -> Schedule {
+        self.0.get(&product).copied().unwrap_or_else(|| Schedule::choose(product, device))
     }
 }
 
@@ -276,17 +313,33 @@ impl Choices {
 mod tests {
     use super::*;
 
-    const FAMILIES: [Family; 3] = [Family::Software, Family::SoftwareSubgroups, Family::Hardware];
+    const MATRICES: [CooperativeMatrix; 2] =
+        [CooperativeMatrix { size: 8, subgroup: 8 }, CooperativeMatrix { size: 16, subgroup: 32 }];
+
+    fn devices() -> Vec<Traits> {
+        let families = [Family::Software, Family::SoftwareSubgroups, Family::Hardware].into_iter();
+        let matrices = [None].into_iter().chain(MATRICES.map(Some));
+        families.flat_map(|family| matrices.clone().map(move |matrix| Traits { family, matrix })).collect()
+    }
+
+    fn product(operation: &'static str, columns: usize, precision: Precision) -> Product {
+        Product { operation, size: Size { rows: 32, columns, depth: 128 }, precision }
+    }
 
     #[test]
     fn the_first_candidate_is_the_default_and_none_comes_twice() {
-        for family in FAMILIES {
-            for size in [1, 2, 3, 32, 196, 512].map(|columns| Size { rows: 32, columns, depth: 128 }) {
-                let candidates = Schedule::candidates(size, family);
-                assert_eq!(candidates[0], Schedule::choose(size, family));
-                assert!(candidates.len() > 5);
-                for (index, candidate) in candidates.iter().enumerate() {
-                    assert!(!candidates[..index].contains(candidate), "{candidate} comes twice");
+        for device in devices() {
+            for columns in [1, 2, 3, 32, 196, 512] {
+                for precision in [Precision::F32, Precision::F16] {
+                    let product = product("dense_forward", columns, precision);
+                    let candidates = Schedule::candidates(product, device);
+                    assert_eq!(candidates[0], Schedule::choose(product, device));
+                    assert!(candidates.len() > 5);
+                    for (index, candidate) in candidates.iter().enumerate() {
+                        assert!(!candidates[..index].contains(candidate), "{candidate} comes twice");
+                    }
+                    let cooperative = candidates.iter().any(|schedule| matches!(schedule, Schedule::Cooperative(_)));
+                    assert_eq!(cooperative, precision == Precision::F16 && device.matrix.is_some());
                 }
             }
         }
@@ -294,17 +347,39 @@ mod tests {
 
     #[test]
     fn no_two_candidates_have_one_name() {
-        let names: std::collections::BTreeSet<_> = CANDIDATES.iter().map(ToString::to_string).collect();
-        assert_eq!(names.len(), CANDIDATES.len());
+        let cooperative = MATRICES.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative);
+        let all: Vec<_> = CANDIDATES.into_iter().chain(cooperative).collect();
+        let names: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn tiles_are_of_whole_matrices() {
+        for matrix in MATRICES {
+            for (schedule, [down, across]) in
+                Cooperative::candidates(matrix).into_iter().zip([[32, 32], [64, 64], [64, 128], [128, 64], [128, 128]])
+            {
+                let one = Size { rows: down / 4, columns: across / 4, depth: 1 };
+                assert_eq!(schedule.workgroups(one), 1, "{schedule}");
+                assert_eq!(schedule.workgroups(Size { rows: one.rows + 1, ..one }), 2, "{schedule}");
+                assert_eq!(schedule.workgroups(Size { columns: one.columns + 1, ..one }), 2, "{schedule}");
+            }
+        }
     }
 
     #[test]
     fn what_was_not_measured_is_chosen_by_shape() {
-        let size = Size { rows: 32, columns: 128, depth: 196 };
-        let product = Product { operation: "dense_forward", size };
-        let other = Product { operation: "dense_backward_input", size };
-        let choices = Choices([(product, direct(1, 1, 128))].into());
-        assert_eq!(choices.choose(product, Family::Hardware), direct(1, 1, 128));
-        assert_eq!(choices.choose(other, Family::Hardware), Schedule::choose(size, Family::Hardware));
+        let hardware = Traits::of(Family::Hardware);
+        let chosen = product("dense_forward", 128, Precision::F32);
+        let others = [
+            product("dense_backward_input", 128, Precision::F32),
+            product("dense_forward", 129, Precision::F32),
+            product("dense_forward", 128, Precision::F16),
+        ];
+        let choices = Choices([(chosen, direct(1, 1, 128))].into());
+        assert_eq!(choices.choose(chosen, hardware), direct(1, 1, 128));
+        for other in others {
+            assert_eq!(choices.choose(other, hardware), Schedule::choose(other, hardware));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use wgrad::{Device, DeviceKind, Error};
+use wgrad::{CooperativeMatrix, Device, DeviceKind, Error};
 
 /// What a trial does on a device; an `Err` says what was wrong.
 type Outcome = Result<(), String>;
@@ -17,6 +17,18 @@ fn gpu() -> Option<&'static Device> {
         Err(error) => panic!("the GPU cannot be opened: {error}"),
     };
     GPU.get_or_init(open).as_ref()
+}
+
+/// The GPU once more with its matrix units switched on, and what they multiply; `None` where there are none.
+fn cooperative_gpu() -> Option<(&'static Device, CooperativeMatrix)> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    let open = || match Device::options().cooperative_matrices(true).gpu() {
+        Ok(device) => Some(device),
+        Err(Error::NoAdapter { .. }) => None,
+        Err(error) => panic!("the GPU cannot be opened with its matrix units: {error}"),
+    };
+    let device = GPU.get_or_init(open).as_ref()?;
+    Some((device, device.info().cooperative_matrix?))
 }
 
 /// Held by trials that take hundreds of megabytes, so that two of them never do at once.
@@ -89,6 +101,20 @@ impl Trials {
             let trial = self.trials.pop();
             self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
         }
+    }
+
+    /// Adds a case in half precision on the GPU's matrix units that is shown as ignored where there are none.
+    pub fn on_matrix_units(
+        &mut self,
+        case: &str,
+        body: impl Fn(&Device, CooperativeMatrix) -> Outcome + Send + 'static,
+    ) {
+        let name = format!("{}::half::{case}::gpu", self.operation);
+        let run = move || match cooperative_gpu() {
+            Some((device, matrix)) => body(device, matrix).map_err(Failed::from),
+            None => Err("no matrix units".into()),
+        };
+        self.trials.push(Trial::test(name, run).with_ignored_flag(cooperative_gpu().is_none()));
     }
 
     /// All trials, for the runner.

@@ -1,6 +1,7 @@
 //! The schedules that the three matrix products are run with, and the shapes.
 
-use wgrad::Device;
+use wgrad::{CooperativeMatrix, Device};
+use wgrad::kernels::cooperative::Cooperative;
 use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
 use wgrad::kernels::shares::Shares;
 
@@ -94,6 +95,14 @@ where
     }
 }
 
+/// What the schedules for matrix units are called, in the order of [`Cooperative::candidates`].
+const COOPERATIVE: [&str; 5] = ["32x32", "64x64", "64x128", "128x64", "128x128"];
+
+/// Subgroups and tiles that are not square, and a slice that divides nothing.
+fn odd(matrix: CooperativeMatrix) -> Schedule {
+    Schedule::Cooperative(Cooperative { matrix, group: [1, 2], tile: [2, 1], depth: 3 })
+}
+
 /// Cases in half precision with one schedule of each kind.
 pub fn add_half<B>(trials: &mut Trials, case: &str, body: B)
 where
@@ -107,6 +116,28 @@ where
             _ => body(device, schedule),
         });
     }
+    let on_units = body.clone();
+    trials.on_matrix_units(&format!("{case}::cooperative_odd"), move |device, matrix| on_units(device, odd(matrix)));
+    add_cooperative(trials, case, 1, body);
+}
+
+/// [`add_half`] with every schedule for matrix units.
+pub fn add_half_tuned<B>(trials: &mut Trials, case: &str, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+{
+    for index in 0..COOPERATIVE.len() {
+        add_cooperative(trials, case, index, body.clone());
+    }
+}
+
+fn add_cooperative<B>(trials: &mut Trials, case: &str, index: usize, body: B)
+where
+    B: Fn(&Device, Schedule) -> Result<(), String> + Send + 'static,
+{
+    trials.on_matrix_units(&format!("{case}::cooperative_{}", COOPERATIVE[index]), move |device, matrix| {
+        body(device, Schedule::Cooperative(Cooperative::candidates(matrix)[index]))
+    });
 }
 
 /// [`add`] for a batch of so many rows that the grid must be folded.
@@ -151,7 +182,7 @@ pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send
         let whole_sums = CANDIDATES.into_iter().filter(|schedule| match schedule {
             Schedule::Direct { .. } | Schedule::Staged { .. } => true,
             Schedule::Subgroup { .. } => subgroups,
-            Schedule::Split { .. } => false,
+            Schedule::Split { .. } | Schedule::Cooperative(_) => false,
         });
         let [_, expected] = case(direct(1, 1, 64)).launched(device)?;
         for schedule in whole_sums {
