@@ -8,6 +8,7 @@ use crate::device::Backend;
 use crate::error::Result;
 use crate::executor::{Executor, gpu, model_buffers};
 use crate::kernels::product::{Choices, Product, Schedule};
+use crate::kernels::storage::Precision;
 use crate::model::Model;
 use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Store};
 use crate::train::{EVALUATION_ROWS, check_batch_size};
@@ -31,8 +32,14 @@ const WORTHWHILE: f64 = 0.97;
 const DUELS: usize = 5;
 const WINS: usize = 4;
 
-/// How far a candidate's results may be from the default's, of an element's size and of the largest one's each.
-const TOLERANCE: f32 = 1e-4;
+/// How far a candidate's results may be from the default's, of an element's size and of the largest one's each: in half
+/// precision four units in the last place, where a result may be rounded to the next half, and parameters may be too.
+fn tolerance(precision: Precision) -> f32 {
+    match precision {
+        Precision::F32 => 1e-4,
+        Precision::F16 => 2f32.powi(-9),
+    }
+}
 
 /// A product whose schedules are being measured.
 struct Race {
@@ -163,7 +170,7 @@ impl Track<'_> {
         self.bench.compile(&launches)?;
         let expected = self.bench.results(&launches[0])?;
         for (runner, launch) in race.runners.iter_mut().zip(&launches).skip(1) {
-            if !agree(&self.bench.results(launch)?, &expected) {
+            if !agree(&self.bench.results(launch)?, &expected, tolerance(self.key.precision)) {
                 runner.seconds = None;
             }
         }
@@ -200,10 +207,10 @@ impl Track<'_> {
     }
 }
 
-/// Whether two schedules computed the same, up to rounding: what verify mode allows.
-fn agree(found: &[f32], expected: &[f32]) -> bool {
+/// Whether two schedules computed the same, up to rounding.
+fn agree(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-    let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= TOLERANCE * (expected.abs() + largest);
+    let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= tolerance * (expected.abs() + largest);
     found.len() == expected.len() && found.iter().zip(expected).all(close)
 }
 
@@ -243,7 +250,6 @@ impl From<Race> for TunedProduct {
 mod tests {
     use super::*;
     use crate::kernels::product::{Family, Size, Traits};
-    use crate::kernels::storage::Precision;
 
     fn race(seconds: &[Option<f64>]) -> Race {
         let size = Size { rows: 32, columns: 128, depth: 196 };
@@ -263,9 +269,12 @@ mod tests {
 
     #[test]
     fn results_agree_up_to_rounding_alone() {
-        assert!(agree(&[1.0, 100.0], &[1.001, 100.0]));
-        assert!(!agree(&[1.0, 100.0], &[1.5, 100.0]));
-        assert!(!agree(&[1.0, f32::NAN], &[1.0, 100.0]));
-        assert!(!agree(&[1.0], &[1.0, 100.0]));
+        let [single, half] = [Precision::F32, Precision::F16].map(tolerance);
+        assert!(agree(&[1.0, 100.0], &[1.001, 100.0], single));
+        assert!(!agree(&[1.0, 100.0], &[1.1, 100.0], single));
+        assert!(agree(&[1.0, 100.0], &[1.1, 100.0], half));
+        assert!(!agree(&[1.0, 100.0], &[1.5, 100.0], half));
+        assert!(!agree(&[1.0, f32::NAN], &[1.0, 100.0], half));
+        assert!(!agree(&[1.0], &[1.0, 100.0], half));
     }
 }

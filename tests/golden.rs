@@ -94,22 +94,29 @@ const COMPARABLE_STEPS: usize = 100;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let gpu = Device::gpu().ok();
-    let (has_gpu, has_half) = (gpu.is_some(), gpu.is_some_and(|gpu| gpu.info().has_half_precision()));
+    let (cpu, gpu) = (Some(Device::cpu()), Device::gpu().ok());
+    let half = gpu.clone().filter(|gpu| gpu.info().has_half_precision());
+    let cooperative = Device::options().cooperative_matrices(true).gpu().ok();
+    let cooperative = cooperative.filter(|gpu| gpu.info().cooperative_matrix.is_some());
     for path in cases() {
         let case = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let needs_mnist = !path.with_extension("safetensors").exists() || trains_on_mnist(&path);
         let no_mnist = needs_mnist && std::env::var_os("MNIST_DIR").is_none();
-        let mut add = |way: &str, device: &'static str, precision: Precision, can: bool| {
-            let path = path.clone();
-            let run = move || replay(&path, device, precision).map_err(Failed::from);
-            trials.push(Trial::test(format!("{case}::{way}"), run).with_ignored_flag(!can || no_mnist));
+        let mut add = |way: &str, device: Option<&Device>, precision| {
+            let (path, device) = (path.clone(), device.cloned());
+            let ignored = device.is_none() || no_mnist;
+            let run = move || match &device {
+                Some(device) => replay(&path, device, precision).map_err(Failed::from),
+                None => Err("no such device".into()),
+            };
+            trials.push(Trial::test(format!("{case}::{way}"), run).with_ignored_flag(ignored));
         };
-        add("cpu", "cpu", Precision::F32, true);
-        add("gpu", "gpu", Precision::F32, has_gpu);
+        add("cpu", cpu.as_ref(), Precision::F32);
+        add("gpu", gpu.as_ref(), Precision::F32);
         // How far half precision drifts depends on a training, so its tolerance holds for those that it was argued for.
         if own_cases().join(&case).with_extension("json").exists() || case == "tutorial_one_epoch" {
-            add("gpu_half", "gpu", Precision::F16, has_half);
+            add("gpu_half", half.as_ref(), Precision::F16);
+            add("gpu_cooperative", cooperative.as_ref(), Precision::F16);
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
@@ -152,11 +159,10 @@ fn read(path: &Path) -> Result<(Case, Tensors), String> {
     Ok((case, file.tensors().into_iter().map(tensor).collect()))
 }
 
-fn replay(path: &Path, device: &str, precision: Precision) -> Result<(), String> {
+fn replay(path: &Path, device: &Device, precision: Precision) -> Result<(), String> {
     let (case, tensors) = read(path)?;
-    let device = Device::named(device).map_err(|error| error.to_string())?;
     let (train, test) = data(&case, &tensors)?;
-    let mut model = compile(&case, &device)?;
+    let mut model = compile(&case, device)?;
     model.set_precision(precision).map_err(|error| error.to_string())?;
     let initial: Vec<_> = tensors
         .iter()

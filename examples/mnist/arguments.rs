@@ -58,6 +58,7 @@ pub struct Arguments {
     pub batch_size: usize,
     pub seed: u64,
     pub precision: Precision,
+    pub cooperative_matrices: bool,
     pub shuffle: bool,
     pub tune: bool,
     pub verify: bool,
@@ -86,6 +87,7 @@ impl Default for Arguments {
             batch_size: 128,
             seed: 0,
             precision: Precision::F32,
+            cooperative_matrices: false,
             shuffle: true,
             tune: false,
             verify: false,
@@ -113,6 +115,9 @@ impl Arguments {
         if self.synthetic && self.data.is_some() {
             return Err(Usage("expected --data or --synthetic, found both".into()));
         }
+        if self.cooperative_matrices && self.precision != Precision::F16 {
+            return Err(wrong("--cooperative-matrices", "--precision f16 beside it", self.precision));
+        }
         match self.layers.last() {
             Some(Layer { activation: Activation::Softmax, .. }) => Ok(()),
             last => {
@@ -134,6 +139,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Usage> {
             Arg::Long("synthetic") => chosen.synthetic = true,
             Arg::Long("no-shuffle") => chosen.shuffle = false,
             Arg::Long("tune") => chosen.tune = true,
+            Arg::Long("cooperative-matrices") => chosen.cooperative_matrices = true,
             Arg::Long("verify") => chosen.verify = true,
             Arg::Long("json") => chosen.json = true,
             Arg::Long("quiet") => chosen.quiet = true,

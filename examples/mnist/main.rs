@@ -122,12 +122,18 @@ fn check_directory(path: &Path) -> Outcome<()> {
 }
 
 /// Opens the device on a thread of its own while the files are read: both take a while, and neither needs the other.
-fn prepare(arguments: &Arguments) -> wgrad::Result<(Device, Mnist)> {
+fn prepare(arguments: &Arguments) -> Outcome<(Device, Mnist)> {
     thread::scope(|scope| {
-        let device = scope.spawn(|| Device::named(&arguments.device));
+        let options = Device::options().cooperative_matrices(arguments.cooperative_matrices);
+        let device = scope.spawn(move || options.named(&arguments.device));
         let data = data::load(arguments);
-        let device = device.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok((device?, data?))
+        let device = device.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let info = device.info();
+        if arguments.cooperative_matrices && info.cooperative_matrix.is_none() {
+            let expected = "matrix units that wgrad can use";
+            return Err(format!("--cooperative-matrices: expected {expected}, found none on {info}").into());
+        }
+        Ok((device, data?))
     })
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use lexopt::{Arg, Parser};
 use wgrad::{Activation, Device, MAX_BATCH_SIZE, Model, Precision};
 
+use crate::Outcome;
 use crate::workload::{Layer, Workload};
 
 /// What `--help` prints.
@@ -36,6 +37,7 @@ pub struct Arguments {
     pub pipeline_cache: bool,
     pub tune: bool,
     pub precision: Precision,
+    pub cooperative_matrices: bool,
     pub plot: Option<PathBuf>,
     pub batches: Vec<usize>,
     pub widths: Vec<usize>,
@@ -57,6 +59,7 @@ impl Default for Arguments {
             pipeline_cache: false,
             tune: false,
             precision: Precision::F32,
+            cooperative_matrices: false,
             plot: None,
             batches: vec![32, 128, 512, 2048, 8192],
             widths: vec![64, 128, 256, 512, 1024, 2048],
@@ -68,8 +71,15 @@ impl Default for Arguments {
 
 impl Arguments {
     /// Opens a device as the flags say.
-    pub fn open(&self, name: &str) -> wgrad::Result<Device> {
-        Device::options().pipeline_cache(self.pipeline_cache).named(name)
+    pub fn open(&self, name: &str) -> Outcome<Device> {
+        let options = Device::options().pipeline_cache(self.pipeline_cache);
+        let device = options.cooperative_matrices(self.cooperative_matrices).named(name)?;
+        let info = device.info();
+        if self.cooperative_matrices && info.cooperative_matrix.is_none() {
+            let expected = "matrix units that wgrad can use";
+            return Err(format!("--cooperative-matrices: expected {expected}, found none on {info}").into());
+        }
+        Ok(device)
     }
 
     /// A workload's net on a device, as the flags say.
@@ -96,6 +106,7 @@ pub fn parse(mut parser: Parser) -> Result<Arguments, Usage> {
             Arg::Long("profile") => chosen.profile = true,
             Arg::Long("pipeline-cache") => chosen.pipeline_cache = true,
             Arg::Long("tune") => chosen.tune = true,
+            Arg::Long("cooperative-matrices") => chosen.cooperative_matrices = true,
             Arg::Long(flag) => {
                 let flag = flag.to_owned();
                 set(&mut chosen, &mut net, &flag, parser.value()?)?;
@@ -138,6 +149,9 @@ fn finish(mut chosen: Arguments, net: Net) -> Result<Arguments, Usage> {
         }
         let batch_size = net.batch_size.unwrap_or(Workload::tutorial().batch_size);
         chosen.workloads = vec![Workload { name: "custom".into(), layers, batch_size }];
+    }
+    if chosen.cooperative_matrices && chosen.precision != Precision::F16 {
+        return Err(wrong("--cooperative-matrices", "--precision f16 beside it", chosen.precision));
     }
     if chosen.workloads.is_empty() {
         chosen.workloads = vec![Workload::tutorial(), Workload::wide()];

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use arguments::Arguments;
 use report::{Curve, Entry, Report};
-use wgrad::DeviceKind;
+use wgrad::{DeviceKind, Precision};
 use workload::Workload;
 
 /// The batch of the sweep over widths: large enough that the products decide.
@@ -118,6 +118,9 @@ fn devices(arguments: &Arguments) -> Vec<String> {
             continue;
         }
         for info in wgrad::devices() {
+            if arguments.precision == Precision::F16 && !info.has_half_precision() {
+                continue;
+            }
             let name = if info.kind == DeviceKind::Cpu { "cpu".into() } else { info.name };
             // An adapter that several drivers offer is measured once, with the first of them.
             if !names.contains(&name) {

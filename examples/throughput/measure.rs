@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde::Serialize;
 use wgrad::{Dataset, Device, Fit, LaunchProfile, Model, Precision, Result, Tuning};
 
+use crate::Outcome;
 use crate::arguments::Arguments;
 use crate::workload::{Data, Workload};
 
@@ -60,7 +61,7 @@ pub fn measure(
     data: &Data,
     arguments: &Arguments,
     start: Option<Instant>,
-) -> Result<Measured> {
+) -> Outcome<Measured> {
     reset_peak_rss();
     let opened = Instant::now();
     let device = arguments.open(name)?;

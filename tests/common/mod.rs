@@ -15,12 +15,16 @@ type Body = fn(&Device) -> Outcome;
 /// Trials in the making, and the one GPU device that they share, so that each pipeline is compiled once.
 pub struct Suite {
     gpu: Option<Device>,
+    /// The same GPU with its matrix units switched on, if it has some.
+    cooperative: Option<Device>,
     trials: Vec<Trial>,
 }
 
 impl Suite {
     pub fn new() -> Self {
-        Suite { gpu: Device::gpu().ok(), trials: Vec::new() }
+        let cooperative = Device::options().cooperative_matrices(true).gpu().ok();
+        let cooperative = cooperative.filter(|gpu| gpu.info().cooperative_matrix.is_some());
+        Suite { gpu: Device::gpu().ok(), cooperative, trials: Vec::new() }
     }
 
     pub fn everywhere(&mut self, name: &str, body: Body) {
@@ -40,6 +44,11 @@ impl Suite {
     pub fn in_half(&mut self, name: &str, body: Body) {
         let device = self.gpu.clone().filter(|gpu| gpu.info().has_half_precision());
         self.add(format!("{}::half", short(name)), device, body);
+    }
+
+    /// On the GPU's matrix units, if it has some, in half precision as well.
+    pub fn on_matrix_units(&mut self, name: &str, body: Body) {
+        self.add(format!("{}::cooperative", short(name)), self.cooperative.clone(), body);
     }
 
     fn add(&mut self, name: String, device: Option<Device>, body: Body) {

@@ -4,7 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wgrad::{Activation, Adam, Dense, Device, Fit, Loss, Model, Sequential, TunedProduct, Tuning, wgpu};
+use wgrad::{
+    Activation, Adam, Candidate, Dense, Device, DeviceKind, Fit, Loss, Model, Precision, Sequential, TunedProduct, Tuning,
+    wgpu,
+};
 
 use crate::common::{Outcome, Suite, bits, classifier, host_device, labelled, refused, trials};
 
@@ -20,6 +23,8 @@ pub fn add(suite: &mut Suite) {
         damaged_schedules_are_as_if_not_there,
         a_callers_device_is_tuned_without_timestamps,
     );
+    trials!(suite.in_half: each_precision_is_tuned_for_itself);
+    trials!(suite.on_matrix_units: each_precision_is_tuned_for_itself);
     trials!(suite.on_cpu: the_cpu_has_nothing_to_tune);
     trials!(suite.everywhere: tuning_needs_a_batch_size);
 }
@@ -168,6 +173,29 @@ fn tuned_schedules_are_used_and_kept(_: &Device) -> Outcome {
     assert_eq!(expected, fitted(tunable(&options.gpu()?)?)?, "a device that is opened later");
     let untuned = Device::options().tuned_schedules(false).gpu()?;
     assert_eq!(fitted(earlier)?, fitted(tunable(&untuned)?)?, "a model that was compiled earlier");
+    Ok(())
+}
+
+fn each_precision_is_tuned_for_itself(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let has_matrix_units = device.info().cooperative_matrix.is_some();
+    let options = Device::options().cache_directory(directory.path()).cooperative_matrices(has_matrix_units);
+    let device = options.gpu()?;
+    let untuned = fitted(small(&options.clone().tuned_schedules(false).gpu()?)?)?;
+    let mut model = small(&device)?;
+    model.set_precision(Precision::F16)?;
+    let is_cooperative = |candidate: &Candidate| candidate.schedule.starts_with("cooperative");
+    for product in &tuned(&mut model)?.products {
+        assert_eq!(product.candidates.iter().any(is_cooperative), has_matrix_units);
+        if device.info().kind == DeviceKind::SoftwareGpu {
+            assert_eq!(is_cooperative(&product.candidates[0]), has_matrix_units, "the default");
+        }
+    }
+    let mut single = small(&device)?;
+    assert_eq!(untuned, fitted(small(&device)?)?, "what was chosen for half precision is of no concern to single");
+    for product in &tuned(&mut single)?.products {
+        assert!(!product.candidates.iter().any(is_cooperative));
+    }
     Ok(())
 }
 

@@ -27,6 +27,17 @@ pub fn add(suite: &mut Suite) {
         samples_beyond_its_range_are_refused,
         it_can_be_changed_at_any_time,
     );
+    trials!(suite.on_matrix_units:
+        every_launch_agrees_with_its_reference,
+        single_precision_is_near,
+        a_step_has_the_same_launches,
+        the_same_seed_gives_the_same_bits,
+        streamed_data_gives_the_same_bits,
+        gradients_that_are_too_small_for_it_are_not_lost,
+        gradients_that_are_too_large_for_it_do_no_harm,
+        a_checkpoint_goes_on_with_the_same_bits,
+        it_can_be_changed_at_any_time,
+    );
 }
 
 fn half(model: Model) -> wgrad::Result<Model> {

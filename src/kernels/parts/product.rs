@@ -171,6 +171,10 @@ impl Schedule {
     pub fn choose(product: Product, device: Traits) -> Schedule {
         let size = product.size;
         let tiles = STAGED.workgroups(size);
+        let matrix = device.matrix.filter(|_| product.precision == Precision::F16);
+        if let Some(cooperative) = matrix.and_then(|matrix| Schedule::cooperative(size, matrix, device.family)) {
+            return cooperative;
+        }
         match device.family {
             Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::subgroup(size),
             Family::Software | Family::SoftwareSubgroups => Schedule::direct(size),
@@ -178,6 +182,20 @@ impl Schedule {
             Family::Hardware if size.depth >= 16 => split(size.depth),
             Family::Hardware => Schedule::Direct { rows: 1, columns: 1, workgroup: 64 },
         }
+    }
+
+    /// On a GPU the largest tile of which there are enough to keep a large one busy; where there are not, sums are better
+    /// split. A software driver's matrix units are a loop: nobody switches them on to be fast, but to see them used, so they
+    /// are, unless the driver would end a long sum early.
+    fn cooperative(size: Size, matrix: CooperativeMatrix, family: Family) -> Option<Schedule> {
+        let [_, medium, _, _, large] = Cooperative::candidates(matrix);
+        let chosen = match family {
+            Family::Hardware => {
+                [large, medium].into_iter().find(|tile: &Cooperative| tile.workgroups(size) >= BUSY_WORKGROUPS)
+            }
+            Family::Software | Family::SoftwareSubgroups => (size.depth <= 2048).then_some(medium),
+        };
+        chosen.map(Schedule::Cooperative)
     }
 
     /// The taller tile reads less, but a short sum does not pay for its longer end, nor do rows that are not there.
@@ -343,6 +361,33 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn matrix_units_get_what_keeps_them_busy() {
+        let matrix = MATRICES[1];
+        let hardware = Traits { family: Family::Hardware, matrix: Some(matrix) };
+        let [_, medium, _, _, large] = Cooperative::candidates(matrix).map(Schedule::Cooperative);
+        let choose = |rows: usize, columns: usize, precision| {
+            let size = Size { rows: rows / 4, columns: columns / 4, depth: 128 };
+            Schedule::choose(Product { operation: "dense_forward", size, precision }, hardware)
+        };
+        assert_eq!(choose(4096, 2048, Precision::F16), large);
+        assert_eq!(choose(1024, 1024, Precision::F16), medium);
+        assert_eq!(choose(128, 512, Precision::F16), split(128));
+        assert_eq!(choose(4096, 2048, Precision::F32), STAGED);
+    }
+
+    #[test]
+    fn a_software_driver_is_given_no_sum_that_it_would_not_end() {
+        let matrix = MATRICES[0];
+        let software = Traits { family: Family::SoftwareSubgroups, matrix: Some(matrix) };
+        let is_cooperative = |depth: usize| {
+            let size = Size { rows: 1, columns: 1, depth: depth / 4 };
+            let product = Product { operation: "dense_forward", size, precision: Precision::F16 };
+            matches!(Schedule::choose(product, software), Schedule::Cooperative(_))
+        };
+        assert!(is_cooperative(4) && is_cooperative(8192) && !is_cooperative(8196));
     }
 
     #[test]
