@@ -168,7 +168,7 @@ mod tests {
         let product = product("dense_forward", Precision::F32);
         let foreign = [
             Schedule::Direct { rows: 0, columns: 0, workgroup: 0 },
-            Schedule::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8 },
+            Schedule::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8, splits: 1 },
             Schedule::Subgroup { rows: 4, workgroup: 32 },
         ];
         for schedule in foreign {

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use wgrad::{
-    Activation, Adam, Candidate, Dense, Device, DeviceKind, Fit, Loss, Model, Precision, Sequential, TunedProduct, Tuning,
-    wgpu,
+    Activation, Adam, Candidate, Dense, Device, DeviceKind, Fit, Loss, Model, Precision, Sequential, TunedProduct,
+    Tuning, wgpu,
 };
 
 use crate::common::{Outcome, Suite, bits, classifier, host_device, labelled, refused, trials};

@@ -24,8 +24,8 @@ pub enum Schedule {
         /// Invocations in a workgroup.
         workgroup: usize,
     },
-    /// A workgroup of `group_rows` × `group_columns` invocations stages slices of both operands, `depth` blocks deep, in
-    /// workgroup memory; each invocation makes `rows` × `columns` blocks.
+    /// A workgroup of `splits` times `group_rows` × `group_columns` invocations stages slices of both operands, `depth` blocks
+    /// deep, in workgroup memory; each invocation makes its share of the sums of `rows` × `columns` blocks.
     Staged {
         /// Invocations down.
         group_rows: usize,
@@ -37,6 +37,8 @@ pub enum Schedule {
         columns: usize,
         /// Blocks a slice is deep.
         depth: usize,
+        /// Invocations that share a sum, a power of two.
+        splits: usize,
     },
     /// A workgroup makes `blocks` blocks, `splits` invocations sharing each sum.
     Split {
@@ -108,14 +110,19 @@ pub enum Family {
     Hardware,
 }
 
-/// Below this many workgroups a large GPU stands partly idle, so sums are split instead.
+/// Below this many workgroups a large GPU, which has some 130 multiprocessors, stands partly idle.
 const BUSY_WORKGROUPS: usize = 128;
 
-const STAGED: Schedule = staged([8, 8], [2, 2], 4);
+/// Tiles of 128 × 128, 64 × 64 and 32 × 32 numbers. For each of its own numbers a tile reads two of A and B, divided by its
+/// width: the larger, the less the caches must give. The small one's sums are shared by four invocations each, so that a few
+/// tiles still occupy a multiprocessor with 256.
+const LARGE: Schedule = staged([16, 16], [2, 2], 4);
+const MEDIUM: Schedule = staged([8, 8], [2, 2], 4);
+const SMALL: Schedule = shared([8, 8], [1, 1], 8, 4);
 
 /// What tuning tries beside the schedule that [`Schedule::choose`] takes. All of them stay within the 256 invocations
 /// and the 16 KiB of workgroup memory that every device has.
-pub const CANDIDATES: [Schedule; 31] = [
+pub const CANDIDATES: [Schedule; 36] = [
     direct(1, 1, 8),
     direct(1, 1, 64),
     direct(1, 1, 128),
@@ -125,13 +132,13 @@ pub const CANDIDATES: [Schedule; 31] = [
     direct(2, 2, 32),
     direct(2, 2, 64),
     direct(4, 2, 32),
-    STAGED,
+    MEDIUM,
     // The same tile of 64 × 64 numbers in shorter slices, and by four times as many invocations.
     staged([8, 8], [2, 2], 2),
     staged([16, 16], [1, 1], 4),
     // Larger tiles read less of A and B; 128 × 128 numbers in slices of 16 take all 16 KiB.
     staged([16, 16], [2, 2], 2),
-    staged([16, 16], [2, 2], 4),
+    LARGE,
     staged([16, 8], [2, 2], 4),
     staged([8, 16], [2, 2], 4),
     // Smaller tiles are more of them.
@@ -140,6 +147,12 @@ pub const CANDIDATES: [Schedule; 31] = [
     staged([8, 8], [1, 2], 4),
     staged([8, 8], [2, 1], 4),
     staged([4, 8], [2, 2], 4),
+    // Sums that are shared give few tiles more invocations.
+    SMALL,
+    shared([8, 8], [1, 1], 4, 2),
+    shared([8, 8], [2, 1], 4, 2),
+    shared([4, 8], [1, 1], 8, 4),
+    shared([4, 4], [1, 1], 16, 8),
     Schedule::Split { blocks: 1, splits: 128 },
     Schedule::Split { blocks: 2, splits: 64 },
     Schedule::Split { blocks: 4, splits: 32 },
@@ -157,7 +170,11 @@ const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
 }
 
 const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize) -> Schedule {
-    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth }
+    shared(group, tile, depth, 1)
+}
+
+const fn shared(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Schedule {
+    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
 }
 
 /// 128 invocations: with 80 bytes each they take 10 of the 16 KiB of workgroup memory that every device has.
@@ -170,17 +187,26 @@ impl Schedule {
     /// so the order of every sum is too.
     pub fn choose(product: Product, device: Traits) -> Schedule {
         let size = product.size;
-        let tiles = STAGED.workgroups(size);
         let matrix = device.matrix.filter(|_| product.precision == Precision::F16);
         if let Some(cooperative) = matrix.and_then(|matrix| Schedule::cooperative(size, matrix, device.family)) {
             return cooperative;
         }
         match device.family {
             Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::subgroup(size),
-            Family::Software | Family::SoftwareSubgroups => Schedule::direct(size),
-            Family::Hardware if tiles >= BUSY_WORKGROUPS => STAGED,
-            Family::Hardware if size.depth >= 16 => split(size.depth),
-            Family::Hardware => Schedule::Direct { rows: 1, columns: 1, workgroup: 64 },
+            Family::Software | Family::SoftwareSubgroups => Schedule::on_vectors(size),
+            Family::Hardware => Schedule::hardware(size),
+        }
+    }
+
+    /// The largest tile of which there are enough: of the large ones two for each multiprocessor, since one alone waits for
+    /// its slices; of the small ones half as many as multiprocessors, which still read five times less than split sums do.
+    fn hardware(size: Size) -> Schedule {
+        let enough = [(LARGE, 2 * BUSY_WORKGROUPS), (MEDIUM, BUSY_WORKGROUPS), (SMALL, BUSY_WORKGROUPS / 2)];
+        match enough.into_iter().find(|(tile, enough)| tile.workgroups(size) >= *enough) {
+            // Too short a sum for slices.
+            _ if size.depth < 16 => direct(1, 1, 64),
+            Some((tile, _)) => tile,
+            None => split(size.depth),
         }
     }
 
@@ -205,7 +231,7 @@ impl Schedule {
     }
 
     /// A workgroup is the lanes of one vector, so that every thread of the driver gets some of few tiles.
-    fn direct(size: Size) -> Schedule {
+    fn on_vectors(size: Size) -> Schedule {
         let columns = if size.columns.is_multiple_of(2) { 2 } else { 1 };
         Schedule::Direct { rows: size.rows.min(2), columns, workgroup: 8 }
     }
@@ -238,7 +264,7 @@ impl Schedule {
     pub fn workgroup(self) -> usize {
         match self {
             Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. } => workgroup,
-            Schedule::Staged { group_rows, group_columns, .. } => group_rows * group_columns,
+            Schedule::Staged { group_rows, group_columns, splits, .. } => group_rows * group_columns * splits,
             Schedule::Split { blocks, splits } => blocks * splits,
             Schedule::Cooperative(cooperative) => cooperative.workgroup(),
         }
@@ -267,7 +293,8 @@ impl Schedule {
             Schedule::Direct { rows, columns, .. } => {
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth } => {
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+                header.number("SPLITS", splits);
                 header.number("GROUP_ROWS", group_rows).number("GROUP_COLUMNS", group_columns).number("DEPTH", depth);
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
@@ -303,9 +330,10 @@ impl fmt::Display for Schedule {
             Schedule::Direct { rows, columns, workgroup } => {
                 write!(f, "direct {} × {}, by {workgroup}", 4 * rows, 4 * columns)
             }
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth } => {
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
                 let (down, across) = (4 * group_rows * rows, 4 * group_columns * columns);
-                write!(f, "staged {down} × {across}, {} deep, by {group_rows} × {group_columns}", 4 * depth)
+                write!(f, "staged {down} × {across}, {} deep, by {group_rows} × {group_columns}", 4 * depth)?;
+                if splits > 1 { write!(f, ", split in {splits}") } else { Ok(()) }
             }
             Schedule::Split { blocks, splits } => write!(f, "split in {splits}, {blocks} blocks"),
             Schedule::Subgroup { rows, workgroup } => {
@@ -374,8 +402,24 @@ mod tests {
         };
         assert_eq!(choose(4096, 2048, Precision::F16), large);
         assert_eq!(choose(1024, 1024, Precision::F16), medium);
-        assert_eq!(choose(128, 512, Precision::F16), split(128));
-        assert_eq!(choose(4096, 2048, Precision::F32), STAGED);
+        assert_eq!(choose(128, 512, Precision::F16), SMALL);
+        assert_eq!(choose(4096, 2048, Precision::F32), LARGE);
+    }
+
+    #[test]
+    fn the_tutorial_and_the_wide_net_get_tiles_that_keep_a_large_gpu_busy() {
+        let choose = |rows: usize, columns: usize, depth: usize| {
+            Schedule::hardware(Size { rows: rows / 4, columns: columns / 4, depth: depth / 4 })
+        };
+        // Forward, the gradient of the hidden layer and the update of the tutorial's first layer; its second layer.
+        assert_eq!(choose(128, 512, 784), SMALL);
+        assert_eq!(choose(128, 512, 12), direct(1, 1, 64));
+        assert_eq!(choose(784, 512, 128), SMALL);
+        assert_eq!(choose(128, 12, 512), split(128));
+        // The wide net's.
+        assert_eq!(choose(4096, 2048, 2048), LARGE);
+        assert_eq!(choose(2048, 2048, 4096), LARGE);
+        assert_eq!(choose(784, 2048, 4096), MEDIUM);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The schedules that the three matrix products are run with, and the shapes.
 
-use wgrad::{CooperativeMatrix, Device};
 use wgrad::kernels::cooperative::Cooperative;
 use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
 use wgrad::kernels::shares::Shares;
+use wgrad::{CooperativeMatrix, Device};
 
 use super::{Case, Trials};
 
@@ -11,25 +11,30 @@ const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
     Schedule::Direct { rows, columns, workgroup }
 }
 
+const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Schedule {
+    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
+}
+
 /// Every schedule, with tiles that divide the shapes below and tiles that do not.
-const SCHEDULES: [(&str, Schedule); 11] = [
+const SCHEDULES: [(&str, Schedule); 12] = [
     ("direct_1x1", direct(1, 1, 64)),
     ("direct_2x1", direct(2, 1, 32)),
     ("direct_1x2", direct(1, 2, 32)),
     ("direct_2x2", direct(2, 2, 32)),
     ("direct_2x3", direct(2, 3, 8)),
-    ("staged_8x8", Schedule::Staged { group_rows: 8, group_columns: 8, rows: 2, columns: 2, depth: 4 }),
-    ("staged_4x2", Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3 }),
+    ("staged_8x8", staged([8, 8], [2, 2], 4, 1)),
+    ("staged_4x2", staged([4, 2], [1, 2], 3, 1)),
     ("split_4x32", Schedule::Split { blocks: 4, splits: 32 }),
     ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
     ("subgroup_4", Schedule::Subgroup { rows: 4, workgroup: 32 }),
     ("subgroup_8", Schedule::Subgroup { rows: 8, workgroup: 32 }),
+    ("staged_2x4_split", staged([2, 4], [2, 1], 3, 8)),
 ];
 
 /// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
 const FOLDED: [(&str, Schedule); 3] = [
     ("direct_1x1", direct(1, 1, 4)),
-    ("staged_2x2", Schedule::Staged { group_rows: 2, group_columns: 2, rows: 1, columns: 1, depth: 1 }),
+    ("staged_2x2", staged([2, 2], [1, 1], 1, 1)),
     ("split_4x4", Schedule::Split { blocks: 4, splits: 4 }),
 ];
 
@@ -180,7 +185,8 @@ pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send
     trials.on_gpu("same_bits", move |device| {
         let subgroups = device.info().subgroup_size == Some(SUBGROUP);
         let whole_sums = CANDIDATES.into_iter().filter(|schedule| match schedule {
-            Schedule::Direct { .. } | Schedule::Staged { .. } => true,
+            Schedule::Direct { .. } => true,
+            Schedule::Staged { splits, .. } => *splits == 1,
             Schedule::Subgroup { .. } => subgroups,
             Schedule::Split { .. } | Schedule::Cooperative(_) => false,
         });
