@@ -212,6 +212,8 @@
 //! # Ok::<(), wgrad::Error>(())
 //! ```
 //!
+//! On a device that is opened with `DeviceOptions::cooperative_matrices` its matrix units multiply for such models.
+//!
 //! # Seeds
 //!
 //! Initial weights depend on [`Sequential::seed`], orders of samples on [`Fit::seed`]; both are 0 by default. The same

@@ -7,6 +7,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 
+#[path = "common/gpus.rs"]
+mod gpus;
+
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -94,10 +97,8 @@ const COMPARABLE_STEPS: usize = 100;
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    let (cpu, gpu) = (Some(Device::cpu()), Device::gpu().ok());
+    let (cpu, gpu, cooperative) = (Some(Device::cpu()), gpus::gpu(), gpus::cooperative_gpu());
     let half = gpu.clone().filter(|gpu| gpu.info().has_half_precision());
-    let cooperative = Device::options().cooperative_matrices(true).gpu().ok();
-    let cooperative = cooperative.filter(|gpu| gpu.info().cooperative_matrix.is_some());
     for path in cases() {
         let case = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let needs_mnist = !path.with_extension("safetensors").exists() || trains_on_mnist(&path);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
-use wgrad::{Activation, Device, MAX_BATCH_SIZE, Model, Precision};
+use wgrad::{Activation, Device, DeviceInfo, DeviceOptions, MAX_BATCH_SIZE, Model, Precision};
 
 use crate::Outcome;
 use crate::workload::{Layer, Workload};
@@ -70,16 +70,27 @@ impl Default for Arguments {
 }
 
 impl Arguments {
+    fn options(&self) -> DeviceOptions {
+        Device::options().pipeline_cache(self.pipeline_cache).cooperative_matrices(self.cooperative_matrices)
+    }
+
     /// Opens a device as the flags say.
     pub fn open(&self, name: &str) -> Outcome<Device> {
-        let options = Device::options().pipeline_cache(self.pipeline_cache);
-        let device = options.cooperative_matrices(self.cooperative_matrices).named(name)?;
+        let device = self.options().named(name)?;
         let info = device.info();
         if self.cooperative_matrices && info.cooperative_matrix.is_none() {
             let expected = "matrix units that wgrad can use";
             return Err(format!("--cooperative-matrices: expected {expected}, found none on {info}").into());
         }
         Ok(device)
+    }
+
+    /// Whether `--device all` passes over a device, because it has not what other flags ask for.
+    pub fn passes_over(&self, info: &DeviceInfo) -> bool {
+        let lacks_units = |device: Device| device.info().cooperative_matrix.is_none();
+        // Matrix units show when a device is opened. One that does not open is not passed over: that is an error.
+        self.precision == Precision::F16 && !info.has_half_precision()
+            || self.cooperative_matrices && self.options().gpu_named(&info.name).is_ok_and(lacks_units)
     }
 
     /// A workload's net on a device, as the flags say.

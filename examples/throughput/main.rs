@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use arguments::Arguments;
 use report::{Curve, Entry, Report};
-use wgrad::{DeviceKind, Precision};
+use wgrad::DeviceKind;
 use workload::Workload;
 
 /// The batch of the sweep over widths: large enough that the products decide.
@@ -118,7 +118,7 @@ fn devices(arguments: &Arguments) -> Vec<String> {
             continue;
         }
         for info in wgrad::devices() {
-            if arguments.precision == Precision::F16 && !info.has_half_precision() {
+            if arguments.passes_over(&info) {
                 continue;
             }
             let name = if info.kind == DeviceKind::Cpu { "cpu".into() } else { info.name };

@@ -2,7 +2,7 @@
 // TILE_ROWS × TILE_COLUMNS matrices of UNIT × UNIT numbers and hands each multiplication to the units as a whole; a
 // workgroup is GROUP_ROWS × GROUP_COLUMNS subgroups. Slices of A and B that are DEPTH such matrices deep are staged as
 // halves, line by line as they lie in memory: which way they lie is for the units to know, and nothing is transposed.
-// A factor in f32 is rounded to a half; beyond a half's range it becomes infinite.
+// A factor in f32 is rounded to a half. Beyond a half's range it becomes infinite, and a NaN where it meets a zero.
 // How a unit rounds its sums is the device's business. The order of its matrices is that of k.
 // Grid: one workgroup a tile, tiles row after row; SUBGROUP invocations a subgroup.
 // Workgroup memory: 2 bytes × the staged numbers, STEP of them more a line, and 4 bytes × UNIT² a subgroup.
@@ -113,7 +113,7 @@ fn main(
     for (var r = 0u; r < TILE_ROWS; r++) {
         for (var c = 0u; c < TILE_COLUMNS; c++) {
             coopStoreT(sums[r * TILE_COLUMNS + c], &finished[own], UNIT_BLOCKS);
-            workgroupBarrier();
+            workgroupBarrier(); // its numbers are read only when all of them are stored
             for (var i = lane; i < UNIT_BLOCKS * UNIT_BLOCKS; i += SUBGROUP) {
                 let at = own + i / UNIT_BLOCKS * UNIT + i % UNIT_BLOCKS;
                 let block_row = row + (r0 + r * UNIT) / 4u + i / UNIT_BLOCKS;

@@ -33,7 +33,8 @@ fn stage(local: u32, row: u32, column: u32, k: u32, rows: u32, depth: u32) {
             memory[(i / DOWN * 4u + j) * DOWN + r] = block[j];
         }
     }
-    for (var i = local; i < DEPTH * ACROSS; i += WORKGROUP) {
+    // B's blocks go on where A's end, so that a short slice keeps all invocations busy.
+    for (var i = (local + WORKGROUP - DEPTH * DOWN % WORKGROUP) % WORKGROUP; i < DEPTH * ACROSS; i += WORKGROUP) {
         let at = k + i / ACROSS;
         let c = i % ACROSS;
         var block = mat4x4<f32>();
@@ -107,7 +108,7 @@ fn main(
                 memory[(SUMS - TILE_COLUMNS + c) * stride + place] = column_sums[c];
             }
         }
-        workgroupBarrier();
+        workgroupBarrier(); // sums are taken only when all of them are handed over
         if split < half {
             for (var s = 0u; s < TILE_ROWS * TILE_COLUMNS; s++) {
                 for (var j = 0u; j < 4u; j++) {
@@ -118,7 +119,7 @@ fn main(
                 column_sums[c] += memory[(SUMS - TILE_COLUMNS + c) * stride + place];
             }
         }
-        workgroupBarrier();
+        workgroupBarrier(); // the next ones overwrite them only when all are taken
     }
     if split > 0u {
         return;

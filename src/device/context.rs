@@ -109,7 +109,8 @@ fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Featu
 fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> Option<CooperativeMatrix> {
     use wgpu::CooperativeScalarType::{F16, F32};
     let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
-    let subgroup = info.subgroup_size.filter(|_| adapter.features().contains(needed))?;
+    // With more, a workgroup of four would be beyond 256 invocations; with fewer, its lanes would not reach across a tile.
+    let subgroup = info.subgroup_size.filter(|size| (8..=64).contains(size) && adapter.features().contains(needed))?;
     let found = adapter.cooperative_matrix_properties();
     let fits = |&size: &u32| {
         let sizes = [size; 3];
@@ -136,8 +137,9 @@ impl Context {
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrix.is_some() {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-            // SAFETY: wgpu does not answer for what experimental features do where they are used wrongly. This one is used
-            // by one shader, product_cooperative.wgsl, in uniform control flow, on matrices that lie in its arrays whole.
+            // SAFETY: wgpu does not answer for what experimental features do, so they are on only where the caller asked for
+            // this one. One shader uses it, product_cooperative.wgsl, in uniform control flow, on matrices that lie in their
+            // arrays whole. DESIGN.md, Safety, says what is left to the driver.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {

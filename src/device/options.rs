@@ -68,7 +68,7 @@ impl DeviceOptions {
     /// Which products the units make, follows from their size, or is [tuned](crate::Model::tune).
     ///
     /// There a layer's parameters are rounded to halves as they are multiplied, as they are under Keras's policy
-    /// `mixed_float16`; one beyond 65,504 becomes infinite. What is kept of them and updated stays in f32.
+    /// `mixed_float16`; one beyond 65,504 becomes infinite there. What is kept of them and updated stays in f32.
     pub fn cooperative_matrices(mut self, on: bool) -> Self {
         self.uses_cooperative_matrices = on;
         self

@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod gpus;
+
 use libtest_mimic::{Arguments, Failed, Trial};
 use wgrad::data::{Inputs, Targets};
 use wgrad::{Activation, Dataset, Dense, Device, Error, Model, Sequential, wgpu};
@@ -22,9 +24,7 @@ pub struct Suite {
 
 impl Suite {
     pub fn new() -> Self {
-        let cooperative = Device::options().cooperative_matrices(true).gpu().ok();
-        let cooperative = cooperative.filter(|gpu| gpu.info().cooperative_matrix.is_some());
-        Suite { gpu: Device::gpu().ok(), cooperative, trials: Vec::new() }
+        Suite { gpu: gpus::gpu(), cooperative: gpus::cooperative_gpu(), trials: Vec::new() }
     }
 
     pub fn everywhere(&mut self, name: &str, body: Body) {

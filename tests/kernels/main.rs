@@ -12,6 +12,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "../common/gpus.rs"]
+mod gpus;
 mod harness;
 
 use harness::Trials;

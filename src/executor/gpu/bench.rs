@@ -69,8 +69,8 @@ impl Bench {
     }
 
     /// Makes the pipelines of these launches, side by side.
-    pub fn compile(&self, launches: &[Launch]) -> Result<()> {
-        let kernels: Vec<_> = launches.iter().map(|launch| (&launch.kernel, launch.storage)).collect();
+    pub fn compile<'a>(&self, launches: impl Iterator<Item = &'a Launch>) -> Result<()> {
+        let kernels: Vec<_> = launches.map(|launch| (&launch.kernel, launch.storage)).collect();
         self.context.pipelines(&kernels).map(drop)
     }
 

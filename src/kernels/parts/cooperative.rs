@@ -33,8 +33,8 @@ pub struct Cooperative {
 }
 
 impl Cooperative {
-    /// The ones that tuning tries: tiles of 32, 64 or 128 numbers each way, made by four subgroups, in slices as deep as
-    /// the 16 KiB of workgroup memory that every device has allow.
+    /// The ones that tuning tries: tiles of 32, 64 or 128 numbers each way, made by four subgroups. The largest takes up to
+    /// 16 KiB of workgroup memory, all that every device has.
     pub fn candidates(matrix: CooperativeMatrix) -> [Cooperative; 5] {
         [([32, 32], 32), ([64, 64], 32), ([64, 128], 16), ([128, 64], 16), ([128, 128], 16)].map(|(numbers, slice)| {
             let group = [2, 2];

@@ -97,6 +97,11 @@ impl Traits {
     pub const fn of(family: Family) -> Self {
         Traits { family, matrix: None }
     }
+
+    /// What matrix units multiply for numbers stored in this precision.
+    fn matrix_for(self, precision: Precision) -> Option<CooperativeMatrix> {
+        self.matrix.filter(|_| precision == Precision::F16)
+    }
 }
 
 /// What kind of device a schedule is chosen for.
@@ -113,12 +118,13 @@ pub enum Family {
 /// Below this many workgroups a large GPU, which has some 130 multiprocessors, stands partly idle.
 const BUSY_WORKGROUPS: usize = 128;
 
-/// Tiles of 128 × 128, 64 × 64 and 32 × 32 numbers. For each of its own numbers a tile reads two of A and B, divided by its
-/// width: the larger, the less the caches must give. The small one's sums are shared by four invocations each, so that a few
-/// tiles still occupy a multiprocessor with 256.
+/// Tiles of 128 × 128, 64 × 64, 32 × 32 and 16 × 32 numbers. For each step of its sums a tile of T × T reads 2·T numbers: the
+/// larger, the less the caches must give for all of C. The small ones' sums are shared by four invocations each, so that few
+/// tiles are still many invocations.
 const LARGE: Schedule = staged([16, 16], [2, 2], 4);
 const MEDIUM: Schedule = staged([8, 8], [2, 2], 4);
 const SMALL: Schedule = shared([8, 8], [1, 1], 8, 4);
+const SMALLEST: Schedule = shared([4, 8], [1, 1], 8, 4);
 
 /// What tuning tries beside the schedule that [`Schedule::choose`] takes. All of them stay within the 256 invocations
 /// and the 16 KiB of workgroup memory that every device has.
@@ -151,7 +157,7 @@ pub const CANDIDATES: [Schedule; 36] = [
     SMALL,
     shared([8, 8], [1, 1], 4, 2),
     shared([8, 8], [2, 1], 4, 2),
-    shared([4, 8], [1, 1], 8, 4),
+    SMALLEST,
     shared([4, 4], [1, 1], 16, 8),
     Schedule::Split { blocks: 1, splits: 128 },
     Schedule::Split { blocks: 2, splits: 64 },
@@ -187,7 +193,7 @@ impl Schedule {
     /// so the order of every sum is too.
     pub fn choose(product: Product, device: Traits) -> Schedule {
         let size = product.size;
-        let matrix = device.matrix.filter(|_| product.precision == Precision::F16);
+        let matrix = device.matrix_for(product.precision);
         if let Some(cooperative) = matrix.and_then(|matrix| Schedule::cooperative(size, matrix, device.family)) {
             return cooperative;
         }
@@ -199,14 +205,16 @@ impl Schedule {
     }
 
     /// The largest tile of which there are enough: of the large ones two for each multiprocessor, since one alone waits for
-    /// its slices; of the small ones half as many as multiprocessors, which still read five times less than split sums do.
+    /// its slices.
     fn hardware(size: Size) -> Schedule {
-        let enough = [(LARGE, 2 * BUSY_WORKGROUPS), (MEDIUM, BUSY_WORKGROUPS), (SMALL, BUSY_WORKGROUPS / 2)];
-        match enough.into_iter().find(|(tile, enough)| tile.workgroups(size) >= *enough) {
-            // Too short a sum for slices.
+        match size {
+            _ if LARGE.workgroups(size) >= 2 * BUSY_WORKGROUPS => LARGE,
+            _ if MEDIUM.workgroups(size) >= BUSY_WORKGROUPS => MEDIUM,
+            // Too short a sum to be shared.
             _ if size.depth < 16 => direct(1, 1, 64),
-            Some((tile, _)) => tile,
-            None => split(size.depth),
+            _ if SMALL.workgroups(size) >= BUSY_WORKGROUPS => SMALL,
+            _ if SMALLEST.workgroups(size) >= BUSY_WORKGROUPS => SMALLEST,
+            _ => split(size.depth),
         }
     }
 
@@ -216,9 +224,8 @@ impl Schedule {
     fn cooperative(size: Size, matrix: CooperativeMatrix, family: Family) -> Option<Schedule> {
         let [_, medium, _, _, large] = Cooperative::candidates(matrix);
         let chosen = match family {
-            Family::Hardware => {
-                [large, medium].into_iter().find(|tile: &Cooperative| tile.workgroups(size) >= BUSY_WORKGROUPS)
-            }
+            Family::Hardware if large.workgroups(size) >= 2 * BUSY_WORKGROUPS => Some(large),
+            Family::Hardware => Some(medium).filter(|tile| tile.workgroups(size) >= BUSY_WORKGROUPS),
             Family::Software | Family::SoftwareSubgroups => (size.depth <= 2048).then_some(medium),
         };
         chosen.map(Schedule::Cooperative)
@@ -239,7 +246,7 @@ impl Schedule {
     /// The schedules that may serve a product on such a device, the one that [`Schedule::choose`] takes first.
     pub fn candidates(product: Product, device: Traits) -> Vec<Schedule> {
         let default = Schedule::choose(product, device);
-        let matrix = device.matrix.filter(|_| product.precision == Precision::F16);
+        let matrix = device.matrix_for(product.precision);
         let others = CANDIDATES.into_iter().filter(|schedule| schedule.suits(device.family));
         let others = others.chain(matrix.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative));
         std::iter::once(default).chain(others.filter(|&schedule| schedule != default)).collect()
@@ -401,8 +408,8 @@ mod tests {
             Schedule::choose(Product { operation: "dense_forward", size, precision }, hardware)
         };
         assert_eq!(choose(4096, 2048, Precision::F16), large);
-        assert_eq!(choose(1024, 1024, Precision::F16), medium);
-        assert_eq!(choose(128, 512, Precision::F16), SMALL);
+        assert_eq!(choose(2048, 1024, Precision::F16), medium);
+        assert_eq!(choose(128, 512, Precision::F16), SMALLEST);
         assert_eq!(choose(4096, 2048, Precision::F32), LARGE);
     }
 
@@ -412,7 +419,7 @@ mod tests {
             Schedule::hardware(Size { rows: rows / 4, columns: columns / 4, depth: depth / 4 })
         };
         // Forward, the gradient of the hidden layer and the update of the tutorial's first layer; its second layer.
-        assert_eq!(choose(128, 512, 784), SMALL);
+        assert_eq!(choose(128, 512, 784), SMALLEST);
         assert_eq!(choose(128, 512, 12), direct(1, 1, 64));
         assert_eq!(choose(784, 512, 128), SMALL);
         assert_eq!(choose(128, 12, 512), split(128));
@@ -420,6 +427,7 @@ mod tests {
         assert_eq!(choose(4096, 2048, 2048), LARGE);
         assert_eq!(choose(2048, 2048, 4096), LARGE);
         assert_eq!(choose(784, 2048, 4096), MEDIUM);
+        assert_eq!(choose(4096, 2048, 12), LARGE);
     }
 
     #[test]

@@ -3,31 +3,23 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use wgrad::{CooperativeMatrix, Device, DeviceKind, Error};
+use wgrad::{CooperativeMatrix, Device, DeviceKind};
+
+use crate::gpus;
 
 /// What a trial does on a device; an `Err` says what was wrong.
 type Outcome = Result<(), String>;
 
-/// The GPU, opened once for all trials; `None` where no driver offers one. One that cannot be opened is a failure.
+/// The GPU, opened once for all trials.
 fn gpu() -> Option<&'static Device> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    let open = || match Device::gpu() {
-        Ok(device) => Some(device),
-        Err(Error::NoAdapter { .. }) => None,
-        Err(error) => panic!("the GPU cannot be opened: {error}"),
-    };
-    GPU.get_or_init(open).as_ref()
+    GPU.get_or_init(gpus::gpu).as_ref()
 }
 
-/// The GPU once more with its matrix units switched on, and what they multiply; `None` where there are none.
+/// The GPU once more with its matrix units switched on, and what they multiply.
 fn cooperative_gpu() -> Option<(&'static Device, CooperativeMatrix)> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    let open = || match Device::options().cooperative_matrices(true).gpu() {
-        Ok(device) => Some(device),
-        Err(Error::NoAdapter { .. }) => None,
-        Err(error) => panic!("the GPU cannot be opened with its matrix units: {error}"),
-    };
-    let device = GPU.get_or_init(open).as_ref()?;
+    let device = GPU.get_or_init(gpus::cooperative_gpu).as_ref()?;
     Some((device, device.info().cooperative_matrix?))
 }
 

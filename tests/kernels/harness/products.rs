@@ -85,7 +85,7 @@ pub fn add_briefly<B>(trials: &mut Trials, case: &str, body: B)
 where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
 {
-    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10]], body);
+    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10], SCHEDULES[11]], body);
 }
 
 /// Cases on the CPU device with every way of sharing out memory.
@@ -113,7 +113,7 @@ pub fn add_half<B>(trials: &mut Trials, case: &str, body: B)
 where
     B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
 {
-    for (name, schedule) in [SCHEDULES[3], SCHEDULES[5], SCHEDULES[7], SCHEDULES[9], SCHEDULES[10]] {
+    for (name, schedule) in [SCHEDULES[3], SCHEDULES[5], SCHEDULES[7], SCHEDULES[9], SCHEDULES[10], SCHEDULES[11]] {
         let body = body.clone();
         trials.in_half(&format!("{case}::{name}"), move |device| match schedule {
             // Without such subgroups the schedule is tried nowhere, in single precision neither.

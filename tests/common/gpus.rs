@@ -1,0 +1,22 @@
+//! The GPU that tests run on. What is not there is left out and shown as ignored; what is there and does not open fails.
+
+use wgrad::{Device, Error};
+
+/// The GPU; `None` where no driver offers one.
+pub fn gpu() -> Option<Device> {
+    opened(Device::gpu())
+}
+
+/// The GPU with its matrix units switched on; `None` where it has none.
+pub fn cooperative_gpu() -> Option<Device> {
+    let device = opened(Device::options().cooperative_matrices(true).gpu());
+    device.filter(|gpu| gpu.info().cooperative_matrix.is_some())
+}
+
+fn opened(device: wgrad::Result<Device>) -> Option<Device> {
+    match device {
+        Ok(device) => Some(device),
+        Err(Error::NoAdapter { .. }) => None,
+        Err(error) => panic!("the GPU cannot be opened: {error}"),
+    }
+}
