@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::executor;
 use crate::kernels::Kernel;
-use crate::kernels::cooperative::CooperativeMatrix;
+use crate::kernels::product::cooperative::CooperativeMatrix;
 use crate::kernels::product::{Choices, Family, Traits};
 use crate::kernels::storage::Storage;
 use context::Context;

@@ -10,9 +10,7 @@ use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{
-    activation, adagrad, adam, cooperative, lanes, product, rmsprop, scale, sgd, storage, targets, update,
-};
+pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, scale, sgd, storage, targets, update};
 
 pub use crate::cpu::shares;
 

@@ -268,7 +268,7 @@ pub use embed::{BufferView, Predictor, Trainer};
 pub use error::{Error, Result};
 pub use history::{EpochRecord, History};
 pub use init::Initializer;
-pub use kernels::cooperative::CooperativeMatrix;
+pub use kernels::product::cooperative::CooperativeMatrix;
 pub use kernels::storage::Precision;
 pub use layers::{Activation, Dense};
 pub use losses::{Loss, LossFunction};

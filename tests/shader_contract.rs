@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
-use wgrad::kernels::cooperative::{Cooperative, CooperativeMatrix};
+use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
 use wgrad::kernels::product::{CANDIDATES, Schedule};
 use wgrad::kernels::scale::Gradients;
 use wgrad::kernels::shares::Shares;

@@ -13,7 +13,7 @@ use super::pipelines::KeptPipelines;
 use super::schedules::KeptSchedules;
 use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::kernels::cooperative::CooperativeMatrix;
+use crate::kernels::product::cooperative::CooperativeMatrix;
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Binding, Kernel};

@@ -97,8 +97,8 @@ mod tests {
 
     use super::*;
     use crate::device::Device;
-    use crate::kernels::cooperative::{Cooperative, CooperativeMatrix};
     use crate::kernels::product::Family;
+    use crate::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
 
     const HARDWARE: Traits = Traits::of(Family::Hardware);
 

@@ -4,7 +4,6 @@
 pub mod activation;
 pub mod adagrad;
 pub mod adam;
-pub mod cooperative;
 pub mod lanes;
 pub mod product;
 pub mod rmsprop;

@@ -6,10 +6,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::cooperative::{Cooperative, CooperativeMatrix};
 use super::storage::Precision;
 use crate::kernels::Real;
 use crate::shader::{self, Header, Part};
+
+pub mod cooperative;
+
+use cooperative::{Cooperative, CooperativeMatrix};
 
 /// How a product is computed. All sizes are in blocks of 4 × 4 numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

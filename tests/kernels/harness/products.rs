@@ -1,6 +1,6 @@
 //! The schedules that the three matrix products are run with, and the shapes.
 
-use wgrad::kernels::cooperative::Cooperative;
+use wgrad::kernels::product::cooperative::Cooperative;
 use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
 use wgrad::kernels::shares::Shares;
 use wgrad::{CooperativeMatrix, Device};

@@ -6,7 +6,7 @@ use std::fmt;
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::product::Size;
+use super::Size;
 use crate::kernels::Real;
 use crate::shader::Header;
 
