@@ -63,7 +63,7 @@ fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
     if let Some(gigabytes) = arguments.stream_gb {
         return stream(gigabytes, arguments, report);
     }
-    for name in devices(arguments) {
+    for name in devices(arguments)? {
         let mut entries = Vec::new();
         for workload in &arguments.workloads {
             let start = (report.results.is_empty() && entries.is_empty()).then_some(start);
@@ -89,7 +89,7 @@ fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
 fn stream(gigabytes: f64, arguments: &Arguments, mut report: Report) -> Outcome<()> {
     for workload in &arguments.workloads {
         let files = stream::Files::write(gigabytes, workload.classes())?;
-        for name in devices(arguments) {
+        for name in devices(arguments)? {
             let streamed = stream::measure(&name, workload, &files, arguments)?;
             print(&streamed.text())?;
             report.streamed.push(streamed);
@@ -110,7 +110,7 @@ fn write(path: &std::path::Path, text: &str) -> Outcome<()> {
 }
 
 /// The names that [`Device::named`] understands, `all` spelled out.
-fn devices(arguments: &Arguments) -> Vec<String> {
+fn devices(arguments: &Arguments) -> Outcome<Vec<String>> {
     let mut names = Vec::new();
     for name in &arguments.devices {
         if name != "all" {
@@ -128,7 +128,10 @@ fn devices(arguments: &Arguments) -> Vec<String> {
             }
         }
     }
-    names
+    match names.is_empty() {
+        true => Err("--device all: expected a device that has what the other flags ask for, found none".into()),
+        false => Ok(names),
+    }
 }
 
 fn measure(name: &str, workload: &Workload, arguments: &Arguments, start: Option<Instant>) -> Outcome<Entry> {
