@@ -133,7 +133,7 @@ impl Context {
         check_limits(&info.name, &offered)?;
         let taken = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         let mut wanted = taken | options.features();
-        let matrix = cooperative_matrix(&adapter, &info).filter(|_| options.wants_cooperative_matrices());
+        let matrix = options.wants_cooperative_matrices().then(|| cooperative_matrix(&adapter, &info)).flatten();
         let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
         if matrix.is_some() {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
