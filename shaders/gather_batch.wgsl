@@ -1,7 +1,7 @@
-// gather_batch: x[r, i] = scale · samples[order[position + r], i], and the same samples' targets and weights.
+// gather_batch: x[r, i] = scale · samples[order[position + r], i], and the same samples' targets and weights as labels.
 //
 // Shapes: samples [N, I] as bytes (four a word) or floats, each row padded to WORDS_PER_ROW words; order [samples of the
-// epoch]; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; targets [B, TARGET_WORDS]; weights [B].
+// epoch]; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; labels [B] of TARGET_WORDS words and the weight.
 // Rows that fill the last block of four, and columns behind I, become zero.
 // Grid: one invocation for each block of four columns, then one a target word, then one for the weight, row after row.
 // Reference: src/kernels/gather_batch.rs.
@@ -12,8 +12,7 @@
 @group(0) @binding(3) var<storage, read> sample_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> order: array<u32>;
 @group(0) @binding(5) var<storage, read_write> x: array<x_vec4>;
-@group(0) @binding(6) var<storage, read_write> targets: array<u32>;
-@group(0) @binding(7) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(6) var<storage, read_write> labels: array<u32>;
 
 fn load(sample: u32, column: u32) -> vec4<f32> {
     if BYTES {
@@ -21,6 +20,17 @@ fn load(sample: u32, column: u32) -> vec4<f32> {
     }
     let at = sample * WORDS_PER_ROW + 4u * column;
     return bitcast<vec4<f32>>(vec4<u32>(samples[at], samples[at + 1u], samples[at + 2u], samples[at + 3u]));
+}
+
+// A sample's targets, then its weight.
+fn label_word(sample: u32, word: u32) -> u32 {
+    if word < TARGET_WORDS {
+        return sample_targets[sample * TARGET_WORDS + word];
+    }
+    if HAS_WEIGHTS {
+        return bitcast<u32>(sample_weights[sample]);
+    }
+    return bitcast<u32>(1.0);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -47,12 +57,12 @@ fn main(
             value = load(sample, column);
         }
         x[row * COLUMN_BLOCKS + column] = x_vec4(within(value, X_HALF));
-    } else if column < COLUMN_BLOCKS + TARGET_WORDS {
-        let word = column - COLUMN_BLOCKS;
-        targets[row * TARGET_WORDS + word] = select(0u, sample_targets[sample * TARGET_WORDS + word], exists);
-    } else if HAS_WEIGHTS {
-        weights[row] = select(0.0, sample_weights[sample], exists);
-    } else {
-        weights[row] = select(0.0, 1.0, exists);
+        return;
     }
+    let word = column - COLUMN_BLOCKS;
+    var label = 0u;
+    if exists {
+        label = label_word(sample, word);
+    }
+    labels[row * (TARGET_WORDS + 1u) + word] = label;
 }

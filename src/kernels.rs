@@ -10,7 +10,7 @@ use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{activation, adagrad, adam, lanes, product, rmsprop, scale, sgd, storage, targets, update};
+pub use parts::{activation, adagrad, adam, lanes, loss, product, rmsprop, scale, sgd, storage, targets, update};
 
 pub use crate::cpu::shares;
 
@@ -233,6 +233,17 @@ pub trait Operation {
     /// those that are written or updated, each in the order of the list.
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]);
 
+    /// The same, the gradient of the loss multiplied by `scale` in what is made from it; for operations that make it.
+    fn reference_scaled<F: Real>(
+        &self,
+        _scale: F,
+        step: &StepBlock,
+        inputs: &[Input<'_, F>],
+        outputs: &mut [Output<'_, F>],
+    ) {
+        self.reference(step, inputs, outputs);
+    }
+
     /// The operation as the CPU device runs it.
     fn run(&self, _cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
         self.reference(step, inputs, outputs);
@@ -289,6 +300,19 @@ macro_rules! registry {
             /// The operation in plain loops; see [`Operation::reference`].
             pub fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
                 match self { $(Kernel::$Name(operation) => operation.reference(step, inputs, outputs),)* }
+            }
+
+            /// The same with a scaled loss; see [`Operation::reference_scaled`].
+            pub(crate) fn reference_scaled<F: Real>(
+                &self,
+                scale: F,
+                step: &StepBlock,
+                inputs: &[Input<'_, F>],
+                outputs: &mut [Output<'_, F>],
+            ) {
+                match self {
+                    $(Kernel::$Name(operation) => operation.reference_scaled(scale, step, inputs, outputs),)*
+                }
             }
 
             /// The operation as the CPU device runs it; see [`Operation::run`].

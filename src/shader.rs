@@ -29,6 +29,10 @@ parts! {
     SCALE_USED = "scale_used";
     SCALE_ADAPTED = "scale_adapted";
     TARGETS = "targets";
+    LOSS_ROWS = "loss_rows";
+    LOSS_SOFTMAX_CROSS_ENTROPY = "loss_softmax_cross_entropy";
+    LOSS_BINARY_CROSSENTROPY = "loss_binary_crossentropy";
+    LOSS_MEAN_SQUARED_ERROR = "loss_mean_squared_error";
     UPDATE = "update";
     SGD = "sgd";
     RMSPROP = "rmsprop";

@@ -100,6 +100,7 @@ fn parts_have_their_mirrors() {
         "adagrad",
         "adam",
         "lanes",
+        "loss",
         "product",
         "rmsprop",
         "scale",

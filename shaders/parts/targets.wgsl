@@ -1,10 +1,11 @@
-// The targets of a batch: class ids (TARGET_IDS) or rows of TARGET_WIDTH numbers, with label smoothing as Keras has it:
-// y·(1 − SMOOTHING) + SMOOTHING_SHARE, the share being SMOOTHING / classes, or SMOOTHING / 2 for binary cross-entropy.
+// The labels of a batch: LABEL_WORDS words a row, targets and, last, the sample's weight. Targets are a class id (TARGET_IDS)
+// or COLUMNS numbers, with label smoothing as Keras has it: y·(1 − SMOOTHING) + SMOOTHING_SHARE, the share being
+// SMOOTHING / classes, or SMOOTHING / 2 for binary cross-entropy. src/kernels/parts/targets.rs has the same in Rust.
 fn raw_target(row: u32, column: u32) -> f32 {
     if !TARGET_IDS {
-        return bitcast<f32>(targets[row * TARGET_WIDTH + column]);
+        return bitcast<f32>(labels[row * LABEL_WORDS + column]);
     }
-    let id = targets[row];
+    let id = labels[row * LABEL_WORDS];
     if COLUMNS == 1u {
         return f32(id);
     }
@@ -13,6 +14,10 @@ fn raw_target(row: u32, column: u32) -> f32 {
 
 fn target_at(row: u32, column: u32) -> f32 {
     return raw_target(row, column) * (1.0 - SMOOTHING) + SMOOTHING_SHARE;
+}
+
+fn sample_weight(row: u32) -> f32 {
+    return bitcast<f32>(labels[row * LABEL_WORDS + LABEL_WORDS - 1u]);
 }
 
 // Whether a row is answered rightly: its first largest output stands where its first largest target does, or, with one

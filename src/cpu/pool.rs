@@ -139,6 +139,32 @@ impl Pool {
         });
     }
 
+    /// Calls `work` with blocks of the same rows of all of `data`, one block per thread, and the index of each block's first
+    /// row. Rows are `row_lengths` long, a length for each slice; there are `rows` of them, or as many as all slices have.
+    pub(crate) fn for_rows_of<const N: usize>(
+        &self,
+        data: [&mut [f32]; N],
+        row_lengths: [usize; N],
+        rows: usize,
+        work: impl Fn(usize, [&mut [f32]; N]) + Sync,
+    ) {
+        let whole = data.iter().zip(row_lengths).filter_map(|(slice, length)| slice.len().checked_div(length));
+        let rows = whole.fold(rows, usize::min);
+        let tasks = self.threads().min(rows);
+        let edge = |task: usize| rows * task / tasks.max(1);
+        let data = data.map(|slice| Items(slice.as_mut_ptr()));
+        self.run(tasks, &|task| {
+            let (start, end) = (edge(task), edge(task + 1));
+            let blocks = std::array::from_fn(|index| {
+                let length = row_lengths[index];
+                // SAFETY: the ranges of different tasks are disjoint, as edges grow with the task, and `rows` rows lie within
+                // every slice; `run` calls once with each task; the exclusive borrows of the slices outlive `run`.
+                unsafe { core::slice::from_raw_parts_mut(data[index].at(start * length), (end - start) * length) }
+            });
+            work(start, blocks);
+        });
+    }
+
     /// Calls `work` with blocks of all of `data` that lie between the same two places, one block per thread, and the
     /// place where they start. Places are multiples of `unit` below the length of the first slice; a slice that is
     /// shorter than the first gives empty blocks.

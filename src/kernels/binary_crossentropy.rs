@@ -1,11 +1,12 @@
 //! binary_crossentropy: sigmoid and binary cross-entropy from the logits, with the gradient.
 
+use super::loss::{Formula, RowLoss};
 use super::scale::Gradients;
-use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
+use super::targets::TargetLayout;
+use super::{Definition, Input, Operation, Output, Real, WORKGROUP, lanes, loss};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
-
-use super::targets::TargetLayout;
 
 /// The parameters of `binary_crossentropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,30 +17,29 @@ pub struct BinaryCrossentropy {
     pub gradient: bool,
 }
 
+impl BinaryCrossentropy {
+    fn rows(&self) -> RowLoss {
+        RowLoss { formula: Formula::BinaryCrossentropy, targets: self.targets, gradient: self.gradient }
+    }
+}
+
 impl Operation for BinaryCrossentropy {
     const DEFINITION: Definition = Definition {
         name: "binary_crossentropy",
         source: include_str!("../../shaders/binary_crossentropy.wgsl"),
-        bindings: &[
-            Binding::STEP,
-            Binding::read("z"),
-            Binding::words("targets"),
-            Binding::read("weights"),
-            Binding::write("dz").stored(),
-            Binding::write("rows"),
-        ],
+        bindings: &loss::BINDINGS,
     };
 
-    const GRADIENTS: Gradients = Gradients::Made("dz");
+    const GRADIENTS: Gradients = Gradients::Made(&["gradient"]);
 
     fn header(&self, header: &mut Header) {
-        lanes::header(header, WORKGROUP, lanes::for_columns(self.targets.columns));
-        self.targets.header(header);
-        header.flag("GRADIENT", self.gradient);
+        self.rows().header(header, WORKGROUP, lanes::for_columns(self.targets.columns));
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::LANES, shader::TARGETS]
+        let mut parts = self.rows().parts();
+        parts.push(shader::LOSS_ROWS);
+        parts
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
@@ -47,34 +47,22 @@ impl Operation for BinaryCrossentropy {
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let (z, targets, weights) = (inputs[0].floats(), inputs[1].words(), inputs[2].floats());
-        let [dz, rows] = outputs else { return };
-        let (dz, rows) = (dz.floats(), rows.floats());
-        let (stride, columns, count) = (padded(self.targets.columns), self.targets.columns, step.rows as usize);
-        if self.gradient {
-            dz[..padded(count) * stride].fill(F::zero());
-        }
-        for row in 0..count {
-            let width = F::near(columns as f64);
-            let logits = &z[row * stride..][..columns];
-            let mut loss = F::zero();
-            for column in 0..columns {
-                let logit = logits[column];
-                let t = self.targets.at::<F>(targets, row, column);
-                let positive = if logit < F::zero() { F::zero() } else { logit };
-                loss += positive - logit * t + (-logit.abs()).exp().ln_1p();
-                if self.gradient {
-                    let p = F::one() / (F::one() + (-logit).exp());
-                    dz[row * stride + column] = weights[row] / (width * F::near(count as f64)) * (p - t);
-                }
-            }
-            rows[2 * row] = weights[row] * loss / width;
-            let correct = if columns == 1 {
-                (logits[0] > F::zero()) == (self.targets.raw::<F>(targets, row, 0) > F::of(0.5))
-            } else {
-                self.targets.agrees(logits, targets, row)
-            };
-            rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
-        }
+        self.reference_scaled(F::one(), step, inputs, outputs);
+    }
+
+    fn reference_scaled<F: Real>(
+        &self,
+        scale: F,
+        step: &StepBlock,
+        inputs: &[Input<'_, F>],
+        outputs: &mut [Output<'_, F>],
+    ) {
+        self.rows().reference(scale, step, inputs, outputs);
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let [gradient, rows] = outputs else { return };
+        let read = (inputs[0].floats(), inputs[1].words());
+        self.rows().run(cpu, step, read, [gradient.floats(), rows.floats()]);
     }
 }

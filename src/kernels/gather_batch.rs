@@ -38,6 +38,13 @@ impl GatherBatch {
         }
     }
 
+    /// A sample's targets, then its weight.
+    fn fill_label(&self, sample: usize, targets: &[u32], weights: &[u32], label: &mut [u32]) {
+        let width = self.target_words;
+        label[..width].copy_from_slice(&targets[sample * width..][..width]);
+        label[width] = if self.weighted { weights[sample] } else { 1.0f32.to_bits() };
+    }
+
     fn feature<F: Real>(&self, samples: &[u32], sample: usize, feature: usize) -> F {
         let row = &samples[sample * self.words_per_row()..];
         match self.byte_scale {
@@ -56,11 +63,10 @@ impl Operation for GatherBatch {
             Binding::STEP,
             Binding::words("samples"),
             Binding::words("sample_targets"),
-            Binding::read("sample_weights"),
+            Binding::words("sample_weights"),
             Binding::words("order"),
             Binding::write("x").stored(),
-            Binding::new("targets", Access::Write, Element::Word),
-            Binding::write("weights"),
+            Binding::new("labels", Access::Write, Element::Word),
         ],
     };
 
@@ -90,9 +96,8 @@ impl Operation for GatherBatch {
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let (samples, sample_targets) = (inputs[0].words(), inputs[1].words());
-        let (sample_weights, order) = (inputs[2].floats(), inputs[3].words());
-        let [x, targets, weights] = outputs else { return };
+        let [samples, sample_targets, sample_weights, order] = [0, 1, 2, 3].map(|input| inputs[input].words());
+        let [x, labels] = outputs else { return };
         let (stride, rows) = (padded(self.features), step.rows as usize);
         for row in 0..padded(rows) {
             let sample = (row < rows).then(|| order[step.position as usize + row] as usize);
@@ -102,12 +107,11 @@ impl Operation for GatherBatch {
                 let (x, copies) = (x.floats(), self.copies);
                 (0..copies).for_each(|copy| x[copy * (x.len() / copies) + row * stride + column] = value);
             }
-            for word in 0..self.target_words {
-                let target = sample.map_or(0, |sample| sample_targets[sample * self.target_words + word]);
-                targets.words()[row * self.target_words + word] = target;
+            let labels = &mut labels.words()[row * (self.target_words + 1)..][..self.target_words + 1];
+            match sample {
+                Some(sample) => self.fill_label(sample, sample_targets, sample_weights, labels),
+                None => labels.fill(0),
             }
-            let weight = sample.map_or(F::zero(), |s| if self.weighted { sample_weights[s] } else { F::one() });
-            weights.floats()[row] = weight;
         }
     }
 
@@ -122,8 +126,12 @@ impl Operation for GatherBatch {
             }
         };
         let (rows, last) = (order.len(), padded(order.len()));
-        outputs[1].words()[rows * self.target_words..last * self.target_words].fill(0);
-        outputs[2].floats()[rows..last].fill(0.0);
+        let label_words = self.target_words + 1;
+        let labels = outputs[1].words();
+        for (label, &sample) in labels.chunks_exact_mut(label_words).zip(order) {
+            self.fill_label(sample as usize, inputs[1].words(), inputs[2].words(), label);
+        }
+        labels[rows * label_words..last * label_words].fill(0);
         let x = outputs[0].floats();
         let length = x.len() / self.copies.max(1);
         x.chunks_exact_mut(length).for_each(|copy| copy[rows * stride..last * stride].fill(0.0));
@@ -133,12 +141,6 @@ impl Operation for GatherBatch {
         } else {
             // Each by the thread that reads it.
             cpu.pool.for_chunks(x, length, |copy| pulp::Arch::new().dispatch(|| fill(0, &mut copy[..rows * stride])));
-        }
-        for (row, &sample) in order.iter().enumerate() {
-            let at = sample as usize * self.target_words;
-            outputs[1].words()[row * self.target_words..][..self.target_words]
-                .copy_from_slice(&inputs[1].words()[at..at + self.target_words]);
-            outputs[2].floats()[row] = if self.weighted { inputs[2].floats()[sample as usize] } else { 1.0 };
         }
     }
 }

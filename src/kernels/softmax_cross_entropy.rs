@@ -1,11 +1,12 @@
 //! softmax_cross_entropy: softmax and categorical cross-entropy from the logits, with the gradient.
 
+use super::loss::{Formula, RowLoss};
 use super::scale::Gradients;
-use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
+use super::targets::TargetLayout;
+use super::{Definition, Input, Operation, Output, Real, WORKGROUP, lanes, loss};
+use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
-
-use super::targets::TargetLayout;
 
 /// The parameters of `softmax_cross_entropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,30 +17,29 @@ pub struct SoftmaxCrossEntropy {
     pub gradient: bool,
 }
 
+impl SoftmaxCrossEntropy {
+    fn rows(&self) -> RowLoss {
+        RowLoss { formula: Formula::SoftmaxCrossEntropy, targets: self.targets, gradient: self.gradient }
+    }
+}
+
 impl Operation for SoftmaxCrossEntropy {
     const DEFINITION: Definition = Definition {
         name: "softmax_cross_entropy",
         source: include_str!("../../shaders/softmax_cross_entropy.wgsl"),
-        bindings: &[
-            Binding::STEP,
-            Binding::read("z"),
-            Binding::words("targets"),
-            Binding::read("weights"),
-            Binding::write("dz").stored(),
-            Binding::write("rows"),
-        ],
+        bindings: &loss::BINDINGS,
     };
 
-    const GRADIENTS: Gradients = Gradients::Made("dz");
+    const GRADIENTS: Gradients = Gradients::Made(&["gradient"]);
 
     fn header(&self, header: &mut Header) {
-        lanes::header(header, WORKGROUP, lanes::for_columns(self.targets.columns));
-        self.targets.header(header);
-        header.flag("GRADIENT", self.gradient);
+        self.rows().header(header, WORKGROUP, lanes::for_columns(self.targets.columns));
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::LANES, shader::TARGETS]
+        let mut parts = self.rows().parts();
+        parts.push(shader::LOSS_ROWS);
+        parts
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
@@ -47,32 +47,22 @@ impl Operation for SoftmaxCrossEntropy {
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        let (z, targets, weights) = (inputs[0].floats(), inputs[1].words(), inputs[2].floats());
-        let [dz, rows] = outputs else { return };
-        let (dz, rows) = (dz.floats(), rows.floats());
-        let (stride, columns, count) = (padded(self.targets.columns), self.targets.columns, step.rows as usize);
-        if self.gradient {
-            dz[..padded(count) * stride].fill(F::zero());
-        }
-        for row in 0..count {
-            let logits = &z[row * stride..][..columns];
-            let largest = logits.iter().fold(F::neg_infinity(), |a, &b| a.max(b));
-            let (mut exponentials, mut targets_sum, mut agreement) = (F::zero(), F::zero(), F::zero());
-            for (column, &logit) in logits.iter().enumerate() {
-                let t = self.targets.at::<F>(targets, row, column);
-                exponentials += (logit - largest).exp();
-                targets_sum += t;
-                // A target of zero asks nothing, not even of a logit of −∞.
-                agreement += if t == F::zero() { t } else { t * (logit - largest) };
-            }
-            rows[2 * row] = weights[row] * (targets_sum * exponentials.ln() - agreement);
-            let correct = self.targets.agrees(logits, targets, row);
-            rows[2 * row + 1] = if correct { F::one() } else { F::zero() };
-            for column in 0..if self.gradient { columns } else { 0 } {
-                let p = (logits[column] - largest).exp() / exponentials;
-                let t = self.targets.at::<F>(targets, row, column);
-                dz[row * stride + column] = weights[row] / F::near(count as f64) * (p * targets_sum - t);
-            }
-        }
+        self.reference_scaled(F::one(), step, inputs, outputs);
+    }
+
+    fn reference_scaled<F: Real>(
+        &self,
+        scale: F,
+        step: &StepBlock,
+        inputs: &[Input<'_, F>],
+        outputs: &mut [Output<'_, F>],
+    ) {
+        self.rows().reference(scale, step, inputs, outputs);
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let [gradient, rows] = outputs else { return };
+        let read = (inputs[0].floats(), inputs[1].words());
+        self.rows().run(cpu, step, read, [gradient.floats(), rows.floats()]);
     }
 }

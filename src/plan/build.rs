@@ -82,13 +82,13 @@ impl Recipe<'_> {
             step: Argument { buffer: 0, offset: 0, words: 0 },
         };
         builder.step = builder.local("step", StepBlock::WORDS);
-        let (x, targets, weights) = builder.gather();
+        let (x, labels) = builder.gather();
         let traces = builder.forward(x);
         let outputs = traces.last().map_or(x, |trace| trace.output);
         let mut statistics = None;
         if key.mode != Mode::Predict {
             let rows = builder.local("rows", 2 * padded(key.capacity));
-            let gradient = builder.loss(outputs, targets, weights, rows);
+            let gradient = builder.loss(outputs, labels, rows);
             if key.mode == Mode::Train {
                 builder.backward(&traces, gradient);
             }
@@ -200,8 +200,8 @@ impl Builder<'_> {
         }
     }
 
-    /// Builds the batch; returns samples, targets and weights.
-    fn gather(&mut self) -> (Argument, Argument, Argument) {
+    /// Builds the batch; returns samples and labels.
+    fn gather(&mut self) -> (Argument, Argument) {
         let features = self.recipe.model.input.features();
         let target_words = if self.key.format.target_ids.is_some() { self.target_layout().words() } else { 0 };
         let copies = self.shares(0).input;
@@ -215,8 +215,7 @@ impl Builder<'_> {
         let x = self.batch("x", features, self.key.precision);
         let buffer = &mut self.buffers[x.buffer];
         (buffer.words, buffer.copies) = (copies * buffer.words, copies);
-        let targets = self.local("targets", (padded(self.key.capacity) * target_words).max(4));
-        let weights = self.local("weights", padded(self.key.capacity));
+        let labels = self.local("labels", padded(self.key.capacity) * (target_words + 1));
         let arguments = [
             self.step,
             self.buffer("samples", Store::Samples, 0),
@@ -224,11 +223,10 @@ impl Builder<'_> {
             self.buffer("sample_weights", Store::SampleWeights, 0),
             self.buffer("order", Store::Order, 0),
             x,
-            targets,
-            weights,
+            labels,
         ];
         self.launch(Phase::Gather, "gather", kernel, &arguments);
-        (x, targets, weights)
+        (x, labels)
     }
 
     /// The layers, first to last.
@@ -295,7 +293,7 @@ impl Builder<'_> {
     }
 
     /// The loss; returns the gradient of what it was computed from.
-    fn loss(&mut self, outputs: Argument, targets: Argument, weights: Argument, rows: Argument) -> Argument {
+    fn loss(&mut self, outputs: Argument, labels: Argument, rows: Argument) -> Argument {
         let (layout, gradient) = (self.target_layout(), self.key.mode == Mode::Train);
         let loss = self.recipe.loss.loss;
         let kernel: Kernel = match loss {
@@ -304,7 +302,7 @@ impl Builder<'_> {
             Loss::MeanSquaredError => MeanSquaredError { targets: layout, gradient }.into(),
         };
         let down = self.batch("loss.gradient", layout.columns, self.gradient_precision());
-        let arguments = [self.step, outputs, targets, weights, down, rows];
+        let arguments = [self.step, outputs, labels, down, rows];
         self.launch(Phase::Loss, loss.to_string(), kernel, &arguments);
         down
     }

@@ -27,7 +27,7 @@ pub fn cases(trials: &mut Trials) {
 fn huge(size: f32) -> Case {
     let mut case = LossCase::new(4, (1, 1), Targets::OneHot, (0.0, 0.0));
     [size, -size, size, -size].iter().enumerate().for_each(|(at, &z)| case.z.set(at, z));
-    [1.0, 0.0, 0.0, 1.0].iter().enumerate().for_each(|(at, &t)| case.targets.set(at, t));
+    [1.0, 0.0, 0.0, 1.0].iter().enumerate().for_each(|(at, &t)| case.labels.set(at, t));
     let case = finish(case);
     assert!(case.expected()[1].floats().iter().all(|loss| !loss.is_infinite()), "the reference must be finite too");
     case

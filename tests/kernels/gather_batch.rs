@@ -64,10 +64,6 @@ fn case(kernel: &GatherBatch, (rows, capacity): (usize, usize), position: usize)
     let targets: Vec<_> = (0..(SAMPLES * width).max(4)).map(|_| random.bits()).collect();
     let weights = random.list(if kernel.weighted { SAMPLES } else { 4 }, 0.1, 2.0);
     let space = padded(capacity.max(rows));
-    let targets_out = match width {
-        0 => Output::dummy(),
-        _ => Output::list(rows * width, padded(rows) * width, space * width),
-    };
     Case {
         kernel: kernel.clone().into(),
         step: StepBlock { position: position as u32, ..step_of(rows) },
@@ -75,8 +71,7 @@ fn case(kernel: &GatherBatch, (rows, capacity): (usize, usize), position: usize)
         inputs: vec![samples(kernel, &mut random), Array::words(targets), Array::floats(&weights), Array::words(order)],
         outputs: vec![
             copies(kernel.copies, || Output::matrix(rows, kernel.features, capacity)),
-            targets_out,
-            Output::list(rows, padded(rows), space),
+            Output::list(rows * (width + 1), padded(rows) * (width + 1), space * (width + 1)),
         ],
     }
 }

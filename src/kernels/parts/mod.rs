@@ -5,6 +5,7 @@ pub mod activation;
 pub mod adagrad;
 pub mod adam;
 pub mod lanes;
+pub mod loss;
 pub mod product;
 pub mod rmsprop;
 pub mod scale;

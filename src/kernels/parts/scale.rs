@@ -83,8 +83,8 @@ impl LossScale {
 pub enum Gradients {
     /// Nothing.
     None,
-    /// It makes this one from the loss.
-    Made(&'static str),
+    /// It makes these from the loss.
+    Made(&'static [&'static str]),
     /// It makes this one from the next layer's.
     Passed(&'static str),
     /// It makes gradients of parameters from this one.
@@ -111,21 +111,20 @@ impl Kernel {
             self.reference_unscaled(name, step, inputs, outputs);
         } else if let Some((block, outputs)) = outputs.split_last_mut() {
             let scale = LossScale::from_words(block.words());
-            let made = match self.gradients() {
-                Gradients::Made(name) | Gradients::Passed(name) => {
-                    bindings.iter().filter(|binding| binding.is_output()).position(|binding| binding.name == name)
-                }
-                Gradients::None | Gradients::Used(_) | Gradients::Counted => None,
-            };
-            match self.gradients() {
-                Gradients::Made(_) => self.reference_scaled(made, scale, step, inputs, outputs),
-                _ => self.reference(step, inputs, outputs),
-            }
+            self.reference_scaled(F::of(scale.scale), step, inputs, outputs);
             if self.gradients() == Gradients::Counted {
                 block.words().copy_from_slice(bytemuck::cast_slice(&[scale.advance()]));
             }
-            if made.is_some_and(|index| is_saturated(outputs[index].floats())) {
-                block.words()[3] = 1;
+            let names = bindings.iter().filter(|binding| binding.is_output()).map(|binding| binding.name);
+            for (name, output) in names.zip(outputs.iter_mut()) {
+                let is_gradient = match self.gradients() {
+                    Gradients::Made(made) => made.contains(&name),
+                    Gradients::Passed(passed) => passed == name,
+                    Gradients::None | Gradients::Used(_) | Gradients::Counted => false,
+                };
+                if is_gradient && is_saturated(output.floats()) {
+                    block.words()[3] = 1;
+                }
             }
         }
         let stored = bindings.iter().enumerate().filter(|(_, binding)| binding.is_output());
@@ -133,27 +132,6 @@ impl Kernel {
             if storage.is_half(index) {
                 output.floats().iter_mut().for_each(|value| *value = within(*value));
             }
-        }
-    }
-
-    /// The gradient of a loss times the scale, and the loss without it: gradients are proportional to the samples'
-    /// weights, which are a loss's last input.
-    fn reference_scaled<F: Real>(
-        &self,
-        gradient: Option<usize>,
-        scale: LossScale,
-        step: &StepBlock,
-        inputs: &[Input<'_, F>],
-        outputs: &mut [Output<'_, F>],
-    ) {
-        let Some((weights, others)) = inputs.split_last() else { return };
-        let scaled: Vec<F> = weights.floats().iter().map(|&weight| weight * F::of(scale.scale)).collect();
-        let mut copies: Vec<Vec<F>> = outputs.iter_mut().map(|output| output.floats().to_vec()).collect();
-        let mut sinks: Vec<_> = copies.iter_mut().map(|copy| Output::Floats(copy)).collect();
-        self.reference(step, &[others, &[Input::Floats(&scaled)]].concat(), &mut sinks);
-        self.reference(step, inputs, outputs);
-        if let Some(index) = gradient {
-            outputs[index].floats().copy_from_slice(&copies[index]);
         }
     }
 

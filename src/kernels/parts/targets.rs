@@ -1,4 +1,4 @@
-//! How a loss reads its targets: the mirror of `shaders/parts/targets.wgsl`.
+//! How a loss reads its labels, a batch's targets and weights: the mirror of `shaders/parts/targets.wgsl`.
 
 use crate::kernels::Real;
 use crate::shader::Header;
@@ -22,12 +22,23 @@ impl TargetLayout {
         if self.ids { 1 } else { self.columns }
     }
 
+    /// Words a row's labels take: its targets, and the sample's weight behind them.
+    pub fn label_words(&self) -> usize {
+        self.words() + 1
+    }
+
+    /// What the row's loss is multiplied by.
+    pub fn weight<F: Real>(&self, labels: &[u32], row: usize) -> F {
+        F::of(f32::from_bits(labels[row * self.label_words() + self.words()]))
+    }
+
     /// The target before smoothing.
-    pub fn raw<F: Real>(&self, targets: &[u32], row: usize, column: usize) -> F {
+    pub fn raw<F: Real>(&self, labels: &[u32], row: usize, column: usize) -> F {
+        let start = row * self.label_words();
         if !self.ids {
-            return F::of(f32::from_bits(targets[row * self.columns + column]));
+            return F::of(f32::from_bits(labels[start + column]));
         }
-        let id = targets[row];
+        let id = labels[start];
         if self.columns == 1 {
             return F::of(id as f32);
         }
@@ -35,13 +46,13 @@ impl TargetLayout {
     }
 
     /// The target as the loss sees it.
-    pub fn at<F: Real>(&self, targets: &[u32], row: usize, column: usize) -> F {
-        self.raw::<F>(targets, row, column) * (F::one() - F::of(self.smoothing)) + F::of(self.smoothing_share)
+    pub fn at<F: Real>(&self, labels: &[u32], row: usize, column: usize) -> F {
+        self.raw::<F>(labels, row, column) * (F::one() - F::of(self.smoothing)) + F::of(self.smoothing_share)
     }
 
     /// Whether a row's first largest output stands where its first largest target does; not if all outputs are NaN.
-    pub fn agrees<F: Real>(&self, outputs: &[F], targets: &[u32], row: usize) -> bool {
-        let wanted = first_largest((0..self.columns).map(|column| self.raw::<f64>(targets, row, column)));
+    pub fn agrees<F: Real>(&self, outputs: &[F], labels: &[u32], row: usize) -> bool {
+        let wanted = first_largest((0..self.columns).map(|column| self.raw::<f64>(labels, row, column)));
         let predicted = first_largest(outputs.iter().map(|output| output.wide()));
         predicted.is_some() && predicted == wanted
     }
@@ -49,7 +60,7 @@ impl TargetLayout {
     pub(crate) fn header(&self, header: &mut Header) {
         header
             .flag("TARGET_IDS", self.ids)
-            .number("TARGET_WIDTH", self.columns)
+            .number("LABEL_WORDS", self.label_words())
             .number("COLUMNS", self.columns)
             .number("COLUMN_BLOCKS", crate::kernels::blocks(self.columns))
             .float("SMOOTHING", self.smoothing)

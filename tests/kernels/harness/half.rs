@@ -71,7 +71,10 @@ impl Case {
         let found = launch(device, (&kernel, storage), (&step, capacity), &read, &before)?;
 
         for (index, (output, binding)) in outputs.into_iter().zip(written).enumerate() {
-            let factor = if gradients == Gradients::Made(binding.name) { f64::from(scale.scale) } else { 1.0 };
+            let factor = match gradients {
+                Gradients::Made(names) if names.contains(&binding.name) => f64::from(scale.scale),
+                _ => 1.0,
+            };
             let (half, bound) = (binding.element == Element::Half, output.bound);
             let output = Output {
                 bound: Box::new(move |at, value: f64| {

@@ -27,10 +27,8 @@ pub struct LossCase {
     pub capacity: usize,
     /// The model's outputs.
     pub z: Array,
-    /// Ids or rows.
-    pub targets: Array,
-    /// Sample weights.
-    pub weights: Array,
+    /// Ids or rows, each with the sample's weight behind it.
+    pub labels: Array,
     /// Whether the gradient is asked for.
     pub gradient: bool,
 }
@@ -50,19 +48,18 @@ impl LossCase {
             _ => random.uniform(-4.0, 4.0),
         });
         // Ids behind the batch are those of a larger one before it: no number that could be read by mistake.
-        let mut words = vec![POISON; padded(capacity.max(rows)) * layout.words()];
-        for row in words.chunks_exact_mut(layout.words()).take(rows) {
+        let mut words = vec![POISON; padded(capacity.max(rows)) * layout.label_words()];
+        for label in words.chunks_exact_mut(layout.label_words()).take(rows) {
+            let (row, weight) = label.split_at_mut(layout.words());
             fill_targets(&mut random, targets, columns, row);
+            weight[0] = random.uniform(0.1, 2.0).to_bits();
         }
-        let mut weights = vec![f32::NAN; padded(capacity.max(rows))];
-        weights[..rows].iter_mut().for_each(|weight| *weight = random.uniform(0.1, 2.0));
-        let (targets, weights) = (Array::words(words), Array::floats(&weights));
-        LossCase { layout, rows, capacity, z, targets, weights, gradient: true }
+        LossCase { layout, rows, capacity, z, labels: Array::words(words), gradient: true }
     }
 
     /// A target as the loss sees it.
     pub fn target(&self, row: usize, column: usize) -> f64 {
-        self.layout.at::<f64>(&self.targets.words, row, column)
+        self.layout.at::<f64>(&self.labels.words, row, column)
     }
 
     /// A row of outputs.
@@ -73,7 +70,7 @@ impl LossCase {
 
     /// A sample's weight.
     pub fn weight(&self, row: usize) -> f64 {
-        f64::from(self.weights.at(row))
+        self.layout.weight(&self.labels.words, row)
     }
 
     /// The launch. `loss_bounds` has one bound a row, `gradient_bounds` one an element [B, C]; how many answers are
@@ -95,7 +92,7 @@ impl LossCase {
             kernel,
             step: step_of(rows),
             capacity: self.capacity,
-            inputs: vec![self.z, self.targets, self.weights],
+            inputs: vec![self.z, self.labels],
             outputs: vec![gradient, losses],
         }
     }
