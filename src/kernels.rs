@@ -341,6 +341,7 @@ registry! {
     dense_backward_input DenseBackwardInput: "The gradient of a layer's input.",
     dense_backward_weights DenseBackwardWeights: "The gradients of a layer's kernel and bias.",
     dense_backward_update DenseBackwardUpdate: "The update of a layer's kernel and bias, their gradients in registers.",
+    dense_loss DenseLoss: "The last layer, its loss, and the gradients of its outputs and inputs.",
     relu_forward ReluForward: "ReLU.",
     relu_backward ReluBackward: "ReLU's gradient.",
     activation_forward ActivationForward: "Any other activation of one number.",

@@ -368,10 +368,10 @@ mod tests {
 
     #[test]
     fn plans_take_the_schedules_that_were_chosen_and_else_those_of_the_shape() -> Result<()> {
-        let net = Sequential::new(33).add(Dense::new(20)).add(Dense::new(10));
+        let net = Sequential::new(33).add(Dense::new(20)).add(Dense::new(15)).add(Dense::new(10));
         let mut model = net.compile(&Device::cpu(), RmsProp::default(), Loss::MeanSquaredError)?;
         let found = schedules(&model)?;
-        assert_eq!(found.len(), 5);
+        assert_eq!(found.len(), 6);
         let default = |product| Schedule::choose(product, Traits::of(Family::Software));
         assert!(found.iter().all(|&(product, schedule)| schedule == default(product)));
         let chosen = found[2].0;

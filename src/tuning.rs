@@ -77,11 +77,11 @@ impl Model {
     /// ```
     /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
     ///
-    /// let net = Sequential::new(784).add(Dense::new(10));
+    /// let net = Sequential::new(784).add(Dense::new(512)).add(Dense::new(10));
     /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
     /// let tuning = model.tune(128)?;
     /// print!("{tuning}");
-    /// assert!(tuning.products.is_empty()); // on a GPU there are three, one of them for evaluation
+    /// assert!(tuning.products.is_empty()); // on a GPU there are four, one of them for evaluation
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -307,7 +307,7 @@ mod tests {
     fn a_candidate_with_other_results_is_out() -> Result<()> {
         let device = Device::options().tuned_schedules(false).gpu()?;
         let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
-        let net = Sequential::new(13).add(Dense::new(5));
+        let net = Sequential::new(13).add(Dense::new(8)).add(Dense::new(5));
         let mut model = net.compile(&device, RmsProp::default(), Loss::MeanSquaredError)?;
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (mode, device, precision) = (Mode::Train, device.traits(), Precision::F32);
@@ -324,7 +324,7 @@ mod tests {
         }
         let tuning = model.tune(32)?;
         let labels: Vec<_> = tuning.products.iter().map(|product| product.label.as_str()).collect();
-        assert_eq!(labels, ["dense_0.forward", "dense_0.update", "dense_0.forward"]);
+        assert_eq!(labels, ["dense_0.forward", "dense_1.update", "dense_0.update", "dense_0.forward"]);
         for product in &tuning.products {
             let out: Vec<_> = product.candidates.iter().filter(|candidate| candidate.seconds.is_none()).collect();
             assert_eq!(out.len(), 1, "{tuning:#}");

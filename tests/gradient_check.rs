@@ -19,6 +19,8 @@ use wgrad::kernels::binary_crossentropy::BinaryCrossentropy;
 use wgrad::kernels::dense_backward_input::DenseBackwardInput;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::dense_forward::DenseForward;
+use wgrad::kernels::dense_loss::{DenseLoss, Tile};
+use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::mean_squared_error::MeanSquaredError;
 use wgrad::kernels::product::Schedule;
 use wgrad::kernels::relu_backward::ReluBackward;
@@ -234,7 +236,7 @@ fn dense_behind_an_activation() {
     }
 }
 
-/// The losses, by name, with what they make of label smoothing.
+/// The losses, by name.
 const LOSSES: [&str; 3] = ["softmax_cross_entropy", "binary_crossentropy", "mean_squared_error"];
 
 fn loss_kernel(name: &str, targets: TargetLayout) -> Kernel {
@@ -246,41 +248,100 @@ fn loss_kernel(name: &str, targets: TargetLayout) -> Kernel {
 }
 
 /// The mean loss of a batch, and the gradient that the kernel gives.
-fn loss_of(kernel: &Kernel, rows: usize, z: &[f64], targets: &[u32], weights: &[f64]) -> (f64, Vec<f64>) {
+fn loss_of(kernel: &Kernel, rows: usize, z: &[f64], labels: &[u32]) -> (f64, Vec<f64>) {
     let (mut gradient, mut losses) = (vec![0.0; z.len()], vec![0.0; 2 * padded(rows)]);
-    let inputs = [Input::Floats(z), Input::Words(targets), Input::Floats(weights)];
+    let inputs = [Input::Floats(z), Input::Words(labels)];
     kernel.reference(&step(rows), &inputs, &mut [Output::Floats(&mut gradient), Output::Floats(&mut losses)]);
-    let sum: f64 = losses.chunks_exact(2).take(rows).map(|row| row[0]).sum();
-    (sum / rows as f64, gradient)
+    (mean_loss(&losses, rows), gradient)
 }
 
-fn targets_of(random: &mut Random, layout: &TargetLayout, rows: usize) -> Vec<u32> {
+fn mean_loss(losses: &[f64], rows: usize) -> f64 {
+    losses.chunks_exact(2).take(rows).map(|row| row[0]).sum::<f64>() / rows as f64
+}
+
+/// Targets, each row with a weight behind it.
+fn labels_of(random: &mut Random, layout: &TargetLayout, rows: usize) -> Vec<u32> {
     let classes = layout.columns.max(2) as f64;
-    let word = |random: &mut Random| match layout.ids {
-        true => (random.number() * classes) as u32,
-        false => (random.number() as f32).to_bits(),
-    };
-    (0..padded(rows) * layout.words()).map(|_| word(random)).collect()
+    let mut labels = vec![0; padded(rows) * layout.label_words()];
+    for label in labels.chunks_exact_mut(layout.label_words()).take(rows) {
+        let (targets, weight) = label.split_at_mut(layout.words());
+        targets.iter_mut().for_each(|word| {
+            *word = match layout.ids {
+                true => (random.number() * classes) as u32,
+                false => (random.number() as f32).to_bits(),
+            }
+        });
+        weight[0] = (0.1 + random.number() as f32).to_bits();
+    }
+    labels
+}
+
+/// Every loss with class ids and rows, one output and several, with label smoothing and without.
+fn losses_and_layouts() -> impl Iterator<Item = (&'static str, TargetLayout)> {
+    let shapes = [(1, true), (1, false), (4, true), (10, false), (3, true)];
+    let smoothed = |shape| [(shape, 0.0), (shape, 0.1)];
+    LOSSES.into_iter().flat_map(move |name| {
+        shapes.into_iter().flat_map(smoothed).map(move |((columns, ids), smoothing)| {
+            let share = if name == "binary_crossentropy" { 2.0 } else { columns as f32 };
+            (name, TargetLayout { ids, columns, smoothing, smoothing_share: smoothing / share })
+        })
+    })
 }
 
 #[test]
 fn losses() {
     let rows = 5;
-    for name in LOSSES {
-        for (columns, ids) in [(1, true), (1, false), (4, true), (10, false), (3, true)] {
-            for smoothing in [0.0, 0.1] {
-                let mut random = Random(6);
-                let share = if name == "binary_crossentropy" { 2.0 } else { columns as f32 };
-                let layout = TargetLayout { ids, columns, smoothing, smoothing_share: smoothing / share };
-                let kernel = loss_kernel(name, layout);
-                let targets = targets_of(&mut random, &layout, rows);
-                let (z, weights) = (random.matrix(rows, columns), random.matrix(1, rows));
-                let weights: Vec<_> = weights.iter().map(|weight| weight.abs()).collect();
-                let (_, gradient) = loss_of(&kernel, rows, &z, &targets, &weights);
-                let loss = |z: &[f64]| loss_of(&kernel, rows, z, &targets, &weights).0;
-                check(&format!("{kernel:?}"), loss, &z, real(rows, columns), &gradient);
-            }
+    for (name, layout) in losses_and_layouts() {
+        let mut random = Random(6);
+        let kernel = loss_kernel(name, layout);
+        let (labels, z) = (labels_of(&mut random, &layout, rows), random.matrix(rows, layout.columns));
+        let (_, gradient) = loss_of(&kernel, rows, &z, &labels);
+        let loss = |z: &[f64]| loss_of(&kernel, rows, z, &labels).0;
+        check(&format!("{kernel:?}"), loss, &z, real(rows, layout.columns), &gradient);
+    }
+}
+
+/// The last layer with its loss: the gradient of what the layer before computed its activation from, and that of the layer's
+/// own outputs by way of its bias, whose gradient is its sum.
+#[test]
+fn dense_loss() {
+    let rows = 5;
+    for (index, (name, targets)) in losses_and_layouts().enumerate() {
+        let activations = ACTIVATIONS.into_iter().filter(|activation| !activation.keeps_input());
+        let activation = activations.clone().nth(index % activations.count()).unwrap();
+        let mut random = Random(8);
+        let layer = Layer::new(&mut random, 6, targets.columns, Activation::Linear);
+        let formula = match name {
+            "softmax_cross_entropy" => Formula::SoftmaxCrossEntropy,
+            "binary_crossentropy" => Formula::BinaryCrossentropy,
+            _ => Formula::MeanSquaredError,
+        };
+        let bias = padded(6) * padded(targets.columns);
+        let kernel: Kernel = DenseLoss {
+            inputs: 6,
+            bias_offset: Some(bias),
+            loss: RowLoss { formula, targets, gradient: true },
+            before: Some(activation),
+            tile: Tile { lines: 1, rows: 4, splits: 8 },
         }
+        .into();
+        let (labels, before) = (labels_of(&mut random, &targets, rows), random.matrix(rows, 6));
+        let all = |before: &[f64], weights: &[f64]| {
+            let x = run(ActivationForward { columns: 6, activation }, rows, &[before], before.len());
+            let mut outputs =
+                [vec![0.0; padded(rows) * padded(targets.columns)], vec![0.0; 2 * padded(rows)], x.clone()];
+            let inputs = [Input::Floats(&x), Input::Floats(weights), Input::Words(&labels)];
+            let mut sinks = outputs.each_mut().map(|output| Output::Floats(output));
+            kernel.reference(&step(rows), &inputs, &mut sinks);
+            outputs
+        };
+        let [gradient, _, down] = all(&before, &layer.weights);
+        let loss = |before: &[f64], weights: &[f64]| mean_loss(&all(before, weights)[1], rows);
+        check(&format!("{kernel:?}"), |before| loss(before, &layer.weights), &before, real(rows, 6), &down);
+        let mut sums = vec![0.0; layer.weights.len()];
+        real(rows, targets.columns).for_each(|at| sums[bias + at % padded(targets.columns)] += gradient[at]);
+        let places = bias..bias + targets.columns;
+        check(&format!("{kernel:?}"), |weights| loss(&before, weights), &layer.weights, places, &sums);
     }
 }
 
@@ -294,14 +355,13 @@ fn net_of_two_layers() {
         let second = Layer::new(&mut random, 5, 3, Activation::Linear);
         let layout = TargetLayout { ids: true, columns: 3, smoothing: 0.1, smoothing_share: 0.1 / 3.0 };
         let kernel: Kernel = SoftmaxCrossEntropy { targets: layout, gradient: true }.into();
-        let (x, targets) = (random.matrix(rows, 6), targets_of(&mut random, &layout, rows));
-        let weights = [0.5, 1.0, 2.0, 0.25, 1.5, 0.0, 0.0, 0.0];
+        let (x, labels) = (random.matrix(rows, 6), labels_of(&mut random, &layout, rows));
         let logits = |w1: &[f64], w2: &[f64]| {
             let y = first.forward(rows, &x, w1, first.activation);
             second.forward(rows, &y, w2, second.activation)
         };
-        let loss = |w1: &[f64], w2: &[f64]| loss_of(&kernel, rows, &logits(w1, w2), &targets, &weights).0;
-        let (_, dz2) = loss_of(&kernel, rows, &logits(&first.weights, &second.weights), &targets, &weights);
+        let loss = |w1: &[f64], w2: &[f64]| loss_of(&kernel, rows, &logits(w1, w2), &labels).0;
+        let (_, dz2) = loss_of(&kernel, rows, &logits(&first.weights, &second.weights), &labels);
         let z1 = first.forward(rows, &x, &first.weights, Activation::Linear);
         let y1 = first.forward(rows, &x, &first.weights, hidden);
         let dw2 = second.backward_weights(rows, &y1, &dz2);

@@ -13,20 +13,22 @@ use std::collections::BTreeSet;
 use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use wgrad::kernels::dense_loss::{MOST_OUTPUTS, Tile};
+use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
-use wgrad::kernels::product::{CANDIDATES, Schedule};
+use wgrad::kernels::product::{CANDIDATES, Family, Schedule};
 use wgrad::kernels::scale::Gradients;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::update::{Common, Rule};
-use wgrad::kernels::{Access, Kernel, REGISTRY};
+use wgrad::kernels::{Access, Kernel, REGISTRY, blocks};
 use wgrad::kernels::{
     activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad::Adagrad,
     adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
     binary_crossentropy::BinaryCrossentropy, dense_backward_input::DenseBackwardInput,
     dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
-    dense_forward::DenseForward, gather_batch::GatherBatch, gradient_scales::GradientScales,
+    dense_forward::DenseForward, dense_loss::DenseLoss, gather_batch::GatherBatch, gradient_scales::GradientScales,
     mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
@@ -198,6 +200,29 @@ fn kernels() -> Vec<Kernel> {
         all.push(AdvanceStep { penalties: 3 * usize::from(flag), slots: 16, beta_1: 0.9, beta_2: 0.999 }.into());
     }
     all.extend(updates());
+    all.extend(last_layers());
+    all
+}
+
+/// The last layer with its loss, of one output, ten, and as many as it may have.
+fn last_layers() -> Vec<Kernel> {
+    let mut all: Vec<Kernel> = Vec::new();
+    for (columns, ids) in [(1, true), (10, false), (10, true), (MOST_OUTPUTS, true)] {
+        for formula in [Formula::SoftmaxCrossEntropy, Formula::BinaryCrossentropy, Formula::MeanSquaredError] {
+            for gradient in [false, true] {
+                let targets = TargetLayout { ids, columns, smoothing: 0.1, smoothing_share: 0.1 / columns as f32 };
+                let loss = RowLoss { formula, targets, gradient };
+                let before = ACTIVATIONS.into_iter().filter(|activation| gradient && !activation.keeps_input());
+                for before in before.map(Some).chain([None]) {
+                    for (inputs, family) in [(784, Family::Hardware), (3, Family::Hardware), (784, Family::Software)] {
+                        let tile = Tile::choose(inputs, columns, 1024, family);
+                        let bias_offset = (inputs == 784).then_some(784 * blocks(columns) * 4);
+                        all.push(DenseLoss { inputs, bias_offset, loss, before, tile }.into());
+                    }
+                }
+            }
+        }
+    }
     all
 }
 

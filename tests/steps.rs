@@ -74,9 +74,7 @@ fn launches_of_the_tutorials_step(device: &Device) -> Outcome {
     let fused = [
         "gather gather gather_batch",
         "forward dense_0.forward dense_forward",
-        "forward dense_1.forward dense_forward",
-        "loss categorical_crossentropy softmax_cross_entropy",
-        "backward dense_1.backward_input dense_backward_input",
+        "loss dense_1.categorical_crossentropy dense_loss",
         "update dense_1.update dense_backward_update",
         "update dense_0.update dense_backward_update",
         "update advance_step advance_step",

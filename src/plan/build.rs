@@ -14,8 +14,10 @@ use crate::kernels::dense_backward_input::DenseBackwardInput;
 use crate::kernels::dense_backward_update::DenseBackwardUpdate;
 use crate::kernels::dense_backward_weights::DenseBackwardWeights;
 use crate::kernels::dense_forward::DenseForward;
+use crate::kernels::dense_loss::{DenseLoss, MOST_OUTPUTS, Tile};
 use crate::kernels::gather_batch::GatherBatch;
 use crate::kernels::gradient_scales::GradientScales;
+use crate::kernels::loss::{Formula, RowLoss};
 use crate::kernels::mean_squared_error::MeanSquaredError;
 use crate::kernels::product::{Choices, Schedule};
 use crate::kernels::relu_backward::ReluBackward;
@@ -63,6 +65,16 @@ struct Trace {
     kept: Argument,
 }
 
+/// What the loss leaves for the backward pass.
+#[derive(Clone, Copy, Debug)]
+struct Made {
+    /// The gradient of what the loss is computed from.
+    gradient: Argument,
+    /// The gradient of the last layer's input, where it was made along with that, and whether it is dz of the layer below
+    /// already.
+    below: Option<(Argument, bool)>,
+}
+
 struct Builder<'a> {
     recipe: Recipe<'a>,
     key: PlanKey,
@@ -88,9 +100,12 @@ impl Recipe<'_> {
         let mut statistics = None;
         if key.mode != Mode::Predict {
             let rows = builder.local("rows", 2 * padded(key.capacity));
-            let gradient = builder.loss(outputs, labels, rows);
+            let made = match builder.ends_in_one() {
+                true => builder.dense_loss(&traces, labels, rows),
+                false => builder.loss(outputs, labels, rows),
+            };
             if key.mode == Mode::Train {
-                builder.backward(&traces, gradient);
+                builder.backward(&traces, made);
             }
             statistics = Some(builder.finish(rows));
         }
@@ -229,12 +244,28 @@ impl Builder<'_> {
         (x, labels)
     }
 
-    /// The layers, first to last.
+    /// Whether the last layer, the loss and the gradients down to the layer before are one launch: the loss, or nothing, follows
+    /// its sums, and they are few.
+    fn ends_in_one(&self) -> bool {
+        let (model, key) = (self.recipe.model, &self.key);
+        let last = model.layers.len().checked_sub(1);
+        let few = model.outputs() <= MOST_OUTPUTS;
+        key.fused
+            && key.mode != Mode::Predict
+            && few
+            && last.is_some_and(|last| self.activation(last) == Activation::Linear)
+    }
+
+    /// The layers, first to last; of one that the loss is computed with, what goes into it.
     fn forward(&mut self, x: Argument) -> Vec<Trace> {
         let mut traces: Vec<Trace> = Vec::new();
         let mut input = x;
-        for index in 0..self.recipe.model.layers.len() {
-            let trace = self.layer_forward(index, input);
+        let layers = self.recipe.model.layers.len();
+        for index in 0..layers {
+            let trace = match index + 1 == layers && self.ends_in_one() {
+                true => Trace { input, output: input, kept: input },
+                false => self.layer_forward(index, input),
+            };
             traces.push(trace);
             input = trace.output;
         }
@@ -292,19 +323,46 @@ impl Builder<'_> {
         Trace { input, output: y, kept: if activation.keeps_input() { sums } else { y } }
     }
 
-    /// The loss; returns the gradient of what it was computed from.
-    fn loss(&mut self, outputs: Argument, labels: Argument, rows: Argument) -> Argument {
-        let (layout, gradient) = (self.target_layout(), self.key.mode == Mode::Train);
-        let loss = self.recipe.loss.loss;
-        let kernel: Kernel = match loss {
-            Loss::CategoricalCrossentropy => SoftmaxCrossEntropy { targets: layout, gradient }.into(),
-            Loss::BinaryCrossentropy => BinaryCrossentropy { targets: layout, gradient }.into(),
-            Loss::MeanSquaredError => MeanSquaredError { targets: layout, gradient }.into(),
+    fn row_loss(&self) -> RowLoss {
+        let formula = match self.recipe.loss.loss {
+            Loss::CategoricalCrossentropy => Formula::SoftmaxCrossEntropy,
+            Loss::BinaryCrossentropy => Formula::BinaryCrossentropy,
+            Loss::MeanSquaredError => Formula::MeanSquaredError,
         };
-        let down = self.batch("loss.gradient", layout.columns, self.gradient_precision());
+        RowLoss { formula, targets: self.target_layout(), gradient: self.key.mode == Mode::Train }
+    }
+
+    /// The loss; makes the gradient of what it is computed from.
+    fn loss(&mut self, outputs: Argument, labels: Argument, rows: Argument) -> Made {
+        let RowLoss { formula, targets, gradient } = self.row_loss();
+        let kernel: Kernel = match formula {
+            Formula::SoftmaxCrossEntropy => SoftmaxCrossEntropy { targets, gradient }.into(),
+            Formula::BinaryCrossentropy => BinaryCrossentropy { targets, gradient }.into(),
+            Formula::MeanSquaredError => MeanSquaredError { targets, gradient }.into(),
+        };
+        let down = self.batch("loss.gradient", targets.columns, self.gradient_precision());
         let arguments = [self.step, outputs, labels, down, rows];
-        self.launch(Phase::Loss, loss.to_string(), kernel, &arguments);
-        down
+        self.launch(Phase::Loss, self.recipe.loss.loss.to_string(), kernel, &arguments);
+        Made { gradient: down, below: None }
+    }
+
+    /// The last layer and the loss in one launch, with the gradient of its input where a layer below is trained.
+    fn dense_loss(&mut self, traces: &[Trace], labels: Argument, rows: Argument) -> Made {
+        let (index, loss) = (traces.len() - 1, self.row_loss());
+        let (input, range) = (traces[index].input, self.recipe.layout.layers[index]);
+        let (inputs, outputs) = self.recipe.model.widths().nth(index).unwrap_or_default();
+        let wanted = loss.gradient && self.lowest_trained().is_some_and(|lowest| lowest < index);
+        // f' is had from what the layer reads, or else in a launch of its own, which has another buffer for it.
+        let riding = wanted.then(|| self.riding_derivative(index - 1)).filter(|(f, _)| !f.keeps_input());
+        let below = riding.map(|(_, rides)| (self.gradient_below(index, rides), rides));
+        let tile = Tile::choose(inputs, outputs, self.key.capacity, self.key.device.family);
+        let kernel = DenseLoss { inputs, bias_offset: range.bias, loss, before: riding.map(|(f, _)| f), tile };
+        let gradient = self.batch("loss.gradient", outputs, self.gradient_precision());
+        let dx = below.map_or_else(|| self.local("no_gradient", 4), |(down, _)| down);
+        let weights = Self::range(self.parameters(), range);
+        let label = format!("dense_{index}.{}", self.recipe.loss.loss);
+        self.launch(Phase::Loss, label, kernel, &[self.step, input, weights, labels, gradient, rows, dx]);
+        Made { gradient, below }
     }
 
     /// Whether the optimizer's update rides in the products that make the gradients: nobody else needs them. Clipping by
@@ -313,12 +371,17 @@ impl Builder<'_> {
         self.key.fused && matches!(self.recipe.optimizer.clip(), Clip::None | Clip::Value(_))
     }
 
+    /// Below this layer no gradient is needed.
+    fn lowest_trained(&self) -> Option<usize> {
+        self.recipe.model.layers.iter().position(|layer| layer.trainable)
+    }
+
     /// The layers, last to first, then the reductions and the update.
-    fn backward(&mut self, traces: &[Trace], gradient: Argument) {
+    fn backward(&mut self, traces: &[Trace], made: Made) {
         let model = self.recipe.model;
-        // Below the lowest layer that is trained no gradient is needed.
-        let Some(lowest) = model.layers.iter().position(|layer| layer.trainable) else { return };
-        let mut down = gradient;
+        let Some(lowest) = self.lowest_trained() else { return };
+        let mut below = made.below;
+        let mut down = made.gradient;
         let mut done = false; // whether `down` is dz already, not dy
         let mut riding = Vec::new();
         for index in (lowest..model.layers.len()).rev() {
@@ -331,7 +394,8 @@ impl Builder<'_> {
                 }
             }
             if index > lowest {
-                (down, done) = self.input_backward(index, &traces[index - 1], dz);
+                let made = below.take();
+                (down, done) = made.unwrap_or_else(|| self.input_backward(index, &traces[index - 1], dz));
             }
         }
         if !self.updates_ride() {
@@ -392,23 +456,34 @@ impl Builder<'_> {
         self.launch(Phase::Update, format!("dense_{index}.update"), kernel, &arguments);
     }
 
+    /// The activation of layer `index` whose derivative rides in the launch that makes the gradient of its output, linear for
+    /// none, and whether that makes it dz.
+    fn riding_derivative(&self, index: usize) -> (Activation, bool) {
+        let activation = self.recipe.model.layers[index].activation;
+        let rides = self.key.fused && activation != Activation::Softmax;
+        (if rides { activation } else { Activation::Linear }, rides)
+    }
+
+    /// Where the gradient of layer `index`'s input goes.
+    fn gradient_below(&mut self, index: usize, is_dz: bool) -> Argument {
+        let inputs = self.recipe.model.widths().nth(index).map_or(0, |(inputs, _)| inputs);
+        self.batch(
+            &format!("dense_{}.{}", index - 1, if is_dz { "dz" } else { "dy" }),
+            inputs,
+            self.gradient_precision(),
+        )
+    }
+
     /// The gradient of layer `index`'s input, which is the output of the layer before: dz of that layer where its
     /// activation may ride along, else dy.
     fn input_backward(&mut self, index: usize, before: &Trace, dz: Argument) -> (Argument, bool) {
         let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else { return (dz, false) };
-        let activation = self.recipe.model.layers[index - 1].activation;
-        let rides = self.key.fused && activation != Activation::Softmax;
-        let mut kernel = DenseBackwardInput {
-            inputs,
-            outputs,
-            activation: if rides { activation } else { Activation::Linear },
-            schedule: UNCHOSEN,
-        };
+        let (activation, rides) = self.riding_derivative(index - 1);
+        let mut kernel = DenseBackwardInput { inputs, outputs, activation, schedule: UNCHOSEN };
         kernel.schedule = self.schedule(&kernel);
         let parameters = self.parameters();
         let weights = Self::range(parameters, self.recipe.layout.layers[index]);
-        let label = format!("dense_{}.{}", index - 1, if rides { "dz" } else { "dy" });
-        let down = self.batch(&label, inputs, self.gradient_precision());
+        let down = self.gradient_below(index, rides);
         let arguments = [self.step, dz, weights, before.kept, down];
         self.launch(Phase::Backward, format!("dense_{index}.backward_input"), kernel, &arguments);
         (down, rides)

@@ -32,6 +32,13 @@ fn riding(device: &Device) -> Result<Model> {
     compiled(device, Clip::None)
 }
 
+fn shallow(device: &Device) -> Result<Model> {
+    Sequential::new(6)
+        .add(Dense::new(5).activation(Activation::Relu))
+        .add(Dense::new(3).activation(Activation::Softmax))
+        .compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)
+}
+
 fn in_half(device: &Device) -> Result<Model> {
     let mut model = riding(device)?;
     model.set_precision(Precision::F16)?;
@@ -52,7 +59,7 @@ fn launches(model: &Model) -> Result<usize> {
 }
 
 fn passes(device: &Device) -> Result<()> {
-    for mut model in [model(device)?, riding(device)?] {
+    for mut model in [model(device)?, riding(device)?, shallow(device)?] {
         for fused in [true, false] {
             model.set_fusion(fused);
             let found = model.verify(&data()?, BATCH, STEPS)?;
@@ -114,7 +121,7 @@ fn a_broken_launch_is_named() -> Result<()> {
         // A derivative left out.
         ("dense_1.backward_input", "block[i] * derivative(vec4<f32>(kept[index]))", "block[i]", "dx"),
         // A gradient that is off by a thousandth.
-        ("categorical_crossentropy", "f32(step.rows) *", "f32(step.rows) * 1.001 *", "dz"),
+        ("dense_2.categorical_crossentropy", "f32(step.rows) *", "f32(step.rows) * 1.001 *", "gradient"),
         ("gradient_squares", "squares += g * g", "squares += 0.999 * g * g", "sums"),
         // A state that is not written.
         ("update", "velocities[index] = v;", "", "velocities"),
@@ -126,16 +133,28 @@ fn a_broken_launch_is_named() -> Result<()> {
         ("dense_2.update", "fma(vec4<f32>(a.w), b[3],", "fma(vec4<f32>(0.0), b[3],", "parameters"),
         ("dense_1.update", "velocities[index] = v;", "", "velocities"),
         ("dense_0.update", "change(BIAS_OFFSET + column, true_gradient(sums), BIAS_SETTINGS);", "", "parameters"),
+        // Parts of sums that are not added, and a line of the kernel that is left out.
+        ("dense_2.categorical_crossentropy", "sums[i] += partial[i * stride + place];", "", "gradient"),
+        (
+            "dense_2.categorical_crossentropy",
+            "let w_3 = weights[at + 3u * COLUMN_BLOCKS]",
+            "let w_3 = vec4<f32>()",
+            "gradient",
+        ),
     ];
     // And in half precision: a scale that is left on, or off, and one that never changes.
     let half_cases = [
         ("dense_0.update", "gradient * bitcast<f32>(loss_scale[1])", "gradient", "parameters"),
-        ("categorical_crossentropy", "bitcast<f32>(atomicLoad(&loss_scale[0]))", "1.0", "dz"),
+        ("dense_2.categorical_crossentropy", "bitcast<f32>(atomicLoad(&loss_scale[0]))", "1.0", "gradient"),
         ("dense_0.forward", "y_vec4(within(value, Y_HALF))", "y_vec4(1.003 * value)", "y"),
         ("advance_step", "loss_scale[2] = steps;", "", "loss_scale"),
     ];
     let all = cases.map(|case| (model as fn(&Device) -> Result<Model>, case)).into_iter();
     let all = all.chain(riding_cases.map(|case| (riding as _, case)));
+    // On the way down too, where the layer before has the loss's launch take its gradient along.
+    let line = "            weights[at + 3u * COLUMN_BLOCKS],";
+    let shallow_cases = [("dense_1.categorical_crossentropy", line, "vec4<f32>(),", "dx")];
+    let all = all.chain(shallow_cases.map(|case| (shallow as _, case)));
     let has_half = Device::gpu()?.info().has_half_precision();
     let all = all.chain(half_cases.map(|case| (in_half as _, case)).into_iter().filter(|_| has_half));
     for (make, (label, from, to, expected)) in all {

@@ -34,6 +34,13 @@ fn huge(size: f32) -> Case {
 }
 
 fn finish(case: LossCase) -> Case {
+    let kernel = BinaryCrossentropy { targets: case.layout, gradient: case.gradient }.into();
+    let (losses, gradients) = bounds(&case);
+    case.case(kernel, losses, gradients)
+}
+
+/// One bound for the loss of each row, and one for each element [B, C] of the gradient.
+pub fn bounds(case: &LossCase) -> (Vec<f64>, Vec<f64>) {
     let columns = case.layout.columns;
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for row in 0..case.rows {
@@ -47,6 +54,5 @@ fn finish(case: LossCase) -> Case {
         }
         losses.push(case.weight(row) / columns as f64 * (error + sum_error(columns) * sum));
     }
-    let kernel = BinaryCrossentropy { targets: case.layout, gradient: case.gradient }.into();
-    case.case(kernel, losses, gradients)
+    (losses, gradients)
 }

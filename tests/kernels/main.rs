@@ -39,6 +39,7 @@ operations! {
     dense_backward_update,
     dense_backward_weights,
     dense_forward,
+    dense_loss,
     gather_batch,
     gradient_scales,
     mean_squared_error,

@@ -22,6 +22,13 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn finish(case: LossCase) -> Case {
+    let kernel = MeanSquaredError { targets: case.layout, gradient: case.gradient }.into();
+    let (losses, gradients) = bounds(&case);
+    case.case(kernel, losses, gradients)
+}
+
+/// One bound for the loss of each row, and one for each element [B, C] of the gradient.
+pub fn bounds(case: &LossCase) -> (Vec<f64>, Vec<f64>) {
     let columns = case.layout.columns;
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for row in 0..case.rows {
@@ -36,6 +43,5 @@ fn finish(case: LossCase) -> Case {
         }
         losses.push(case.weight(row) / columns as f64 * (error + (sum_error(columns) + 8.0 * UNIT) * squares));
     }
-    let kernel = MeanSquaredError { targets: case.layout, gradient: case.gradient }.into();
-    case.case(kernel, losses, gradients)
+    (losses, gradients)
 }

@@ -47,6 +47,13 @@ fn huge(size: f32) -> Case {
 }
 
 fn finish(case: LossCase) -> Case {
+    let kernel = SoftmaxCrossEntropy { targets: case.layout, gradient: case.gradient }.into();
+    let (losses, gradients) = bounds(&case);
+    case.case(kernel, losses, gradients)
+}
+
+/// One bound for the loss of each row, and one for each element [B, C] of the gradient.
+pub fn bounds(case: &LossCase) -> (Vec<f64>, Vec<f64>) {
     let columns = case.layout.columns;
     let (mut losses, mut gradients) = (Vec::new(), Vec::new());
     for row in 0..case.rows {
@@ -69,6 +76,5 @@ fn finish(case: LossCase) -> Case {
             gradients.push(case.weight(row) / case.rows as f64 * (targets * error + 8.0 * UNIT * t) + 1e-37);
         }
     }
-    let kernel = SoftmaxCrossEntropy { targets: case.layout, gradient: case.gradient }.into();
-    case.case(kernel, losses, gradients)
+    (losses, gradients)
 }
