@@ -1,15 +1,17 @@
-// advance_step: adds up what the step found, keeps it, and moves the step block on to the next batch
+// advance_step: adds up what the step found, keeps it, and makes the step block of the next batch
 //   statistics[slot mod SLOTS] = (Σ loss, Σ correct, L2 penalty, rows)
-//   then position, rows, iteration, slot and the powers of β₁ and β₂ as src/step.rs has them
+//   next = step with position, rows, iteration, slot and the powers of β₁ and β₂ moved on, as src/step.rs has them
 //
+// The block of this step stays as it is: launches beside this one read it.
 // Shapes: rows [B] of (loss, correct); penalties [PENALTIES]; statistics [SLOTS]. One sum over the batch: each invocation
 // takes every WORKGROUP-th row, then a tree.
-// Grid: one workgroup, which is why it may write the block that it reads. Reference: src/kernels/advance_step.rs.
+// Grid: one workgroup. Reference: src/kernels/advance_step.rs.
 
-@group(0) @binding(0) var<storage, read> rows: array<vec2<f32>>;
-@group(0) @binding(1) var<storage, read> penalties: array<f32>;
-@group(0) @binding(2) var<storage, read_write> step: Step;
-@group(0) @binding(3) var<storage, read_write> statistics: array<vec4<f32>>;
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read> rows: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> penalties: array<f32>;
+@group(0) @binding(3) var<storage, read_write> next: Step;
+@group(0) @binding(4) var<storage, read_write> statistics: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(local_invocation_index) local: u32) {
@@ -23,7 +25,6 @@ fn main(@builtin(local_invocation_index) local: u32) {
     for (var i = local; i < PENALTIES; i += WORKGROUP) {
         penalty += penalties[i];
     }
-    // The barriers inside also keep the block whole until every invocation has read it.
     loss = lanes_sum(local, loss);
     correct = lanes_sum(local, correct);
     penalty = lanes_sum(local, penalty);
@@ -31,11 +32,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
         return;
     }
     statistics[step.slot % SLOTS] = vec4<f32>(loss, correct, penalty, f32(step.rows));
-    step.iteration += 1u;
-    step.slot += 1u;
-    step.position += step.rows;
-    step.rows = min(step.batch_size, step.samples - step.position);
-    step.beta_1_power *= BETA_1;
-    step.beta_2_power *= BETA_2;
+    next = step;
+    next.iteration += 1u;
+    next.slot += 1u;
+    next.position += step.rows;
+    next.rows = min(step.batch_size, step.samples - next.position);
+    next.beta_1_power *= BETA_1;
+    next.beta_2_power *= BETA_2;
     adapt_scale();
 }

@@ -1,4 +1,6 @@
 // gather_batch: x[r, i] = scale · samples[order[position + r], i], and the same samples' targets and weights as labels.
+// It opens the step: step = next, the block that the step before has made. What runs beside advance_step reads that of its own
+// step still.
 //
 // Shapes: samples [N, I] as bytes (four a word) or floats, each row padded to WORDS_PER_ROW words; order [samples of the
 // epoch]; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; labels [B] of TARGET_WORDS words and the weight.
@@ -6,13 +8,14 @@
 // Grid: one invocation for each block of four columns, then one a target word, then one for the weight, row after row.
 // Reference: src/kernels/gather_batch.rs.
 
-@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(0) var<uniform> next: Step;
 @group(0) @binding(1) var<storage, read> samples: array<u32>;
 @group(0) @binding(2) var<storage, read> sample_targets: array<u32>;
 @group(0) @binding(3) var<storage, read> sample_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> order: array<u32>;
 @group(0) @binding(5) var<storage, read_write> x: array<x_vec4>;
 @group(0) @binding(6) var<storage, read_write> labels: array<u32>;
+@group(0) @binding(7) var<storage, read_write> step: Step;
 
 fn load(sample: u32, column: u32) -> vec4<f32> {
     if BYTES {
@@ -41,15 +44,18 @@ fn main(
 ) {
     let per_row = COLUMN_BLOCKS + TARGET_WORDS + 1u;
     let item = linear_group(group, groups) * WORKGROUP + local;
+    if item == 0u {
+        step = next;
+    }
     let row = item / per_row;
     let column = item % per_row;
-    if row >= 4u * row_blocks_of(step.rows) {
+    if row >= 4u * row_blocks_of(next.rows) {
         return;
     }
-    let exists = row < step.rows;
+    let exists = row < next.rows;
     var sample = 0u;
     if exists {
-        sample = order[step.position + row];
+        sample = order[next.position + row];
     }
     if column < COLUMN_BLOCKS {
         var value = vec4<f32>(0.0);

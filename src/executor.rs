@@ -31,8 +31,7 @@ pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: 
         (Store::LossScale, words(bytemuck::cast_slice(&[LossScale::default()]))),
     ];
     for (index, slot) in optimizer.slots().iter().enumerate() {
-        let length = if slot.used { layout.length } else { 4 };
-        buffers.push((Store::Slot(index), vec![slot.initial; length]));
+        buffers.push((Store::Slot(index), vec![slot.initial; layout.slot_length(slot.used)]));
     }
     buffers
 }

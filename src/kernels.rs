@@ -6,7 +6,7 @@
 //! contents may change in any release.
 
 use crate::cpu::Cpu;
-use crate::shader::{self, Header, Part};
+use crate::shader::{self, Header, Part, Side};
 use crate::step::StepBlock;
 
 pub mod parts;
@@ -196,6 +196,15 @@ pub struct Work {
     pub bytes: u64,
 }
 
+/// A workgroup as a GPU sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workgroup {
+    /// How many invocations it has.
+    pub invocations: usize,
+    /// Its memory.
+    pub bytes: usize,
+}
+
 /// What an operation's Rust file gives, beside its parameters.
 pub trait Operation {
     /// Its row in the registry.
@@ -222,6 +231,11 @@ pub trait Operation {
 
     /// How many workgroups a launch has, for a batch of at most `capacity` rows.
     fn workgroups(&self, capacity: usize) -> usize;
+
+    /// What its workgroups are, where launches of it may be part of another's dispatch.
+    fn workgroup(&self) -> Option<Workgroup> {
+        None
+    }
 
     /// What a launch on `rows` rows does. `bound` are the bytes of what it binds, updates counted twice, the data set
     /// left out: most operations touch just that, and multiply no matrices.
@@ -290,6 +304,11 @@ macro_rules! registry {
             /// How many workgroups a launch has, for a batch of at most `capacity` rows.
             pub fn workgroups(&self, capacity: usize) -> usize {
                 match self { $(Kernel::$Name(operation) => operation.workgroups(capacity),)* }
+            }
+
+            /// What its workgroups are, if it may stand beside others; see [`Operation::workgroup`].
+            pub fn workgroup(&self) -> Option<Workgroup> {
+                match self { $(Kernel::$Name(operation) => operation.workgroup(),)* }
             }
 
             /// What a launch does at least; see [`Operation::work`].
@@ -386,6 +405,18 @@ impl Kernel {
             header.number("LOSS_SCALE", definition.bindings.len());
         }
         header.compose(&parts, definition.source)
+    }
+
+    /// One shader for several kernels that share a dispatch, each with the number of its workgroups, which are of one size. Its
+    /// bindings are theirs, one after the other.
+    pub fn shader_side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> String {
+        let texts: Vec<_> = kernels.iter().map(|(kernel, storage, _)| kernel.shader(*storage)).collect();
+        let sides = kernels.iter().zip(&texts).map(|(&(kernel, storage, workgroups), text)| Side {
+            text,
+            bindings: kernel.bindings(storage).len(),
+            workgroups,
+        });
+        shader::side_by_side(&sides.collect::<Vec<_>>())
     }
 
     /// The bindings for numbers that are stored in this way: the operation's own, then the loss scale where there is one.

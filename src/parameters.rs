@@ -159,6 +159,11 @@ impl Layout {
         self.tensors.iter().flat_map(entry).collect()
     }
 
+    /// Numbers of an optimizer's slot: one for each parameter; of a slot that is not used a few for each layer to bind.
+    pub fn slot_length(&self, used: bool) -> usize {
+        if used { self.length } else { TENSOR_ALIGNMENT * self.layers.len().max(1) }
+    }
+
     /// The tensor of each run of 64 numbers.
     pub fn tensor_of(&self) -> Vec<u32> {
         let runs = |tensor: &Tensor| tensor.padded_length().div_ceil(TENSOR_ALIGNMENT);

@@ -5,14 +5,17 @@
 //! family that a product's schedule is chosen for.
 
 mod build;
+mod dispatches;
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::kernels::product::Traits;
 use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::{Access, Kernel, Work};
 
 pub(crate) use build::Recipe;
+pub(crate) use dispatches::Room;
 
 /// The part of a step that a launch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,6 +141,8 @@ pub(crate) struct PlanKey {
     pub precision: Precision,
     /// What products' schedules are chosen for.
     pub device: Traits,
+    /// What a dispatch may take.
+    pub room: Room,
 }
 
 /// A list of launches over a list of buffers.
@@ -146,8 +151,12 @@ pub(crate) struct Plan {
     pub key: PlanKey,
     pub buffers: Vec<Buffer>,
     pub launches: Vec<Launch>,
-    /// The step block's buffer.
+    /// Which of them share a dispatch, in order.
+    pub dispatches: Vec<Range<usize>>,
+    /// The buffer of the step's block.
     pub step: usize,
+    /// That of the next step's: what a run starts with is written there.
+    pub next: usize,
     /// The statistics' buffer; `None` where nothing is counted.
     pub statistics: Option<usize>,
     /// The model's outputs.
@@ -159,9 +168,11 @@ pub(crate) const STATISTICS_SLOTS: usize = 1024;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for launch in &self.launches {
-            let phase = format!("{:?}", launch.phase).to_lowercase();
-            write!(f, "{phase:<9} {:<26} {:<24}", launch.label, launch.kernel.definition().name)?;
+        for (index, launch) in self.launches.iter().enumerate() {
+            // What shares the dispatch of the launch before is marked.
+            let joins = !self.dispatches.iter().any(|dispatch| dispatch.start == index);
+            let phase = format!("{}{:?}", if joins { "+" } else { "" }, launch.phase).to_lowercase();
+            write!(f, "{phase:<9} {:<34} {:<22}", launch.label, launch.kernel.definition().name)?;
             for (binding, argument) in launch.kernel.bindings(launch.storage).iter().zip(&launch.arguments) {
                 let arrow = if binding.is_output() { "→" } else { "" };
                 write!(f, " {arrow}{}", self.buffers[argument.buffer].label)?;
@@ -173,6 +184,11 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// The launches of each dispatch.
+    pub fn dispatched(&self) -> impl Iterator<Item = &[Launch]> {
+        self.dispatches.iter().map(|dispatch| &self.launches[dispatch.clone()])
+    }
+
     /// What a launch does in a step on as many rows as the plan has room for.
     pub fn work(&self, launch: &Launch) -> Work {
         let bytes = |argument: &Argument| match argument.words {

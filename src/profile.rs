@@ -6,13 +6,15 @@ use crate::kernels::Work;
 use crate::model::Model;
 use crate::plan::Mode;
 
-/// One launch of a training step, as [`Model::profile`] found it.
+/// One launch of a training step, as [`Model::profile`] found it; or several that share a dispatch on a GPU, taken
+/// together.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LaunchProfile {
-    /// Its name in the plan: `dense_0.forward` and the like.
+    /// Its name in the plan: `dense_0.forward` and the like, and `dense_1.update + dense_0.update` where several share a
+    /// dispatch.
     pub label: String,
-    /// The operation's name, which is that of its shader.
+    /// The operation's name, which is that of its shader; of several launches, that of the one with the most work.
     pub operation: &'static str,
     /// Seconds it takes, the median over the steps; `None` where the device cannot tell, or after no step.
     pub seconds: Option<f64>,
@@ -65,9 +67,16 @@ impl Model {
         let weights = data.sample_weights().map(<[f32]>::to_vec);
         let mut run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
         let plan = run.plan();
-        let work: Vec<Work> = plan.launches.iter().map(|launch| plan.work(launch)).collect();
-        let names: Vec<_> =
-            plan.launches.iter().map(|launch| (launch.label.clone(), launch.kernel.definition().name)).collect();
+        let (mut work, mut names) = (Vec::new(), Vec::new());
+        for launches in plan.dispatched() {
+            let all: Vec<Work> = launches.iter().map(|launch| plan.work(launch)).collect();
+            let largest = launches.iter().zip(&all).max_by_key(|(_, work)| (work.flops, work.bytes));
+            let operation = largest.map_or("", |(launch, _)| launch.kernel.definition().name);
+            let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
+            names.push((labels.join(" + "), operation));
+            let sum = |of: fn(&Work) -> u64| all.iter().map(of).sum();
+            work.push(Work { flops: sum(|work| work.flops), bytes: sum(|work| work.bytes) });
+        }
         // Only whole batches: what a launch does is counted for those.
         let whole = data.len() / batch_size;
         let order: Vec<u32> = (0..(whole * batch_size) as u32).collect();

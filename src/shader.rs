@@ -3,6 +3,10 @@
 
 use std::fmt::Write;
 
+mod side_by_side;
+
+pub(crate) use side_by_side::{Side, side_by_side};
+
 /// A piece of WGSL that several operations share: a file of `shaders/parts`.
 #[derive(Clone, Copy, Debug)]
 pub struct Part {

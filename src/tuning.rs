@@ -10,7 +10,7 @@ use crate::executor::{Executor, gpu, model_buffers};
 use crate::kernels::product::{Choices, Product, Schedule};
 use crate::kernels::{Element, Kernel};
 use crate::model::Model;
-use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Store};
+use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Room, Store};
 use crate::train::{EVALUATION_ROWS, check_batch_size};
 
 pub use report::{Candidate, TunedProduct, Tuning};
@@ -118,7 +118,9 @@ impl Model {
         // What the samples look like makes no difference to a product.
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
-        let key = PlanKey { mode, capacity, format, fused, precision, device };
+        // Every product in a dispatch of its own, by its own schedule.
+        let room = Room::default();
+        let key = PlanKey { mode, capacity, format, fused, precision, device, room };
         let plan = self.recipe().plan(key);
         let step = self.step().start(capacity as u32, capacity as u32);
         let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };
@@ -267,6 +269,7 @@ impl From<Race> for TunedProduct {
 mod tests {
     use super::*;
     use crate::device::Device;
+    use crate::device::context::Source;
     use crate::kernels::product::{Family, Size, Traits};
     use crate::kernels::storage::Precision;
     use crate::layers::Dense;
@@ -311,7 +314,8 @@ mod tests {
         let mut model = net.compile(&device, RmsProp::default(), Loss::MeanSquaredError)?;
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (mode, device, precision) = (Mode::Train, device.traits(), Precision::F32);
-        let key = PlanKey { mode, capacity: 32, format, fused: true, precision, device };
+        let room = Room::default();
+        let key = PlanKey { mode, capacity: 32, format, fused: true, precision, device, room };
         let broken = Schedule::Direct { rows: 1, columns: 2, workgroup: 64 };
         for race in races(&model.recipe().plan(key), &[]) {
             let choices = Choices([(race.product, broken)].into());
@@ -320,7 +324,8 @@ mod tests {
             let text = product.kernel.shader(product.storage);
             let sum = "fma(vec4<f32>(a.w), b[3],";
             assert!(text.contains(sum));
-            context.sabotage(&product.kernel, product.storage, &text.replace(sum, "fma(vec4<f32>(0.0), b[3],"))?;
+            let source = Source::new(&product.kernel, product.storage);
+            context.sabotage(source, &text.replace(sum, "fma(vec4<f32>(0.0), b[3],"))?;
         }
         let tuning = model.tune(32)?;
         let labels: Vec<_> = tuning.products.iter().map(|product| product.label.as_str()).collect();

@@ -117,7 +117,7 @@ impl Verification {
     fn compare(&mut self, launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<()> {
         let pairs: Vec<(f64, f64)> = match expected {
             Values::Floats(values) => numbers(binding.element, found).into_iter().zip(values.iter().copied()).collect(),
-            Values::Words(words) if binding.name == "step" => step_pairs(found, words),
+            Values::Words(words) if is_block(binding) => step_pairs(found, words),
             Values::Words(words) => {
                 numbers(binding.element, found).into_iter().zip(numbers(binding.element, words)).collect()
             }
@@ -130,7 +130,7 @@ impl Verification {
                 Element::Float => {}
                 Element::Half => tolerance += HALF_TOLERANCE * expected.abs() + SMALLEST_HALF,
                 // Indexes, bytes, bits: the step block alone holds numbers among its words.
-                Element::Word if binding.name == "step" => {}
+                Element::Word if is_block(binding) => {}
                 Element::Word => tolerance = 0.0,
             }
             let apart = (found - expected).abs();
@@ -146,6 +146,11 @@ impl Verification {
         }
         Ok(())
     }
+}
+
+/// Whether this is a step block: that of the step, or of the next.
+fn is_block(binding: &Binding) -> bool {
+    matches!(binding.name, "step" | "next")
 }
 
 /// The step block holds numbers of two kinds; as f32 and as words they are all compared as numbers.

@@ -22,7 +22,7 @@ use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::update::{Common, Rule};
-use wgrad::kernels::{Access, Kernel, REGISTRY, blocks};
+use wgrad::kernels::{Access, Binding, Kernel, REGISTRY, Workgroup, blocks};
 use wgrad::kernels::{
     activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad::Adagrad,
     adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
@@ -70,6 +70,46 @@ fn every_combination_is_valid_and_within_the_limits() {
             check_step(kernel, &module);
         }
     }
+}
+
+/// Updates of every schedule and rule beside an update of another shape, and the step's end: what a plan makes one dispatch.
+#[test]
+fn kernels_stand_side_by_side() {
+    let updates: Vec<_> = products().into_iter().filter(|kernel| kernel.workgroup().is_some()).collect();
+    for (index, kernel) in updates.iter().enumerate() {
+        let invocations = kernel.workgroup().map_or(0, |workgroup| workgroup.invocations);
+        let same_size = |other: &&Kernel| other.workgroup().is_some_and(|found| found.invocations == invocations);
+        // Of the many that there are, a few with each.
+        let others: Vec<_> = updates.iter().filter(same_size).collect();
+        let other = others[index * 7 % others.len()];
+        let end = Kernel::from(advance(if invocations.is_power_of_two() { invocations } else { 256 }, 3));
+        for storage in [Storage::default(), Storage::default().with_half(1).with_half(2).with_scale()] {
+            let all = [(&end, Storage::default(), 1), (other, storage, 7), (kernel, storage, 70_000)];
+            let sides = if same_size(&&end) { &all[..] } else { &all[1..] };
+            let source = Kernel::shader_side_by_side(sides);
+            let module = parse(&source).unwrap_or_else(|error| panic!("{sides:?}\n{error}\n{source}"));
+            let [entry] = module.entry_points.as_slice() else { panic!("{sides:?} have not one entry point") };
+            assert_eq!(entry.workgroup_size, [invocations as u32, 1, 1], "{sides:?}");
+            let mut found: Vec<_> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, variable)| {
+                    Some((variable.binding.as_ref()?.binding, variable.name.clone()?, variable.space))
+                })
+                .collect();
+            found.sort_by_key(|(number, ..)| *number);
+            let bindings = sides.iter().enumerate().flat_map(|(side, &(kernel, storage, _))| {
+                let named = move |binding: Binding| (format!("{}_{side}", binding.name), space(binding.access));
+                kernel.bindings(storage).into_iter().map(named)
+            });
+            let expected: Vec<_> = (0..).zip(bindings).map(|(number, (name, space))| (number, name, space)).collect();
+            assert_eq!(found, expected, "{sides:?}");
+        }
+    }
+}
+
+fn advance(workgroup: usize, penalties: usize) -> AdvanceStep {
+    AdvanceStep { penalties, slots: 16, beta_1: 0.9, beta_2: 0.999, workgroup }
 }
 
 /// Everything in single precision, everything that may be in half, and each binding alone.
@@ -145,6 +185,10 @@ fn check_limits(kernel: &Kernel, module: &Module) {
     let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
     let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
     assert!(bytes <= WORKGROUP_BYTES, "{kernel:?} takes {bytes} bytes of workgroup memory");
+    if let Some(workgroup) = kernel.workgroup() {
+        let found = Workgroup { invocations: invocations as usize, bytes: bytes as usize };
+        assert_eq!(workgroup, found, "{kernel:?}");
+    }
 }
 
 /// `struct Step` against [`StepBlock`]: names, offsets, size.
@@ -197,7 +241,7 @@ fn kernels() -> Vec<Kernel> {
         }
         all.push(SumSquares { chunks: 7, of_gradients: flag }.into());
         all.push(GradientScales { tensors: 3, clip: 1.0, global: flag }.into());
-        all.push(AdvanceStep { penalties: 3 * usize::from(flag), slots: 16, beta_1: 0.9, beta_2: 0.999 }.into());
+        all.push(advance(256, 3 * usize::from(flag)).into());
     }
     all.extend(updates());
     all.extend(last_layers());

@@ -27,16 +27,27 @@ pub(crate) struct Pipeline {
 
 /// What a pipeline is made of.
 #[derive(Clone, Debug)]
-struct Source {
-    name: &'static str,
+pub(crate) struct Source {
+    name: String,
     text: String,
     bindings: Vec<Binding>,
 }
 
 impl Source {
-    fn new(kernel: &Kernel, storage: Storage) -> Self {
+    /// For one kernel.
+    pub fn new(kernel: &Kernel, storage: Storage) -> Self {
         let (text, bindings) = (kernel.shader(storage), kernel.bindings(storage));
-        Source { name: kernel.definition().name, text, bindings }
+        Source { name: kernel.definition().name.to_string(), text, bindings }
+    }
+
+    /// For kernels that share a dispatch, each with the number of its workgroups.
+    pub fn side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> Self {
+        if let [(kernel, storage, _)] = kernels {
+            return Source::new(kernel, *storage);
+        }
+        let names: Vec<_> = kernels.iter().map(|(kernel, ..)| kernel.definition().name).collect();
+        let bindings = kernels.iter().flat_map(|(kernel, storage, _)| kernel.bindings(*storage)).collect();
+        Source { name: names.join(" + "), text: Kernel::shader_side_by_side(kernels), bindings }
     }
 }
 
@@ -126,8 +137,9 @@ impl Context {
         let limits = wgpu::Limits {
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-            // WebGPU's eight, or the seven that suffice.
-            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(8),
+            // Seven and WebGPU's 16 KiB suffice. With more, launches that do not depend on each other share a dispatch.
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
+            max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
             ..wgpu::Limits::default()
         };
         check_limits(&info.name, &offered)?;
@@ -333,9 +345,8 @@ impl Context {
         Ok(size)
     }
 
-    /// The pipelines of these kernels, made in parallel where they are not there yet.
-    pub fn pipelines(&self, kernels: &[(&Kernel, Storage)]) -> Result<Vec<Arc<Pipeline>>> {
-        let shaders: Vec<_> = kernels.iter().map(|&(kernel, storage)| Source::new(kernel, storage)).collect();
+    /// The pipelines of these shaders, made in parallel where they are not there yet.
+    pub fn pipelines(&self, shaders: &[Source]) -> Result<Vec<Arc<Pipeline>>> {
         let mut missing: Vec<_> = {
             let known = lock(&self.pipelines);
             shaders.iter().filter(|source| !known.contains_key(&source.text)).collect()
@@ -353,10 +364,9 @@ impl Context {
         Ok(shaders.iter().filter_map(|source| known.get(&source.text).cloned()).collect())
     }
 
-    /// Puts a pipeline made of another text in the place of a kernel's own: for tests of verify mode.
+    /// Puts a pipeline made of another text in the place of a shader's own: for tests of verify mode.
     #[cfg(test)]
-    pub fn sabotage(&self, kernel: &Kernel, storage: Storage, text: &str) -> Result<()> {
-        let source = Source::new(kernel, storage);
+    pub fn sabotage(&self, source: Source, text: &str) -> Result<()> {
         let made = self.make(&Source { text: text.to_string(), ..source.clone() })?;
         lock(&self.pipelines).insert(source.text, Arc::new(made));
         Ok(())

@@ -139,13 +139,23 @@ impl Executor {
         self.set_step(run, step);
     }
 
+    fn block(&self, run: &Run, buffer: usize) -> StepBlock {
+        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.arena[run.places[buffer]]))
+    }
+
+    /// The block of the step that comes next.
     fn step(&self, run: &Run) -> StepBlock {
-        bytemuck::pod_read_unaligned(bytemuck::cast_slice(&self.arena[run.places[run.plan.step]]))
+        self.block(run, run.plan.next)
     }
 
     fn set_step(&mut self, run: &Run, step: StepBlock) {
-        let words: &mut [u8] = bytemuck::cast_slice_mut(&mut self.arena[run.places[run.plan.step]]);
+        let words: &mut [u8] = bytemuck::cast_slice_mut(&mut self.arena[run.places[run.plan.next]]);
         words.copy_from_slice(bytemuck::bytes_of(&step));
+    }
+
+    /// The block that a launch sees: every operation binds one first.
+    fn step_of(&self, run: &Run, launch: &Launch) -> StepBlock {
+        launch.arguments.first().map_or_else(StepBlock::default, |argument| self.block(run, argument.buffer))
     }
 
     pub fn submit(&mut self, run: &mut Run, steps: usize) -> usize {
@@ -187,7 +197,7 @@ impl Executor {
 
     pub fn verify_step(&mut self, run: &Run, verification: &mut Verification) -> Result<()> {
         for launch in &run.plan.launches {
-            let (step, before) = (self.step(run), self.arguments(run, launch));
+            let (step, before) = (self.step_of(run, launch), self.arguments(run, launch));
             self.launch(run, launch);
             verification.check(launch, &step, before, self.arguments(run, launch))?;
         }
@@ -211,7 +221,7 @@ impl Executor {
     }
 
     fn launch(&mut self, run: &Run, launch: &Launch) {
-        let step = self.step(run);
+        let step = self.step_of(run, launch);
         let bindings = launch.kernel.definition().bindings;
         let outputs = || bindings.iter().zip(&launch.arguments).filter(|(binding, _)| binding.is_output());
         // Outputs are moved out of the arena for the launch, so that inputs can be borrowed from it meanwhile.
@@ -284,7 +294,7 @@ fn pack(data: &Dataset) -> Vec<u32> {
 /// Runs one kernel once on the arguments' own memory.
 pub(crate) fn run_once(threads: usize, kernel: &Kernel, arguments: &mut [Vec<u32>]) {
     let bindings = kernel.definition().bindings;
-    let is_step = |binding: &Binding| binding.name == "step";
+    let is_step = |binding: &Binding| binding.access == Access::Step;
     let step = bindings.iter().zip(arguments.iter()).find(|(binding, _)| is_step(binding)).map(|(_, words)| words);
     let step = step.map_or_else(StepBlock::default, |words| bytemuck::pod_read_unaligned(bytemuck::cast_slice(words)));
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use wgpu::BufferUsages as Usage;
 
 use super::{Feed, MOST_PROGRAMS};
 use crate::data::Dataset;
-use crate::device::context::{Context, Pipeline};
+use crate::device::context::{Context, Pipeline, Source};
 use crate::error::Result;
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Kernel};
@@ -26,7 +26,7 @@ pub(crate) use run::Run;
 /// The usage of every buffer that kernels see: they are read back and written to as well.
 const KERNEL_USAGE: Usage = Usage::STORAGE.union(Usage::COPY_SRC).union(Usage::COPY_DST);
 
-/// A launch, ready to be recorded.
+/// A dispatch, ready to be recorded: one launch, or several side by side.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pipeline: Arc<Pipeline>,
@@ -41,7 +41,8 @@ pub(crate) struct Program {
     pub plan: Plan,
     /// For each of the plan's buffers; `None` for those of the data set.
     pub buffers: Vec<Option<wgpu::Buffer>>,
-    pub launches: Vec<Prepared>,
+    /// One for each of the plan's.
+    pub dispatches: Vec<Prepared>,
 }
 
 /// A model's buffers and programs on a GPU.
@@ -122,8 +123,8 @@ impl Executor {
 impl Program {
     fn new(context: &Context, plan: Plan, stores: &HashMap<Store, wgpu::Buffer>) -> Result<Self> {
         let buffers = Self::buffers(context, &plan, stores)?;
-        let launches = prepare(context, &plan.launches, &buffers, plan.key.capacity)?;
-        Ok(Program { plan, buffers, launches })
+        let dispatches = prepare(context, &plan, &buffers)?;
+        Ok(Program { plan, buffers, dispatches })
     }
 
     fn buffers(
@@ -133,7 +134,8 @@ impl Program {
     ) -> Result<Vec<Option<wgpu::Buffer>>> {
         let buffer = |(index, buffer): (usize, &crate::plan::Buffer)| match buffer.store {
             Store::Local => {
-                let usage = if index == plan.step { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
+                let is_block = index == plan.step || index == plan.next;
+                let usage = if is_block { KERNEL_USAGE | Usage::UNIFORM } else { KERNEL_USAGE };
                 context.buffer(&buffer.label, buffer.words, usage).map(Some)
             }
             store => Ok(stores.get(&store).cloned()),
@@ -142,37 +144,82 @@ impl Program {
     }
 }
 
-/// What launches need beside the plan's buffers.
-fn prepare(
+/// What dispatches need beside the plan's buffers.
+fn prepare(context: &Context, plan: &Plan, buffers: &[Option<wgpu::Buffer>]) -> Result<Vec<Prepared>> {
+    let capacity = plan.key.capacity;
+    let sources: Vec<_> = plan.dispatched().map(|launches| shader(launches, capacity)).collect();
+    let pipelines = context.pipelines(&sources)?.into_iter();
+    plan.dispatched()
+        .zip(pipelines)
+        .map(|(launches, made)| Prepared::new(context, launches, made, buffers, capacity))
+        .collect()
+}
+
+/// The shader of launches that share a dispatch. Those of few workgroups come first, so that they do not end last.
+fn shader(launches: &[Launch], capacity: usize) -> Source {
+    let kernels: Vec<_> = in_order(launches, capacity)
+        .map(|launch| (&launch.kernel, launch.storage, launch.kernel.workgroups(capacity)))
+        .collect();
+    Source::side_by_side(&kernels)
+}
+
+/// The same with one launch's text changed, as a driver might break it: for tests of verify mode.
+#[cfg(test)]
+pub(crate) fn sabotage(
     context: &Context,
     launches: &[Launch],
-    buffers: &[Option<wgpu::Buffer>],
     capacity: usize,
-) -> Result<Vec<Prepared>> {
-    let kernels: Vec<_> = launches.iter().map(|launch| (&launch.kernel, launch.storage)).collect();
-    let pipelines = context.pipelines(&kernels)?.into_iter();
-    launches
+    change: impl Fn(&Launch, String) -> String,
+) -> Result<()> {
+    let broken: Vec<_> = in_order(launches, capacity)
+        .map(|launch| (launch, change(launch, launch.kernel.shader(launch.storage))))
+        .collect();
+    let sides: Vec<_> = broken
         .iter()
-        .zip(pipelines)
-        .map(|(launch, made)| Prepared::new(context, launch, made, buffers, capacity))
-        .collect()
+        .map(|(launch, text)| crate::shader::Side {
+            text,
+            bindings: launch.arguments.len(),
+            workgroups: launch.kernel.workgroups(capacity),
+        })
+        .collect();
+    let text = if let [side] = sides.as_slice() { side.text.to_string() } else { crate::shader::side_by_side(&sides) };
+    context.sabotage(shader(launches, capacity), &text)
+}
+
+fn in_order(launches: &[Launch], capacity: usize) -> impl Iterator<Item = &Launch> {
+    let mut launches: Vec<_> = launches.iter().collect();
+    launches.sort_by_key(|launch| launch.kernel.workgroups(capacity));
+    launches.into_iter()
+}
+
+/// What launches that share a dispatch bind, in the order of their shader.
+fn arguments(launches: &[Launch], capacity: usize) -> impl Iterator<Item = &Argument> {
+    in_order(launches, capacity).flat_map(|launch| &launch.arguments)
+}
+
+/// What a dispatch is called.
+fn label(launches: &[Launch]) -> String {
+    let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
+    labels.join(" + ")
 }
 
 impl Prepared {
     fn new(
         context: &Context,
-        launch: &Launch,
+        launches: &[Launch],
         pipeline: Arc<Pipeline>,
         buffers: &[Option<wgpu::Buffer>],
         capacity: usize,
     ) -> Result<Self> {
-        let bound: Option<Vec<_>> =
-            launch.arguments.iter().map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?))).collect();
+        let bound: Option<Vec<_>> = arguments(launches, capacity)
+            .map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?)))
+            .collect();
         let bind_group = match bound {
-            Some(bound) => Some(bind(context, launch, &pipeline, &bound)?),
+            Some(bound) => Some(bind(context, &label(launches), &pipeline, &bound)?),
             None => None,
         };
-        Ok(Prepared { pipeline, bind_group, groups: grid(launch.kernel.workgroups(capacity)) })
+        let workgroups = launches.iter().map(|launch| launch.kernel.workgroups(capacity)).sum();
+        Ok(Prepared { pipeline, bind_group, groups: grid(workgroups) })
     }
 }
 
@@ -184,7 +231,7 @@ pub(crate) fn grid(workgroups: usize) -> [u32; 2] {
 
 fn bind(
     context: &Context,
-    launch: &Launch,
+    label: &str,
     pipeline: &Pipeline,
     arguments: &[(Argument, &wgpu::Buffer)],
 ) -> Result<wgpu::BindGroup> {
@@ -199,10 +246,9 @@ fn bind(
             }),
         })
         .collect();
-    let label = format!("wgrad {}", launch.label);
-    context.scoped(&format!("binding {}", launch.label), || {
+    context.scoped(&format!("binding {label}"), || {
         context.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(&label),
+            label: Some(&format!("wgrad {label}")),
             layout: &pipeline.layout,
             entries: &entries,
         })
@@ -233,7 +279,7 @@ pub(crate) fn run_once(
     capacity: usize,
     arguments: &mut [Vec<u32>],
 ) -> Result<()> {
-    let pipelines = context.pipelines(&[(kernel, storage)])?;
+    let pipelines = context.pipelines(&[Source::new(kernel, storage)])?;
     let name = kernel.definition().name;
     let mut buffers = Vec::new();
     for (binding, words) in kernel.bindings(storage).iter().zip(arguments.iter()) {
@@ -245,15 +291,8 @@ pub(crate) fn run_once(
         buffers.push(buffer);
     }
     let whole = Argument { buffer: 0, offset: 0, words: 0 };
-    let launch = Launch {
-        label: name.into(),
-        phase: crate::plan::Phase::Forward,
-        kernel: kernel.clone(),
-        storage,
-        arguments: Vec::new(),
-    };
     let bound: Vec<_> = buffers.iter().map(|buffer| (whole, buffer)).collect();
-    let bind_group = bind(context, &launch, &pipelines[0], &bound)?;
+    let bind_group = bind(context, name, &pipelines[0], &bound)?;
     let [x, y] = grid(kernel.workgroups(capacity));
     context.scoped(name, || {
         let mut encoder = context.device.create_command_encoder(&Default::default());

@@ -1,12 +1,12 @@
-//! advance_step: adds up the step's loss and correct answers, and moves the step block on.
+//! advance_step: adds up the step's loss and correct answers, and makes the block of the next step.
 
 use super::scale::Gradients;
-use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, lanes};
+use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, Workgroup, lanes};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-/// Invocations of its one workgroup.
-const WORKGROUP: usize = 256;
+/// Invocations of its one workgroup, where it is launched alone.
+pub const WORKGROUP: usize = 256;
 
 /// The parameters of `advance_step`.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ pub struct AdvanceStep {
     pub beta_1: f32,
     /// What β₂'s power is multiplied by.
     pub beta_2: f32,
+    /// Invocations of its one workgroup, which share the sums; a power of two.
+    pub workgroup: usize,
 }
 
 impl Operation for AdvanceStep {
@@ -26,9 +28,10 @@ impl Operation for AdvanceStep {
         name: "advance_step",
         source: include_str!("../../shaders/advance_step.wgsl"),
         bindings: &[
+            Binding::STEP,
             Binding::read("rows"),
             Binding::read("penalties"),
-            Binding::new("step", Access::Update, Element::Word),
+            Binding::new("next", Access::Write, Element::Word),
             Binding::write("statistics"),
         ],
     };
@@ -36,7 +39,7 @@ impl Operation for AdvanceStep {
     const GRADIENTS: Gradients = Gradients::Counted;
 
     fn header(&self, header: &mut Header) {
-        lanes::header(header, WORKGROUP, WORKGROUP);
+        lanes::header(header, self.workgroup, self.workgroup);
         header.number("PENALTIES", self.penalties).number("SLOTS", self.slots);
         header.float("BETA_1", self.beta_1).float("BETA_2", self.beta_2);
     }
@@ -49,6 +52,10 @@ impl Operation for AdvanceStep {
         1
     }
 
+    fn workgroup(&self) -> Option<Workgroup> {
+        Some(Workgroup { invocations: self.workgroup, bytes: 4 * self.workgroup })
+    }
+
     fn work(&self, rows: usize, _bound: u64) -> Work {
         // Of the ring of statistics one slot of 16 bytes is written; the step block is read and written.
         let step = 2 * size_of::<StepBlock>();
@@ -57,7 +64,7 @@ impl Operation for AdvanceStep {
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
         let (rows, penalties) = (inputs[0].floats(), inputs[1].floats());
-        let [block, statistics] = outputs else { return };
+        let [next, statistics] = outputs else { return };
         let (mut loss, mut correct, mut penalty) = (F::zero(), F::zero(), F::zero());
         for row in rows.chunks_exact(2).take(step.rows as usize) {
             loss += row[0];
@@ -69,7 +76,6 @@ impl Operation for AdvanceStep {
         let slot = step.slot as usize % self.slots;
         let found = [loss, correct, penalty, F::near(f64::from(step.rows))];
         statistics.floats()[4 * slot..][..4].copy_from_slice(&found);
-        let next = step.advance(self.beta_1, self.beta_2);
-        block.words().copy_from_slice(bytemuck::cast_slice(&[next]));
+        next.words().copy_from_slice(bytemuck::cast_slice(&[step.advance(self.beta_1, self.beta_2)]));
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::scale::Gradients;
 use super::storage::Precision;
-use super::{Binding, Definition, Input, Operation, Output, Real, Work, padded};
+use super::{Binding, Definition, Input, Operation, Output, Real, Work, Workgroup, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Destination, column_sums, product_applied};
 use crate::shader::{self, Header, Part};
@@ -109,6 +109,11 @@ impl Operation for DenseBackwardUpdate {
 
     fn workgroups(&self, capacity: usize) -> usize {
         self.gradients.workgroups(capacity)
+    }
+
+    fn workgroup(&self) -> Option<Workgroup> {
+        let schedule = self.gradients.schedule;
+        schedule.workgroup_bytes().map(|bytes| Workgroup { invocations: schedule.workgroup(), bytes })
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {

@@ -60,13 +60,14 @@ impl Operation for GatherBatch {
         name: "gather_batch",
         source: include_str!("../../shaders/gather_batch.wgsl"),
         bindings: &[
-            Binding::STEP,
+            Binding::new("next", Access::Step, Element::Word),
             Binding::words("samples"),
             Binding::words("sample_targets"),
             Binding::words("sample_weights"),
             Binding::words("order"),
             Binding::write("x").stored(),
             Binding::new("labels", Access::Write, Element::Word),
+            Binding::new("step", Access::Write, Element::Word),
         ],
     };
 
@@ -97,7 +98,8 @@ impl Operation for GatherBatch {
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
         let [samples, sample_targets, sample_weights, order] = [0, 1, 2, 3].map(|input| inputs[input].words());
-        let [x, labels] = outputs else { return };
+        let [x, labels, block] = outputs else { return };
+        block.words().copy_from_slice(bytemuck::cast_slice(&[*step]));
         let (stride, rows) = (padded(self.features), step.rows as usize);
         for row in 0..padded(rows) {
             let sample = (row < rows).then(|| order[step.position as usize + row] as usize);
@@ -116,6 +118,7 @@ impl Operation for GatherBatch {
     }
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        outputs[2].words().copy_from_slice(bytemuck::cast_slice(&[*step]));
         let samples = inputs[0].words();
         let order = &inputs[3].words()[step.position as usize..][..step.rows as usize];
         let (stride, per_row) = (padded(self.features), self.words_per_row());

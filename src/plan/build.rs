@@ -1,6 +1,7 @@
 //! Builds a plan from the descriptions. Each method adds the launches of one part of a step; what a layer leaves behind
 //! for the backward pass is in [`Trace`].
 
+use super::dispatches::{Room, dispatches, storage_buffers};
 use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::kernels::activation_backward::ActivationBackward;
 use crate::kernels::activation_forward::ActivationForward;
@@ -8,7 +9,7 @@ use crate::kernels::adagrad::Adagrad;
 use crate::kernels::adagrad_update::AdagradUpdate;
 use crate::kernels::adam;
 use crate::kernels::adam_update::AdamUpdate;
-use crate::kernels::advance_step::AdvanceStep;
+use crate::kernels::advance_step::{self, AdvanceStep};
 use crate::kernels::binary_crossentropy::BinaryCrossentropy;
 use crate::kernels::dense_backward_input::DenseBackwardInput;
 use crate::kernels::dense_backward_update::DenseBackwardUpdate;
@@ -34,7 +35,7 @@ use crate::kernels::softmax_forward::SoftmaxForward;
 use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::targets::TargetLayout;
-use crate::kernels::update::{Common, Rule, TENSOR_ENTRY};
+use crate::kernels::update::{Common, Rule, TENSOR_ALIGNMENT, TENSOR_ENTRY};
 use crate::kernels::{Kernel, Operation, padded};
 use crate::layers::Activation;
 use crate::losses::{Loss, LossFunction};
@@ -81,6 +82,7 @@ struct Builder<'a> {
     buffers: Vec<Buffer>,
     launches: Vec<Launch>,
     step: Argument,
+    next: Argument,
 }
 
 impl Recipe<'_> {
@@ -92,8 +94,10 @@ impl Recipe<'_> {
             buffers: Vec::new(),
             launches: Vec::new(),
             step: Argument { buffer: 0, offset: 0, words: 0 },
+            next: Argument { buffer: 0, offset: 0, words: 0 },
         };
         builder.step = builder.local("step", StepBlock::WORDS);
+        builder.next = builder.local("next", StepBlock::WORDS);
         let (x, labels) = builder.gather();
         let traces = builder.forward(x);
         let outputs = traces.last().map_or(x, |trace| trace.output);
@@ -109,11 +113,14 @@ impl Recipe<'_> {
             }
             statistics = Some(builder.finish(rows));
         }
+        let room = if key.fused { key.room } else { Room::default() };
         Plan {
             key,
             buffers: builder.buffers,
+            dispatches: dispatches(&builder.launches, room),
             launches: builder.launches,
             step: builder.step.buffer,
+            next: builder.next.buffer,
             statistics,
             outputs: outputs.buffer,
         }
@@ -232,13 +239,14 @@ impl Builder<'_> {
         (buffer.words, buffer.copies) = (copies * buffer.words, copies);
         let labels = self.local("labels", padded(self.key.capacity) * (target_words + 1));
         let arguments = [
-            self.step,
+            self.next,
             self.buffer("samples", Store::Samples, 0),
             self.buffer("sample_targets", Store::SampleTargets, 0),
             self.buffer("sample_weights", Store::SampleWeights, 0),
             self.buffer("order", Store::Order, 0),
             x,
             labels,
+            self.step,
         ];
         self.launch(Phase::Gather, "gather", kernel, &arguments);
         (x, labels)
@@ -402,8 +410,33 @@ impl Builder<'_> {
             self.update();
         }
         // Only now: the gradient of a layer's input is computed with its parameters as they were.
+        let first = self.launches.len();
         for (index, dz) in riding {
             self.riding_update(index, &traces[index], dz);
+        }
+        self.bring_to_one_size(first);
+    }
+
+    /// Gives the updates from launch `first` on workgroups of one size, that of the largest product, if a dispatch has room for
+    /// two of them.
+    fn bring_to_one_size(&mut self, first: usize) {
+        let capacity = self.key.capacity;
+        let updates = &mut self.launches[first..];
+        let (two, room) = (storage_buffers(&updates[..updates.len().min(2)]), self.key.room.storage_buffers);
+        if updates.len() < 2 || two > room {
+            return;
+        }
+        let product = |launch: &Launch| match &launch.kernel {
+            Kernel::DenseBackwardUpdate(update) => Some((update.gradients.schedule, update.gradients.size(capacity))),
+            _ => None,
+        };
+        let all = updates.iter().filter_map(product);
+        let Some((largest, _)) = all.max_by_key(|(_, size)| size.rows * size.columns) else { return };
+        for launch in updates {
+            if let Kernel::DenseBackwardUpdate(update) = &mut launch.kernel {
+                let gradients = &mut update.gradients;
+                gradients.schedule = gradients.schedule.beside(largest, gradients.size(capacity));
+            }
         }
     }
 
@@ -452,7 +485,10 @@ impl Builder<'_> {
         let mut arguments = vec![self.step, trace.input, dz, Self::range(self.parameters(), range)];
         let slots = self.recipe.optimizer.slots();
         let bound = self.slots().into_iter().zip(slots);
-        arguments.extend(bound.map(|(slot, of)| if of.used { Self::range(slot, range) } else { slot }));
+        // Of a slot that is not used each layer has four words of its own: a dispatch must not write one place twice.
+        let own = TENSOR_ALIGNMENT * index;
+        let unused = |slot: Argument| Argument { offset: own, words: 4, ..slot };
+        arguments.extend(bound.map(|(slot, of)| if of.used { Self::range(slot, range) } else { unused(slot) }));
         self.launch(Phase::Update, format!("dense_{index}.update"), kernel, &arguments);
     }
 
@@ -533,13 +569,13 @@ impl Builder<'_> {
         self.launch(Phase::Update, "update", kernel, &arguments);
     }
 
-    /// The optimizer's slots; one that its settings do not use has four words that nobody reads.
+    /// The optimizer's slots; of one that its settings do not use four words that nobody reads.
     fn slots(&mut self) -> Vec<Argument> {
-        let length = self.recipe.layout.length;
+        let layout = self.recipe.layout;
         let mut arguments = Vec::new();
         for (index, slot) in self.recipe.optimizer.slots().iter().enumerate() {
-            let words = if slot.used { length } else { 4 };
-            arguments.push(self.buffer(slot.name, Store::Slot(index), words));
+            let whole = self.buffer(slot.name, Store::Slot(index), layout.slot_length(slot.used));
+            arguments.push(if slot.used { whole } else { Argument { words: 4, ..whole } });
         }
         arguments
     }
@@ -588,8 +624,23 @@ impl Builder<'_> {
         };
         let (beta_1, beta_2) = self.recipe.optimizer.betas();
         let statistics = self.local("statistics", 4 * STATISTICS_SLOTS);
-        let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, beta_1, beta_2 };
-        self.launch(Phase::Update, "advance_step", kernel, &[rows, penalties, self.step, statistics]);
+        let mut kernel = AdvanceStep {
+            penalties: count,
+            slots: STATISTICS_SLOTS,
+            beta_1,
+            beta_2,
+            workgroup: advance_step::WORKGROUP,
+        };
+        // As large as those of the update that it may stand beside.
+        let beside = self.launches.last().filter(|last| last.phase == Phase::Update);
+        if let Some(workgroup) = beside.and_then(|last| last.kernel.workgroup())
+            && self.key.room.storage_buffers > 0
+            && workgroup.invocations.is_power_of_two()
+        {
+            kernel.workgroup = workgroup.invocations;
+        }
+        let arguments = [self.step, rows, penalties, self.next, statistics];
+        self.launch(Phase::Update, "advance_step", kernel, &arguments);
         statistics.buffer
     }
 }

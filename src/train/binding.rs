@@ -7,7 +7,7 @@ use crate::kernels::scale::LARGEST_HALF;
 use crate::kernels::storage::Precision;
 use crate::losses::Loss;
 use crate::model::Model;
-use crate::plan::{DataFormat, Mode, PlanKey};
+use crate::plan::{DataFormat, Mode, PlanKey, Room};
 
 impl Model {
     /// Makes what a way of using the model needs, and binds it to a data set.
@@ -56,7 +56,15 @@ impl Model {
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
-        Ok(PlanKey { mode, capacity, format, fused, precision, device })
+        Ok(PlanKey { mode, capacity, format, fused, precision, device, room: self.room() })
+    }
+
+    /// What a dispatch may take of the device. The CPU device runs launches alone.
+    fn room(&self) -> Room {
+        self.device().info().limits.map_or_else(Room::default, |limits| Room {
+            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
+        })
     }
 
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {

@@ -4,12 +4,13 @@
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
+use crate::executor::gpu;
 use crate::kernels::storage::Precision;
 use crate::layers::{Activation, Dense};
 use crate::losses::Loss;
 use crate::model::Model;
 use crate::optimizers::{Clip, RmsProp};
-use crate::plan::Mode;
+use crate::plan::{Launch, Mode};
 use crate::random::Random;
 use crate::sequential::Sequential;
 
@@ -101,11 +102,16 @@ fn broken(make: fn(&Device) -> Result<Model>, label: &str, from: &str, to: &str)
     let mut model = make(&device)?;
     let key = model.plan_key(Mode::Train, &data()?, false, BATCH)?;
     let plan = model.recipe().plan(key);
-    let launch = plan.launches.iter().find(|launch| launch.label == label).expect("a launch of this name");
-    let text = launch.kernel.shader(launch.storage);
-    assert!(text.contains(from), "{from:?} is not in the shader of {label}");
+    let has_label = |launches: &&[Launch]| launches.iter().any(|launch| launch.label == label);
+    let launches = plan.dispatched().find(has_label).expect("a launch of this name");
     let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
-    context.sabotage(&launch.kernel, launch.storage, &text.replacen(from, to, 1))?;
+    gpu::sabotage(context, launches, BATCH, |launch, text| {
+        if launch.label != label {
+            return text;
+        }
+        assert!(text.contains(from), "{from:?} is not in the shader of {label}");
+        text.replacen(from, to, 1)
+    })?;
     Ok(model.verify(&data()?, BATCH, STEPS).expect_err("a wrong result"))
 }
 
@@ -113,7 +119,7 @@ fn broken(make: fn(&Device) -> Result<Model>, label: &str, from: &str, to: &str)
 fn a_broken_launch_is_named() -> Result<()> {
     let cases = [
         // A row off by one.
-        ("gather", "order[step.position + row]", "order[step.position + row / 2u]", "x"),
+        ("gather", "order[next.position + row]", "order[next.position + row / 2u]", "x"),
         // A product whose sums miss a term.
         ("dense_1.forward", "fma(vec4<f32>(a.w), b[3],", "fma(vec4<f32>(0.0), b[3],", "y"),
         // A reduction that takes a mean for a sum.
@@ -126,7 +132,7 @@ fn a_broken_launch_is_named() -> Result<()> {
         // A state that is not written.
         ("update", "velocities[index] = v;", "", "velocities"),
         // A last batch that is taken for a whole one.
-        ("advance_step", "min(step.batch_size, step.samples - step.position)", "step.batch_size", "step"),
+        ("advance_step", "min(step.batch_size, step.samples - next.position)", "step.batch_size", "next"),
     ];
     // The same where the update rides: a sum that misses a term, a state that is not written, a bias left out.
     let riding_cases = [
@@ -168,8 +174,8 @@ fn a_broken_launch_is_named() -> Result<()> {
 
 #[test]
 fn the_message_names_launch_output_and_element() -> Result<()> {
-    let message = broken(model, "advance_step", "step.iteration += 1u;", "step.iteration += 2u;")?.to_string();
-    let expected = "launch advance_step differs from its reference: output step element 0 is 2e0, expected 1e0 within ";
+    let message = broken(model, "advance_step", "next.iteration += 1u;", "next.iteration += 2u;")?.to_string();
+    let expected = "launch advance_step differs from its reference: output next element 0 is 2e0, expected 1e0 within ";
     assert!(message.starts_with(expected), "{message}");
     Ok(())
 }

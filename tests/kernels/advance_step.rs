@@ -4,7 +4,7 @@
 //! the last bit, since the host moves its own copy on by the same arithmetic.
 
 use wgrad::StepBlock;
-use wgrad::kernels::advance_step::AdvanceStep;
+use wgrad::kernels::advance_step::{AdvanceStep, WORKGROUP};
 use wgrad::kernels::padded;
 use wgrad::kernels::scale::LossScale;
 
@@ -26,6 +26,14 @@ pub fn cases(trials: &mut Trials) {
     trials.add("penalties", |device| {
         [0, 1, 2, 255, 256, 257, 1000].iter().try_for_each(|&penalties| case(7, 9, penalties, 3).check(device))
     });
+    for workgroup in [8, 32, 64, 128] {
+        trials.on_gpu(&format!("workgroup_{workgroup}"), move |device| {
+            BATCHES.iter().try_for_each(|&rows| {
+                let step = StepBlock { slot: 5, ..block() }.start(3 * rows as u32 + 1, rows as u32);
+                with(workgroup, step, rows, 131, 3).check(device)
+            })
+        });
+    }
     for slots in [1, 3, 1024] {
         trials.add(&format!("slots_{slots}"), move |device| case(7, 7, 1, slots).check(device));
     }
@@ -56,6 +64,10 @@ fn case(rows: usize, capacity: usize, penalties: usize, slots: usize) -> Case {
 }
 
 fn at(step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
+    with(WORKGROUP, step, capacity, penalties, slots)
+}
+
+fn with(workgroup: usize, step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
     let (rows, slot) = (step.rows as usize, step.slot as usize % slots);
     let mut random = Random::new(rows + penalties);
     // Behind the batch stand the rows of a larger one.
@@ -71,12 +83,12 @@ fn at(step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case 
         // Counts of whole answers are exact in f32 up to 2²⁴.
         .within(move |at, _| [sum, 0.0, penalty, 0.0][at % 4]);
     Case {
-        kernel: AdvanceStep { penalties, slots, beta_1: 0.9, beta_2: 0.999 }.into(),
+        kernel: AdvanceStep { penalties, slots, beta_1: 0.9, beta_2: 0.999, workgroup }.into(),
         step,
         capacity,
         inputs: vec![Array::floats(&losses), Array::floats(&penalties_in)],
         outputs: vec![
-            Output::list(StepBlock::WORDS, 0, StepBlock::WORDS).from(bytemuck::cast_slice(&[step]).to_vec()),
+            Output::list(StepBlock::WORDS, 0, StepBlock::WORDS),
             statistics,
         ],
     }

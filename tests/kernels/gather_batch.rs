@@ -72,6 +72,7 @@ fn case(kernel: &GatherBatch, (rows, capacity): (usize, usize), position: usize)
         outputs: vec![
             copies(kernel.copies, || Output::matrix(rows, kernel.features, capacity)),
             Output::list(rows * (width + 1), padded(rows) * (width + 1), space * (width + 1)),
+            Output::list(StepBlock::WORDS, 0, StepBlock::WORDS),
         ],
     }
 }

@@ -122,7 +122,10 @@ fn a_step_has_the_same_launches(device: &Device) -> Outcome {
     model.set_precision(Precision::F16)?;
     let in_half = summary(&model)?;
     assert_eq!(in_half.lines().filter(|line| line.ends_with("loss_scale")).count(), 4, "{in_half}");
-    assert_eq!(in_half.replace(" →loss_scale", "").replace(" loss_scale", ""), single);
+    // What ends the step changes the scale that the updates read, so it shares no dispatch with them.
+    let unmarked = |summary: &str| summary.replace("+update", "update ");
+    let without_scale = in_half.replace(" →loss_scale", "").replace(" loss_scale", "");
+    assert_eq!(unmarked(&without_scale), unmarked(&single));
     Ok(())
 }
 

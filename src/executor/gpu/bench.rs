@@ -7,7 +7,7 @@ use wgpu::BufferUsages as Usage;
 
 use super::{Executor, Prepared, Program, read_buffer};
 use crate::clock::Stopwatch;
-use crate::device::context::Context;
+use crate::device::context::{Context, Source};
 use crate::error::Result;
 use crate::kernels::storage::{Precision, pack_halves, unpack_halves};
 use crate::kernels::{Access, Element};
@@ -50,7 +50,7 @@ impl Bench {
         for (index, (buffer, of)) in buffers.iter().zip(&plan.buffers).enumerate() {
             let Some(buffer) = buffer.as_ref().filter(|_| of.store == Store::Local) else { continue };
             context.scoped("writing to the device", || {
-                if index == plan.step {
+                if index == plan.step || index == plan.next {
                     context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&step));
                     return;
                 }
@@ -70,8 +70,8 @@ impl Bench {
 
     /// Makes the pipelines of these launches, side by side.
     pub fn compile<'a>(&self, launches: impl Iterator<Item = &'a Launch>) -> Result<()> {
-        let kernels: Vec<_> = launches.map(|launch| (&launch.kernel, launch.storage)).collect();
-        self.context.pipelines(&kernels).map(drop)
+        let shaders: Vec<_> = launches.map(|launch| Source::new(&launch.kernel, launch.storage)).collect();
+        self.context.pipelines(&shaders).map(drop)
     }
 
     /// What a launch leaves in the buffers that it writes, which are cleared before. What it updates in place is left
@@ -126,8 +126,8 @@ impl Bench {
     }
 
     fn prepare(&self, launch: &Launch) -> Result<Prepared> {
-        let pipelines = self.context.pipelines(&[(&launch.kernel, launch.storage)])?;
-        Prepared::new(&self.context, launch, pipelines[0].clone(), &self.buffers, self.capacity)
+        let pipelines = self.context.pipelines(&[Source::new(&launch.kernel, launch.storage)])?;
+        Prepared::new(&self.context, std::slice::from_ref(launch), pipelines[0].clone(), &self.buffers, self.capacity)
     }
 
     /// Seconds of a pass of so many launches.

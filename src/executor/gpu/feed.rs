@@ -5,7 +5,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{KERNEL_USAGE, Program, bind};
+use super::{KERNEL_USAGE, Program, arguments, bind, label};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::Result;
@@ -13,7 +13,7 @@ use crate::executor::Feed;
 use crate::executor::rows::{pack_sample, pack_target, sample_words, target_words};
 use crate::plan::{Argument, Store};
 
-/// The data set's buffers, and the bind groups of the launches that read them.
+/// The data set's buffers, and the bind groups of the dispatches that read them.
 #[derive(Debug)]
 pub(super) struct DataBuffers {
     samples: wgpu::Buffer,
@@ -21,7 +21,7 @@ pub(super) struct DataBuffers {
     weights: wgpu::Buffer,
     order: wgpu::Buffer,
     sizes: Sizes,
-    /// For each launch of the program; `None` for those that do not read the data set.
+    /// For each dispatch of the program; `None` for those that do not read the data set.
     pub bind_groups: Vec<Option<wgpu::BindGroup>>,
 }
 
@@ -45,16 +45,14 @@ impl DataBuffers {
             sizes,
             bind_groups: Vec::new(),
         };
-        for (launch, prepared) in program.plan.launches.iter().zip(&program.launches) {
+        for (launches, prepared) in program.plan.dispatched().zip(&program.dispatches) {
             let bind_group = match prepared.bind_group {
                 Some(_) => None,
                 None => {
-                    let bound: Vec<_> = launch
-                        .arguments
-                        .iter()
+                    let bound: Vec<_> = arguments(launches, program.plan.key.capacity)
                         .filter_map(|argument| Some((*argument, buffers.resolve(program, argument)?)))
                         .collect();
-                    Some(bind(context, launch, &prepared.pipeline, &bound)?)
+                    Some(bind(context, &label(launches), &prepared.pipeline, &bound)?)
                 }
             };
             buffers.bind_groups.push(bind_group);

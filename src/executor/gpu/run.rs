@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use wgpu::BufferUsages as Usage;
 
 use super::feed::Source;
-use super::{Feed, Program, read_buffer};
+use super::{Feed, Program, label, read_buffer};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ impl Run {
     }
 
     fn write_step(&self) -> Result<()> {
-        let Some(buffer) = &self.program.buffers[self.program.plan.step] else { return Ok(()) };
+        let Some(buffer) = &self.program.buffers[self.program.plan.next] else { return Ok(()) };
         self.context.scoped("writing the step block", || {
             self.context.queue.write_buffer(buffer, 0, bytemuck::bytes_of(&self.step));
         })
@@ -175,27 +175,27 @@ impl Run {
 
     /// Records `steps` steps without results.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
-        self.record_launches(encoder, steps, 0..self.program.launches.len());
+        self.record_dispatches(encoder, steps, 0..self.program.dispatches.len());
     }
 
-    fn record_launches(&self, encoder: &mut wgpu::CommandEncoder, steps: usize, launches: Range<usize>) {
+    fn record_dispatches(&self, encoder: &mut wgpu::CommandEncoder, steps: usize, dispatches: Range<usize>) {
         let mut pass = encoder
             .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None });
         for _ in 0..steps {
-            for index in launches.clone() {
-                self.record_launch(&mut pass, index);
+            for index in dispatches.clone() {
+                self.record_dispatch(&mut pass, index);
             }
         }
     }
 
-    fn record_launch(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
-        let (launch, own) = (&self.program.launches[index], &self.source.bind_groups()[index]);
-        pass.set_pipeline(&launch.pipeline.pipeline);
-        pass.set_bind_group(0, launch.bind_group.as_ref().or(own.as_ref()), &[]);
-        pass.dispatch_workgroups(launch.groups[0], launch.groups[1], 1);
+    fn record_dispatch(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
+        let (dispatch, own) = (&self.program.dispatches[index], &self.source.bind_groups()[index]);
+        pass.set_pipeline(&dispatch.pipeline.pipeline);
+        pass.set_bind_group(0, dispatch.bind_group.as_ref().or(own.as_ref()), &[]);
+        pass.dispatch_workgroups(dispatch.groups[0], dispatch.groups[1], 1);
     }
 
-    /// Runs one step launch by launch, each against its reference.
+    /// Runs one step dispatch by dispatch, each launch against its reference.
     pub fn verify_step(&mut self, verification: &mut Verification) -> Result<()> {
         let batch = self.step.batch_size as usize;
         let (_, fresh) = self.source.prepare(&self.context, 1, batch)?;
@@ -204,15 +204,17 @@ impl Run {
             self.write_step()?;
         }
         let program = self.program.clone();
-        for index in 0..program.launches.len() {
-            let launch = &program.plan.launches[index];
-            let before = self.arguments(launch)?;
-            self.context.scoped(&launch.label, || {
+        for (index, launches) in program.plan.dispatched().enumerate() {
+            let before: Result<Vec<_>> = launches.iter().map(|launch| self.arguments(launch)).collect();
+            let before = before?;
+            self.context.scoped(&label(launches), || {
                 let mut encoder = self.context.device.create_command_encoder(&Default::default());
-                self.record_launches(&mut encoder, 1, index..index + 1);
+                self.record_dispatches(&mut encoder, 1, index..index + 1);
                 self.context.queue.submit([encoder.finish()]);
             })?;
-            verification.check(launch, &self.step, before, self.arguments(launch)?)?;
+            for (launch, before) in launches.iter().zip(before) {
+                verification.check(launch, &self.step, before, self.arguments(launch)?)?;
+            }
         }
         self.recorded(1);
         verification.steps += 1;

@@ -280,6 +280,32 @@ impl Schedule {
         }
     }
 
+    /// Bytes of workgroup memory; `None` for matrix units, which keep to themselves.
+    pub(crate) fn workgroup_bytes(self) -> Option<usize> {
+        match self {
+            Schedule::Direct { .. } | Schedule::Subgroup { .. } => Some(0),
+            Schedule::Split { blocks, splits } => Some(80 * blocks * splits),
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+                let staged = 4 * depth * (group_rows * rows + group_columns * columns);
+                let handed = splits / 2 * group_rows * group_columns * (4 * rows + 1) * columns;
+                Some(16 * staged.max(handed))
+            }
+            Schedule::Cooperative(_) => None,
+        }
+    }
+
+    /// The same in workgroups of another's size, or else that other one: for a product beside which it stands.
+    pub(crate) fn beside(self, other: Schedule, size: Size) -> Schedule {
+        match (other, Schedule::on_vectors(size)) {
+            _ if self.workgroup() == other.workgroup() => self,
+            (
+                Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. },
+                Schedule::Direct { rows, columns, .. },
+            ) => Schedule::Direct { rows, columns, workgroup },
+            _ => other,
+        }
+    }
+
     /// Workgroups of a launch.
     pub fn workgroups(self, size: Size) -> usize {
         match self {

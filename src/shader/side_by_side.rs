@@ -1,0 +1,237 @@
+//! Several shaders as one: launches that depend on nothing of each other then are a single dispatch, whose workgroups are
+//! shared out among them. What a shader declares gets its number behind its name, its bindings follow those before, and
+//! its `main` becomes a function that the whole's calls.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+/// One of the shaders, as [`Header::compose`](super::Header::compose) makes them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'a> {
+    pub text: &'a str,
+    /// How many bindings it has.
+    pub bindings: usize,
+    /// How many workgroups its launch has.
+    pub workgroups: usize,
+}
+
+/// What a shader's `main` may ask for, and what it is called here. `linear_group()` makes the number of a workgroup of the
+/// first two; a side sees its own count of them.
+const BUILTINS: [(&str, &str); 3] =
+    [("workgroup_id", "group"), ("num_workgroups", "groups"), ("local_invocation_index", "local")];
+
+/// The shader of all sides, whose workgroups are of one size. Those of the first come first.
+pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
+    let mut enabled = BTreeSet::new();
+    let (mut body, mut main) = (String::new(), String::new());
+    let (mut bindings, mut end) = (0, 0);
+    for (index, side) in sides.iter().enumerate() {
+        let tokens = tokens(side.text);
+        let source = Renamed { names: &names(&tokens), index, first_binding: bindings };
+        let arguments = source.write(&tokens, &mut body, &mut enabled);
+        let (start, count) = (end, side.workgroups);
+        (bindings, end) = (bindings + side.bindings, end + count);
+        let arguments = arguments.iter().map(|name| match *name {
+            "workgroup_id" => format!("vec3<u32>(at - {start}u, 0u, 0u)"),
+            "num_workgroups" => format!("vec3<u32>({count}u, 1u, 1u)"),
+            _ => "local".to_string(),
+        });
+        let call = format!("main_{index}({});", arguments.collect::<Vec<_>>().join(", "));
+        let otherwise = if index > 0 { " else " } else { "    " };
+        // Writing to a String cannot fail.
+        let _ = write!(main, "{otherwise}if at < {end}u {{\n        {call}\n    }}");
+    }
+    let enabled: String = enabled.iter().map(|extension| format!("enable {extension};\n")).collect();
+    let parameters: String =
+        BUILTINS.iter().map(|(of, name)| format!("    @builtin({of}) {name}: {},\n", kind(of))).collect();
+    format!(
+        "{enabled}{body}\n@compute @workgroup_size(WORKGROUP_0)\nfn main(\n{parameters}) {{\n    \
+         let at = group.y * groups.x + group.x;\n{main}\n}}\n"
+    )
+}
+
+fn kind(builtin: &str) -> &'static str {
+    if builtin == "local_invocation_index" { "u32" } else { "vec3<u32>" }
+}
+
+/// The text in pieces: names, numbers, and single characters. Comments are left out.
+fn tokens(text: &str) -> Vec<&str> {
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let in_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || (first.is_ascii_digit() && c == '.');
+        let length = match first {
+            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            _ if in_word(first) => rest.find(|c| !in_word(c)).unwrap_or(rest.len()),
+            _ => first.len_utf8(),
+        };
+        let (token, behind) = rest.split_at(length);
+        if !token.starts_with("//") {
+            tokens.push(token);
+        }
+        rest = behind;
+    }
+    tokens
+}
+
+fn is_name(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+}
+
+fn is_space(token: &str) -> bool {
+    token.trim().is_empty()
+}
+
+/// What is declared at module scope.
+fn names<'a>(tokens: &[&'a str]) -> BTreeSet<&'a str> {
+    let mut names = BTreeSet::new();
+    let mut depth = 0;
+    let mut declares = false;
+    let mut in_angles = false;
+    for &token in tokens {
+        match token {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            // var<storage, read>
+            "<" if declares => in_angles = true,
+            ">" if declares => in_angles = false,
+            "const" | "fn" | "alias" | "struct" | "var" if depth == 0 => declares = true,
+            name if declares && !in_angles && is_name(name) => {
+                names.insert(name);
+                declares = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+struct Renamed<'a> {
+    names: &'a BTreeSet<&'a str>,
+    index: usize,
+    first_binding: usize,
+}
+
+impl Renamed<'_> {
+    /// Writes the text with its names changed; returns what its `main` takes, in order.
+    fn write<'t>(&self, tokens: &[&'t str], body: &mut String, enabled: &mut BTreeSet<&'t str>) -> Vec<&'t str> {
+        let mut arguments = Vec::new();
+        let mut in_struct = false;
+        let mut before = "";
+        let mut rest = tokens;
+        while let [token, behind @ ..] = rest {
+            rest = behind;
+            let next = behind.iter().find(|token| !is_space(token)).copied().unwrap_or("");
+            match *token {
+                "enable" => {
+                    enabled.insert(next);
+                    rest = after(behind, ";");
+                }
+                // The whole's main() is the entry point.
+                "@" if next == "compute" => rest = after(behind, "compute"),
+                "@" if next == "workgroup_size" => rest = after(behind, ")"),
+                "@" if next == "builtin" => {
+                    let inside = after(behind, "(");
+                    arguments.extend(inside.first());
+                    rest = after(inside, ")");
+                }
+                "binding" if before == "@" => {
+                    let (inside, behind) = split_at_end(after(behind, "("));
+                    let number: String = inside.iter().map(|token| self.renamed(token)).collect();
+                    let _ = write!(body, "binding({number} + {}u)", self.first_binding);
+                    rest = behind;
+                }
+                name if is_name(name) && before != "." && !(in_struct && next == ":") => {
+                    in_struct |= name == "struct";
+                    body.push_str(&self.renamed(name));
+                }
+                other => {
+                    in_struct &= other != "}";
+                    body.push_str(other);
+                }
+            }
+            if !is_space(token) {
+                before = token;
+            }
+        }
+        arguments
+    }
+
+    fn renamed(&self, token: &str) -> String {
+        if self.names.contains(token) { format!("{token}_{}", self.index) } else { token.to_string() }
+    }
+}
+
+/// What stands behind the next token of this kind.
+fn after<'a, 't>(tokens: &'a [&'t str], token: &str) -> &'a [&'t str] {
+    let place = tokens.iter().position(|found| *found == token).map_or(tokens.len(), |place| place + 1);
+    &tokens[place..]
+}
+
+/// What stands before the next closing bracket, and behind it.
+fn split_at_end<'a, 't>(tokens: &'a [&'t str]) -> (&'a [&'t str], &'a [&'t str]) {
+    let behind = after(tokens, ")");
+    (&tokens[..(tokens.len() - behind.len()).saturating_sub(1)], behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: &str = "enable f16;
+const SIZE = 4u; // SIZE is a number
+const SLOT = 1.5e-3;
+struct Pair {
+    x: f32,
+    count: u32,
+}
+@group(0) @binding(0) var<uniform> count: u32;
+@group(0) @binding(SLOT + 1u) var<storage, read_write> x: array<Pair, SIZE>;
+fn twice(x: u32) -> u32 {
+    return 2u * x;
+}
+@compute @workgroup_size(SIZE)
+fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: vec3<u32>) {
+    x[at].x = f32(twice(count + group.x));
+}
+";
+
+    #[test]
+    fn names_bindings_and_workgroups_are_told_apart() {
+        let side = |workgroups| Side { text: SIDE, bindings: 2, workgroups };
+        let found = side_by_side(&[side(3), side(5)]);
+        let expected = "const SIZE_1 = 4u; 
+const SLOT_1 = 1.5e-3;
+struct Pair_1 {
+    x: f32,
+    count: u32,
+}
+@group(0) @binding(0 + 2u) var<uniform> count_1: u32;
+@group(0) @binding(SLOT_1 + 1u + 2u) var<storage, read_write> x_1: array<Pair_1, SIZE_1>;
+fn twice_1(x_1: u32) -> u32 {
+    return 2u * x_1;
+}
+ 
+fn main_1( at: u32,  group: vec3<u32>) {
+    x_1[at].x = f32(twice_1(count_1 + group.x));
+}
+";
+        assert!(found.starts_with("enable f16;\n\nconst SIZE_0 = 4u;"), "{found}");
+        assert!(found.contains(expected), "{found}");
+        let main = "@compute @workgroup_size(WORKGROUP_0)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) local: u32,
+) {
+    let at = group.y * groups.x + group.x;
+    if at < 3u {
+        main_0(local, vec3<u32>(at - 0u, 0u, 0u));
+    } else if at < 8u {
+        main_1(local, vec3<u32>(at - 3u, 0u, 0u));
+    }
+}
+";
+        assert!(found.ends_with(main), "{found}");
+    }
+}
