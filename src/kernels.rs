@@ -203,6 +203,8 @@ pub struct Workgroup {
     pub invocations: usize,
     /// Its memory.
     pub bytes: usize,
+    /// What that is laid out by, where it is a product's: two of one schedule can have the same.
+    pub schedule: Option<product::Schedule>,
 }
 
 /// What an operation's Rust file gives, beside its parameters.
@@ -411,12 +413,19 @@ impl Kernel {
     /// bindings are theirs, one after the other.
     pub fn shader_side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> String {
         let texts: Vec<_> = kernels.iter().map(|(kernel, storage, _)| kernel.shader(*storage)).collect();
-        let sides = kernels.iter().zip(&texts).map(|(&(kernel, storage, workgroups), text)| Side {
+        shader::side_by_side(&Kernel::sides(kernels, &texts))
+    }
+
+    pub(crate) fn sides<'a>(kernels: &[(&Kernel, Storage, usize)], texts: &'a [String]) -> Vec<Side<'a>> {
+        let schedule = |kernel: &Kernel| kernel.workgroup().and_then(|workgroup| workgroup.schedule);
+        let side = |(&(kernel, storage, workgroups), text): (&(&Kernel, Storage, usize), &'a String)| Side {
             text,
             bindings: kernel.bindings(storage).len(),
             workgroups,
-        });
-        shader::side_by_side(&sides.collect::<Vec<_>>())
+            memory_of: schedule(kernel)
+                .and_then(|own| kernels.iter().position(|(other, ..)| schedule(other) == Some(own))),
+        };
+        kernels.iter().zip(texts).map(side).collect()
     }
 
     /// The bindings for numbers that are stored in this way: the operation's own, then the loss scale where there is one.

@@ -38,7 +38,7 @@ use wgrad::{Activation, StepBlock};
 /// WebGPU has 8, of which Metal keeps one for itself.
 const STORAGE_BUFFERS: usize = 7;
 const INVOCATIONS: u32 = 256;
-const WORKGROUP_BYTES: u32 = 16 * 1024;
+const WORKGROUP_BYTES: usize = 16 * 1024;
 
 const ACTIVATIONS: [Activation; 10] = [
     Activation::Linear,
@@ -104,6 +104,11 @@ fn kernels_stand_side_by_side() {
             });
             let expected: Vec<_> = (0..).zip(bindings).map(|(number, (name, space))| (number, name, space)).collect();
             assert_eq!(found, expected, "{sides:?}");
+            let sizes: Vec<_> = sides.iter().filter_map(|(kernel, ..)| kernel.workgroup()).collect();
+            let own = (0..sizes.len()).filter(|&side| {
+                sizes[..side].iter().all(|other| other.schedule.is_none() || other.schedule != sizes[side].schedule)
+            });
+            assert_eq!(workgroup_bytes(&module), own.map(|side| sizes[side].bytes).sum::<usize>(), "{sides:?}");
         }
     }
 }
@@ -182,13 +187,17 @@ fn check_limits(kernel: &Kernel, module: &Module) {
     assert_eq!(entry.name, "main", "{kernel:?}");
     let invocations: u32 = entry.workgroup_size.iter().product();
     assert!(invocations <= INVOCATIONS, "{kernel:?} has {invocations} invocations");
-    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
-    let bytes: u32 = shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx())).sum();
+    let bytes = workgroup_bytes(module);
     assert!(bytes <= WORKGROUP_BYTES, "{kernel:?} takes {bytes} bytes of workgroup memory");
     if let Some(workgroup) = kernel.workgroup() {
-        let found = Workgroup { invocations: invocations as usize, bytes: bytes as usize };
+        let found = Workgroup { invocations: invocations as usize, bytes, ..workgroup };
         assert_eq!(workgroup, found, "{kernel:?}");
     }
+}
+
+fn workgroup_bytes(module: &Module) -> usize {
+    let shared = module.global_variables.iter().filter(|(_, variable)| variable.space == AddressSpace::WorkGroup);
+    shared.map(|(_, variable)| module.types[variable.ty].inner.size(module.to_ctx()) as usize).sum()
 }
 
 /// `struct Step` against [`StepBlock`]: names, offsets, size.

@@ -157,10 +157,14 @@ fn prepare(context: &Context, plan: &Plan, buffers: &[Option<wgpu::Buffer>]) -> 
 
 /// The shader of launches that share a dispatch. Those of few workgroups come first, so that they do not end last.
 fn shader(launches: &[Launch], capacity: usize) -> Source {
-    let kernels: Vec<_> = in_order(launches, capacity)
+    Source::side_by_side(&kernels(launches, capacity))
+}
+
+/// The kernels of launches that share a dispatch, each with the number of its workgroups.
+fn kernels(launches: &[Launch], capacity: usize) -> Vec<(&Kernel, Storage, usize)> {
+    in_order(launches, capacity)
         .map(|launch| (&launch.kernel, launch.storage, launch.kernel.workgroups(capacity)))
-        .collect();
-    Source::side_by_side(&kernels)
+        .collect()
 }
 
 /// The same with one launch's text changed, as a driver might break it: for tests of verify mode.
@@ -171,18 +175,12 @@ pub(crate) fn sabotage(
     capacity: usize,
     change: impl Fn(&Launch, String) -> String,
 ) -> Result<()> {
-    let broken: Vec<_> = in_order(launches, capacity)
-        .map(|launch| (launch, change(launch, launch.kernel.shader(launch.storage))))
-        .collect();
-    let sides: Vec<_> = broken
-        .iter()
-        .map(|(launch, text)| crate::shader::Side {
-            text,
-            bindings: launch.arguments.len(),
-            workgroups: launch.kernel.workgroups(capacity),
-        })
-        .collect();
-    let text = if let [side] = sides.as_slice() { side.text.to_string() } else { crate::shader::side_by_side(&sides) };
+    let texts: Vec<_> =
+        in_order(launches, capacity).map(|launch| change(launch, launch.kernel.shader(launch.storage))).collect();
+    let text = match texts.as_slice() {
+        [text] => text.clone(),
+        texts => crate::shader::side_by_side(&Kernel::sides(&kernels(launches, capacity), texts)),
+    };
     context.sabotage(shader(launches, capacity), &text)
 }
 

@@ -113,7 +113,8 @@ impl Operation for DenseBackwardUpdate {
 
     fn workgroup(&self) -> Option<Workgroup> {
         let schedule = self.gradients.schedule;
-        schedule.workgroup_bytes().map(|bytes| Workgroup { invocations: schedule.workgroup(), bytes })
+        let bytes = schedule.workgroup_bytes()?;
+        Some(Workgroup { invocations: schedule.workgroup(), bytes, schedule: Some(schedule) })
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {

@@ -24,8 +24,13 @@ impl Room {
         else {
             return false;
         };
-        let (buffers, bytes) =
-            (storage_buffers(launches), workgroups.iter().map(|workgroup| workgroup.bytes).sum::<usize>());
+        // Products of one schedule have the same memory.
+        let is_first = |index: usize| {
+            let schedule = workgroups[index].schedule;
+            schedule.is_none() || workgroups[..index].iter().all(|workgroup| workgroup.schedule != schedule)
+        };
+        let own = workgroups.iter().enumerate().filter(|&(index, _)| is_first(index));
+        let (buffers, bytes) = (storage_buffers(launches), own.map(|(_, workgroup)| workgroup.bytes).sum::<usize>());
         let same_size = workgroups.windows(2).all(|pair| pair[0].invocations == pair[1].invocations);
         let independent = |(index, launch)| launches[..index].iter().all(|other| are_independent(launch, other));
         same_size
@@ -73,4 +78,78 @@ pub(super) fn dispatches(launches: &[Launch], room: Room) -> Vec<Range<usize>> {
         }
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+    use crate::kernels::Kernel;
+    use crate::kernels::product::{Family, Traits};
+    use crate::kernels::storage::Precision;
+    use crate::plan::{DataFormat, Mode, Plan, PlanKey};
+    use crate::{Activation, Clip, Dense, Loss, Model, RmsProp, Sequential};
+
+    /// Three layers, for two updates to share a dispatch with the third, and its end.
+    fn model(clip: Clip) -> Model {
+        Sequential::new(784)
+            .add(Dense::new(512).activation(Activation::Relu))
+            .add(Dense::new(512).activation(Activation::Relu))
+            .add(Dense::new(10).activation(Activation::Softmax))
+            .compile(&Device::cpu(), RmsProp { clip, ..RmsProp::default() }, Loss::CategoricalCrossentropy)
+            .unwrap()
+    }
+
+    fn plan(model: &Model, family: Family, room: Room) -> Plan {
+        let format = DataFormat { byte_scale: None, target_ids: Some(true), weighted: false };
+        let (mode, device, precision) = (Mode::Train, Traits::of(family), Precision::F32);
+        model.recipe().plan(PlanKey { mode, capacity: 128, format, fused: true, precision, device, room })
+    }
+
+    const ENOUGH: Room = Room { storage_buffers: 32, workgroup_bytes: 32 << 10 };
+
+    #[test]
+    fn updates_and_the_steps_end_share_a_dispatch_where_there_is_room() {
+        let model = model(Clip::None);
+        let sizes = |family, room| plan(&model, family, room).dispatches.iter().map(Range::len).collect::<Vec<_>>();
+        for family in [Family::Hardware, Family::Software, Family::SoftwareSubgroups] {
+            // gather, two layers, the last with the loss, the gradient between the other two, and the rest.
+            assert_eq!(sizes(family, ENOUGH), [1, 1, 1, 1, 1, 4], "{family:?}");
+            // An update binds six storage buffers, and the end four.
+            assert_eq!(sizes(family, Room { storage_buffers: 18, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
+            assert_eq!(sizes(family, Room { storage_buffers: 12, ..ENOUGH }), [1, 1, 1, 1, 1, 2, 2], "{family:?}");
+            assert_eq!(sizes(family, Room { storage_buffers: 8, ..ENOUGH }), [1; 9], "{family:?}");
+        }
+        // On a GPU these schedules' memory is one; on vectors there is none but the end's.
+        let room = Room { workgroup_bytes: 10 << 10, ..ENOUGH };
+        assert_eq!(sizes(Family::Hardware, room), [1, 1, 1, 1, 1, 3, 1]);
+        assert_eq!(sizes(Family::Software, room), [1, 1, 1, 1, 1, 4]);
+        assert_eq!(sizes(Family::Hardware, Room::default()), [1; 9]);
+    }
+
+    #[test]
+    fn a_launch_that_reads_what_another_writes_waits_for_it() {
+        let plan = plan(&model(Clip::None), Family::Hardware, ENOUGH);
+        let named = |label: &str| plan.launches.iter().find(|launch| launch.label == label).unwrap().clone();
+        let (update, other, end) = (named("dense_0.update"), named("dense_1.update"), named("advance_step"));
+        assert!(ENOUGH.holds(&[update.clone(), other.clone()]) && ENOUGH.holds(&[update.clone(), end.clone()]));
+        // The same places of the same buffers.
+        assert!(!ENOUGH.holds(&[update.clone(), update.clone()]));
+        // What the other reads, be it in another place.
+        let mut reading = other.clone();
+        reading.arguments[1] = Argument { offset: update.arguments[3].words, ..update.arguments[3] };
+        assert!(!ENOUGH.holds(&[update.clone(), reading.clone()]) && !ENOUGH.holds(&[reading, update.clone()]));
+        // Workgroups of another size.
+        let mut wide = end;
+        if let Kernel::AdvanceStep(advance) = &mut wide.kernel {
+            advance.workgroup *= 2;
+        }
+        assert!(!ENOUGH.holds(&[update, wide]));
+    }
+
+    #[test]
+    fn gradients_that_go_through_memory_are_updated_in_one_launch_before_the_step_ends() {
+        let plan = plan(&model(Clip::Norm(1.0)), Family::Hardware, ENOUGH);
+        assert!(plan.dispatches.iter().all(|dispatch| dispatch.len() == 1), "{plan}");
+    }
 }

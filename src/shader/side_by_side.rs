@@ -2,7 +2,7 @@
 //! shared out among them. What a shader declares gets its number behind its name, its bindings follow those before, and
 //! its `main` becomes a function that the whole's calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// One of the shaders, as [`Header::compose`](super::Header::compose) makes them.
@@ -13,6 +13,8 @@ pub(crate) struct Side<'a> {
     pub bindings: usize,
     /// How many workgroups its launch has.
     pub workgroups: usize,
+    /// An earlier side whose workgroup memory has the same names and sizes: a workgroup is one side's, so both have it.
+    pub memory_of: Option<usize>,
 }
 
 /// What a shader's `main` may ask for, and what it is called here. `linear_group()` makes the number of a workgroup of the
@@ -27,7 +29,8 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
     let (mut bindings, mut end) = (0, 0);
     for (index, side) in sides.iter().enumerate() {
         let tokens = tokens(side.text);
-        let source = Renamed { names: &names(&tokens), index, first_binding: bindings };
+        let memory = side.memory_of.unwrap_or(index);
+        let source = Renamed { names: &names(&tokens), index, memory, first_binding: bindings };
         let arguments = source.write(&tokens, &mut body, &mut enabled);
         let (start, count) = (end, side.workgroups);
         (bindings, end) = (bindings + side.bindings, end + count);
@@ -82,12 +85,13 @@ fn is_space(token: &str) -> bool {
     token.trim().is_empty()
 }
 
-/// What is declared at module scope.
-fn names<'a>(tokens: &[&'a str]) -> BTreeSet<&'a str> {
-    let mut names = BTreeSet::new();
+/// What is declared at module scope, and whether it is workgroup memory.
+fn names<'a>(tokens: &[&'a str]) -> BTreeMap<&'a str, bool> {
+    let mut names = BTreeMap::new();
     let mut depth = 0;
     let mut declares = false;
     let mut in_angles = false;
+    let mut is_memory = false;
     for &token in tokens {
         match token {
             "{" => depth += 1,
@@ -95,9 +99,10 @@ fn names<'a>(tokens: &[&'a str]) -> BTreeSet<&'a str> {
             // var<storage, read>
             "<" if declares => in_angles = true,
             ">" if declares => in_angles = false,
-            "const" | "fn" | "alias" | "struct" | "var" if depth == 0 => declares = true,
+            "const" | "fn" | "alias" | "struct" | "var" if depth == 0 => (declares, is_memory) = (true, false),
+            "workgroup" if in_angles => is_memory = true,
             name if declares && !in_angles && is_name(name) => {
-                names.insert(name);
+                names.insert(name, is_memory);
                 declares = false;
             }
             _ => {}
@@ -107,8 +112,10 @@ fn names<'a>(tokens: &[&'a str]) -> BTreeSet<&'a str> {
 }
 
 struct Renamed<'a> {
-    names: &'a BTreeSet<&'a str>,
+    names: &'a BTreeMap<&'a str, bool>,
     index: usize,
+    /// The side that declares its workgroup memory.
+    memory: usize,
     first_binding: usize,
 }
 
@@ -141,6 +148,7 @@ impl Renamed<'_> {
                     let _ = write!(body, "binding({number} + {}u)", self.first_binding);
                     rest = behind;
                 }
+                "var" if self.memory != self.index && is_memory(behind) => rest = after(behind, ";"),
                 name if is_name(name) && before != "." && !(in_struct && next == ":") => {
                     in_struct |= name == "struct";
                     body.push_str(&self.renamed(name));
@@ -158,8 +166,17 @@ impl Renamed<'_> {
     }
 
     fn renamed(&self, token: &str) -> String {
-        if self.names.contains(token) { format!("{token}_{}", self.index) } else { token.to_string() }
+        match self.names.get(token) {
+            Some(false) => format!("{token}_{}", self.index),
+            Some(true) => format!("{token}_{}", self.memory),
+            None => token.to_string(),
+        }
     }
+}
+
+/// Whether what stands behind `var` is workgroup memory.
+fn is_memory(behind: &[&str]) -> bool {
+    behind.starts_with(&["<", "workgroup", ">"])
 }
 
 /// What stands behind the next token of this kind.
@@ -185,6 +202,7 @@ struct Pair {
     x: f32,
     count: u32,
 }
+var<workgroup> memory: array<u32, SIZE>;
 @group(0) @binding(0) var<uniform> count: u32;
 @group(0) @binding(SLOT + 1u) var<storage, read_write> x: array<Pair, SIZE>;
 fn twice(x: u32) -> u32 {
@@ -192,20 +210,22 @@ fn twice(x: u32) -> u32 {
 }
 @compute @workgroup_size(SIZE)
 fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    x[at].x = f32(twice(count + group.x));
+    memory[at] = twice(count + group.x);
+    x[at].x = f32(memory[at]);
 }
 ";
 
     #[test]
     fn names_bindings_and_workgroups_are_told_apart() {
-        let side = |workgroups| Side { text: SIDE, bindings: 2, workgroups };
-        let found = side_by_side(&[side(3), side(5)]);
+        let side = |workgroups, memory_of| Side { text: SIDE, bindings: 2, workgroups, memory_of };
+        let found = side_by_side(&[side(3, None), side(5, None)]);
         let expected = "const SIZE_1 = 4u; 
 const SLOT_1 = 1.5e-3;
 struct Pair_1 {
     x: f32,
     count: u32,
 }
+var<workgroup> memory_1: array<u32, SIZE_1>;
 @group(0) @binding(0 + 2u) var<uniform> count_1: u32;
 @group(0) @binding(SLOT_1 + 1u + 2u) var<storage, read_write> x_1: array<Pair_1, SIZE_1>;
 fn twice_1(x_1: u32) -> u32 {
@@ -213,7 +233,8 @@ fn twice_1(x_1: u32) -> u32 {
 }
  
 fn main_1( at: u32,  group: vec3<u32>) {
-    x_1[at].x = f32(twice_1(count_1 + group.x));
+    memory_1[at] = twice_1(count_1 + group.x);
+    x_1[at].x = f32(memory_1[at]);
 }
 ";
         assert!(found.starts_with("enable f16;\n\nconst SIZE_0 = 4u;"), "{found}");
@@ -233,5 +254,9 @@ fn main(
 }
 ";
         assert!(found.ends_with(main), "{found}");
+        let shared = side_by_side(&[side(3, None), side(5, Some(0))]);
+        let expected =
+            found.replace("var<workgroup> memory_1: array<u32, SIZE_1>;", "").replace("memory_1", "memory_0");
+        assert_eq!(shared, expected);
     }
 }
