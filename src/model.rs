@@ -241,8 +241,9 @@ impl Model {
         })
     }
 
-    /// Whether activations, their derivatives and the optimizer's updates ride in the products' launches, where they can;
-    /// they do by default. Turning it off changes no result beyond rounding; it is there to look at each operation alone.
+    /// Whether activations, their derivatives and the optimizer's updates ride in the products' launches, the last layer and
+    /// its loss are one launch, and launches that depend on nothing of each other share a dispatch, where they can; they do
+    /// by default. Turning it off changes no result beyond rounding; it is there to look at each operation alone.
     pub fn set_fusion(&mut self, fused: bool) {
         self.fused = fused;
     }
@@ -283,14 +284,15 @@ impl Model {
     }
 
     /// What a training step on `data` in batches of `batch_size` runs on this model's device, one launch a line: phase,
-    /// label, operation, and the buffers that it binds, those that it writes behind an arrow.
+    /// label, operation, and the buffers that it binds, those that it writes behind an arrow. A plus before the phase marks a
+    /// launch that shares a dispatch with the one above: they depend on nothing of each other, so a GPU runs them at once.
     ///
     /// ```
     /// use wgrad::{Dataset, Dense, Device, Loss, Sequential, Sgd};
     ///
     /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
     /// let model = Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
-    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 5);
+    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 4);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///

@@ -159,7 +159,7 @@ pub(crate) struct Plan {
     pub next: usize,
     /// The statistics' buffer; `None` where nothing is counted.
     pub statistics: Option<usize>,
-    /// The model's outputs.
+    /// The model's outputs, in a plan for predictions; others may have none in memory.
     pub outputs: usize,
 }
 

@@ -68,6 +68,9 @@ impl Model {
     /// the model and a batch take. Parameters and optimizer are left alone. Other work on the device disturbs the
     /// measurements. A candidate whose results on made-up numbers are not those of the default, up to rounding, is out.
     ///
+    /// Updates that share a dispatch with a larger one ([`Model::plan_summary`] marks them) are left out: their workgroups are of
+    /// the larger one's size.
+    ///
     /// Without this call schedules are a function of shape and kind of device alone. A choice that was measured may be
     /// another one on the next machine, or after the next call. As long as one stands, the same seed gives the same
     /// bits; two choices agree up to rounding.
@@ -81,7 +84,7 @@ impl Model {
     /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
     /// let tuning = model.tune(128)?;
     /// print!("{tuning}");
-    /// assert!(tuning.products.is_empty()); // on a GPU there are four, one of them for evaluation
+    /// assert!(tuning.products.is_empty()); // on a GPU there are three, one of them for evaluation
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -122,9 +125,11 @@ impl Model {
         let room = Room::default();
         let key = PlanKey { mode, capacity, format, fused, precision, device, room };
         let plan = self.recipe().plan(key);
+        // What shares a larger product's dispatch takes its workgroups from there.
+        let shared = self.recipe().plan(PlanKey { room: self.room(), ..key });
         let step = self.step().start(capacity as u32, capacity as u32);
         let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };
-        let mut races = races(&plan, known);
+        let mut races = races(&plan, &shared, known);
         races.iter_mut().try_for_each(|race| track.qualify(race))?;
         for _ in 0..ROUNDS {
             races.iter_mut().try_for_each(|race| track.round(race))?;
@@ -134,12 +139,20 @@ impl Model {
     }
 }
 
-/// The products of a plan, each once, but for those that are known.
-fn races(plan: &Plan, known: &[Product]) -> Vec<Race> {
+/// The products of a plan, each once, but for those that are known, and those that share the dispatch of a larger one in
+/// `shared`, which has the same launches.
+fn races(plan: &Plan, shared: &Plan, known: &[Product]) -> Vec<Race> {
+    let product = |launch: &Launch| launch.kernel.product(plan.key.capacity, plan.key.precision);
+    let work = |launch: &Launch| product(launch).map(|product| product.size.rows * product.size.columns);
+    let leads = |index: usize| {
+        let dispatch = shared.dispatches.iter().find(|dispatch| dispatch.contains(&index)).cloned().unwrap_or_default();
+        shared.launches[dispatch].iter().all(|other| work(other) <= work(&plan.launches[index]))
+    };
+
     let mut races: Vec<Race> = Vec::new();
     for (index, launch) in plan.launches.iter().enumerate() {
-        let Some(product) = launch.kernel.product(plan.key.capacity, plan.key.precision) else { continue };
-        if known.contains(&product) || races.iter().any(|race| race.product == product) {
+        let Some(product) = product(launch) else { continue };
+        if !leads(index) || known.contains(&product) || races.iter().any(|race| race.product == product) {
             continue;
         }
         let runners = Schedule::candidates(product, plan.key.device).into_iter();
@@ -317,7 +330,9 @@ mod tests {
         let room = Room::default();
         let key = PlanKey { mode, capacity: 32, format, fused: true, precision, device, room };
         let broken = Schedule::Direct { rows: 1, columns: 2, workgroup: 64 };
-        for race in races(&model.recipe().plan(key), &[]) {
+        let plan = model.recipe().plan(key);
+        let shared = model.recipe().plan(PlanKey { room: model.room(), ..key });
+        for race in races(&plan, &shared, &[]) {
             let choices = Choices([(race.product, broken)].into());
             let launch = &Recipe { choices: &choices, ..model.recipe() }.plan(key).launches[race.launch];
             let product = product_alone(launch);
@@ -329,7 +344,7 @@ mod tests {
         }
         let tuning = model.tune(32)?;
         let labels: Vec<_> = tuning.products.iter().map(|product| product.label.as_str()).collect();
-        assert_eq!(labels, ["dense_0.forward", "dense_1.update", "dense_0.update", "dense_0.forward"]);
+        assert_eq!(labels, ["dense_0.forward", "dense_0.update", "dense_0.forward"]);
         for product in &tuning.products {
             let out: Vec<_> = product.candidates.iter().filter(|candidate| candidate.seconds.is_none()).collect();
             assert_eq!(out.len(), 1, "{tuning:#}");

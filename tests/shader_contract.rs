@@ -72,6 +72,14 @@ fn every_combination_is_valid_and_within_the_limits() {
     }
 }
 
+/// Names of shaders that share a dispatch end so, and no others.
+#[test]
+fn no_name_ends_like_a_side() {
+    for kernel in kernels() {
+        assert!(!kernel.shader(Storage::default()).contains("_side"), "{kernel:?}");
+    }
+}
+
 /// Updates of every schedule and rule beside an update of another shape, and the step's end: what a plan makes one dispatch.
 #[test]
 fn kernels_stand_side_by_side() {
@@ -99,7 +107,7 @@ fn kernels_stand_side_by_side() {
                 .collect();
             found.sort_by_key(|(number, ..)| *number);
             let bindings = sides.iter().enumerate().flat_map(|(side, &(kernel, storage, _))| {
-                let named = move |binding: Binding| (format!("{}_{side}", binding.name), space(binding.access));
+                let named = move |binding: Binding| (format!("{}_side{side}", binding.name), space(binding.access));
                 kernel.bindings(storage).into_iter().map(named)
             });
             let expected: Vec<_> = (0..).zip(bindings).map(|(number, (name, space))| (number, name, space)).collect();

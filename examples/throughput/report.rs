@@ -195,8 +195,9 @@ impl From<LaunchProfile> for Launch {
 
 /// The profile, a line a launch.
 fn table(launches: &[Launch]) -> String {
+    let width = launches.iter().map(|launch| launch.label.len() + 1).fold(26, usize::max);
     let mut text = format!(
-        "  {:<26}{:<24}{:>10}{:>8}{:>10}{:>10}{:>10}{:>9}\n",
+        "  {:<width$}{:<24}{:>10}{:>8}{:>10}{:>10}{:>10}{:>9}\n",
         "launch", "operation", "us", "share", "MFLOP", "MB", "GFLOP/s", "GB/s"
     );
     let total: f64 = launches.iter().filter_map(|launch| launch.seconds).sum();
@@ -207,7 +208,7 @@ fn table(launches: &[Launch]) -> String {
         let flop_rate = if launch.flops > 0 { rate(launch.flops) } else { "-".into() };
         let _ = writeln!(
             text,
-            "  {:<26}{:<24}{:>10}{:>7}%{:>10.1}{:>10.2}{:>10}{:>9}",
+            "  {:<width$}{:<24}{:>10}{:>7}%{:>10.1}{:>10.2}{:>10}{:>9}",
             launch.label,
             launch.operation,
             number(seconds.map(|s| 1e6 * s)),
@@ -219,7 +220,7 @@ fn table(launches: &[Launch]) -> String {
         );
     }
     if total > 0.0 {
-        let _ = writeln!(text, "  {:<50}{:>10.1}  launches one by one", "sum", 1e6 * total);
+        let _ = writeln!(text, "  {:<1$}{2:>10.1}  launches one by one", "sum", width + 24, 1e6 * total);
     } else {
         text += "  this device has no timestamps\n";
     }

@@ -149,7 +149,9 @@ impl Pool {
         work: impl Fn(usize, [&mut [f32]; N]) + Sync,
     ) {
         let whole = data.iter().zip(row_lengths).filter_map(|(slice, length)| slice.len().checked_div(length));
-        let rows = whole.fold(rows, usize::min);
+        let fitting = whole.fold(rows, usize::min);
+        debug_assert_eq!(fitting, rows, "a slice has fewer rows");
+        let rows = fitting;
         let tasks = self.threads().min(rows);
         let edge = |task: usize| rows * task / tasks.max(1);
         let data = data.map(|slice| Items(slice.as_mut_ptr()));

@@ -139,6 +139,9 @@ impl Context {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             // Seven and WebGPU's 16 KiB suffice. With more, launches that do not depend on each other share a dispatch.
             max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
+            max_buffers_and_acceleration_structures_per_shader_stage: offered
+                .max_buffers_and_acceleration_structures_per_shader_stage
+                .min(32 + 12),
             max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
             ..wgpu::Limits::default()
         };

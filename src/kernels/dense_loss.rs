@@ -41,6 +41,17 @@ pub struct Tile {
 /// More outputs are a matter for a product of their own.
 pub const MOST_OUTPUTS: usize = 32;
 
+/// Bytes of the kernel that a GPU's caches may have to give for a batch: a twentieth of a millisecond on a large one.
+const MOST_READ: usize = 1 << 28;
+
+/// Whether a layer and its loss are better one launch on such a device: a kernel that is read anew for few rows at a time must
+/// not be large, or the batch not.
+pub(crate) fn pays(inputs: usize, outputs: usize, capacity: usize, family: Family) -> bool {
+    let rows = Tile::choose(inputs, outputs, capacity, family).rows;
+    let kernel = 4 * padded(inputs) * padded(outputs);
+    outputs <= MOST_OUTPUTS && (family != Family::Hardware || 2 * kernel * capacity / rows <= MOST_READ)
+}
+
 /// Blocks of outputs that an invocation makes at most: it has them in registers, and the loops over them are unrolled, which
 /// drivers' compilers take their time for.
 const MOST_BLOCKS: usize = 12;
@@ -91,6 +102,7 @@ impl Operation for DenseLoss {
     const GRADIENTS: Gradients = Gradients::Made(&["gradient", "dx"]);
 
     fn header(&self, header: &mut Header) {
+        debug_assert!(self.tile.splits >= self.tile.rows, "an invocation has one row's loss at most");
         self.loss.header(header, self.tile.workgroup(), 1);
         self.before.unwrap_or(Activation::Linear).header(header);
         header
@@ -212,6 +224,9 @@ mod tests {
         assert_eq!(Tile::choose(2048, 16, 4096, Family::Hardware), tile(2, 128));
         assert_eq!(Tile::choose(2048, 30, 4096, Family::Hardware), tile(1, 128));
         assert_eq!(Tile::choose(100, 10, 512, Family::Hardware), tile(4, 32));
+        assert!(pays(512, 10, 128, Family::Hardware) && pays(2048, 10, 4096, Family::Hardware));
+        assert!(pays(2048, 32, 128, Family::Hardware) && !pays(2048, 32, 4096, Family::Hardware));
+        assert!(!pays(512, 33, 128, Family::Hardware) && !pays(512, 33, 128, Family::Software));
         assert_eq!(Tile::choose(512, 10, 128, Family::Software), Tile { lines: 4, rows: 4, splits: 4 });
     }
 }

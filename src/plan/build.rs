@@ -1,7 +1,7 @@
 //! Builds a plan from the descriptions. Each method adds the launches of one part of a step; what a layer leaves behind
 //! for the backward pass is in [`Trace`].
 
-use super::dispatches::{Room, dispatches, storage_buffers};
+use super::dispatches::{Room, dispatches};
 use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::kernels::activation_backward::ActivationBackward;
 use crate::kernels::activation_forward::ActivationForward;
@@ -15,7 +15,7 @@ use crate::kernels::dense_backward_input::DenseBackwardInput;
 use crate::kernels::dense_backward_update::DenseBackwardUpdate;
 use crate::kernels::dense_backward_weights::DenseBackwardWeights;
 use crate::kernels::dense_forward::DenseForward;
-use crate::kernels::dense_loss::{DenseLoss, MOST_OUTPUTS, Tile};
+use crate::kernels::dense_loss::{self, DenseLoss, Tile};
 use crate::kernels::gather_batch::GatherBatch;
 use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::loss::{Formula, RowLoss};
@@ -36,7 +36,7 @@ use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::targets::TargetLayout;
 use crate::kernels::update::{Common, Rule, TENSOR_ALIGNMENT, TENSOR_ENTRY};
-use crate::kernels::{Kernel, Operation, padded};
+use crate::kernels::{Kernel, Operation, Workgroup, padded};
 use crate::layers::Activation;
 use crate::losses::{Loss, LossFunction};
 use crate::optimizers::{Adam, AdamW, Clip, Optimizer};
@@ -113,7 +113,7 @@ impl Recipe<'_> {
             }
             statistics = Some(builder.finish(rows));
         }
-        let room = if key.fused { key.room } else { Room::default() };
+        let room = builder.room();
         Plan {
             key,
             buffers: builder.buffers,
@@ -257,11 +257,13 @@ impl Builder<'_> {
     fn ends_in_one(&self) -> bool {
         let (model, key) = (self.recipe.model, &self.key);
         let last = model.layers.len().checked_sub(1);
-        let few = model.outputs() <= MOST_OUTPUTS;
+        let pays = |last| {
+            let (inputs, outputs) = model.widths().nth(last).unwrap_or_default();
+            dense_loss::pays(inputs, outputs, key.capacity, key.device.family)
+        };
         key.fused
             && key.mode != Mode::Predict
-            && few
-            && last.is_some_and(|last| self.activation(last) == Activation::Linear)
+            && last.is_some_and(|last| self.activation(last) == Activation::Linear && pays(last))
     }
 
     /// The layers, first to last; of one that the loss is computed with, what goes into it.
@@ -417,25 +419,28 @@ impl Builder<'_> {
         self.bring_to_one_size(first);
     }
 
-    /// Gives the updates from launch `first` on workgroups of one size, that of the largest product, if a dispatch has room for
-    /// two of them.
+    /// What a dispatch may take.
+    fn room(&self) -> Room {
+        if self.key.fused { self.key.room } else { Room::default() }
+    }
+
+    /// Gives the updates from launch `first` on workgroups as large as those of the largest product, where they can share its
+    /// dispatch then.
     fn bring_to_one_size(&mut self, first: usize) {
-        let capacity = self.key.capacity;
+        let (capacity, room) = (self.key.capacity, self.room());
+        let size = |launch: &Launch| launch.kernel.product(capacity, Precision::F32).map(|product| product.size);
         let updates = &mut self.launches[first..];
-        let (two, room) = (storage_buffers(&updates[..updates.len().min(2)]), self.key.room.storage_buffers);
-        if updates.len() < 2 || two > room {
-            return;
-        }
-        let product = |launch: &Launch| match &launch.kernel {
-            Kernel::DenseBackwardUpdate(update) => Some((update.gradients.schedule, update.gradients.size(capacity))),
-            _ => None,
-        };
-        let all = updates.iter().filter_map(product);
-        let Some((largest, _)) = all.max_by_key(|(_, size)| size.rows * size.columns) else { return };
+        let largest = updates.iter().max_by_key(|launch| size(launch).map(|size| size.rows * size.columns)).cloned();
+        let Some(largest) = largest else { return };
+        let Kernel::DenseBackwardUpdate(most) = &largest.kernel else { return };
         for launch in updates {
-            if let Kernel::DenseBackwardUpdate(update) = &mut launch.kernel {
-                let gradients = &mut update.gradients;
-                gradients.schedule = gradients.schedule.beside(largest, gradients.size(capacity));
+            let mut changed = launch.clone();
+            if let (Kernel::DenseBackwardUpdate(update), Some(size)) = (&mut changed.kernel, size(launch)) {
+                let own = &mut update.gradients.schedule;
+                *own = own.beside(most.gradients.schedule, size);
+            }
+            if room.holds(&[largest.clone(), changed.clone()]) {
+                *launch = changed;
             }
         }
     }
@@ -624,23 +629,26 @@ impl Builder<'_> {
         };
         let (beta_1, beta_2) = self.recipe.optimizer.betas();
         let statistics = self.local("statistics", 4 * STATISTICS_SLOTS);
-        let mut kernel = AdvanceStep {
+        let kernel = AdvanceStep {
             penalties: count,
             slots: STATISTICS_SLOTS,
             beta_1,
             beta_2,
             workgroup: advance_step::WORKGROUP,
         };
-        // As large as those of the update that it may stand beside.
-        let beside = self.launches.last().filter(|last| last.phase == Phase::Update);
-        if let Some(workgroup) = beside.and_then(|last| last.kernel.workgroup())
-            && self.key.room.storage_buffers > 0
-            && workgroup.invocations.is_power_of_two()
-        {
-            kernel.workgroup = workgroup.invocations;
-        }
         let arguments = [self.step, rows, penalties, self.next, statistics];
-        self.launch(Phase::Update, "advance_step", kernel, &arguments);
+        self.launch(Phase::Update, "advance_step", kernel.clone(), &arguments);
+        // As large as those of the update beside it, if it can share a dispatch with that.
+        let room = self.room();
+        if let [.., update, end] = self.launches.as_mut_slice()
+            && let Some(Workgroup { invocations, .. }) = update.kernel.workgroup()
+            && invocations.is_power_of_two()
+        {
+            let changed = Launch { kernel: AdvanceStep { workgroup: invocations, ..kernel }.into(), ..end.clone() };
+            if room.holds(&[update.clone(), changed.clone()]) {
+                *end = changed;
+            }
+        }
         statistics.buffer
     }
 }

@@ -12,6 +12,10 @@ use crate::kernels::Access;
 pub(crate) struct Room {
     /// Storage buffers of a shader.
     pub storage_buffers: usize,
+    /// Uniform buffers of a shader: each launch binds its step block once more.
+    pub uniform_buffers: usize,
+    /// Both kinds together.
+    pub buffers: usize,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: usize,
 }
@@ -30,18 +34,21 @@ impl Room {
             schedule.is_none() || workgroups[..index].iter().all(|workgroup| workgroup.schedule != schedule)
         };
         let own = workgroups.iter().enumerate().filter(|&(index, _)| is_first(index));
-        let (buffers, bytes) = (storage_buffers(launches), own.map(|(_, workgroup)| workgroup.bytes).sum::<usize>());
+        let bytes: usize = own.map(|(_, workgroup)| workgroup.bytes).sum();
+        let storage_buffers = storage_buffers(launches);
         let same_size = workgroups.windows(2).all(|pair| pair[0].invocations == pair[1].invocations);
         let independent = |(index, launch)| launches[..index].iter().all(|other| are_independent(launch, other));
         same_size
-            && buffers <= self.storage_buffers
+            && storage_buffers <= self.storage_buffers
+            && launches.len() <= self.uniform_buffers
+            && storage_buffers + launches.len() <= self.buffers
             && bytes <= self.workgroup_bytes
             && launches.iter().enumerate().all(independent)
     }
 }
 
 /// How many storage buffers launches bind together.
-pub(super) fn storage_buffers(launches: &[Launch]) -> usize {
+fn storage_buffers(launches: &[Launch]) -> usize {
     let bindings = launches.iter().flat_map(|launch| launch.kernel.bindings(launch.storage));
     bindings.filter(|binding| binding.access != Access::Step).count()
 }
@@ -106,7 +113,7 @@ mod tests {
         model.recipe().plan(PlanKey { mode, capacity: 128, format, fused: true, precision, device, room })
     }
 
-    const ENOUGH: Room = Room { storage_buffers: 32, workgroup_bytes: 32 << 10 };
+    const ENOUGH: Room = Room { storage_buffers: 32, uniform_buffers: 12, buffers: 44, workgroup_bytes: 32 << 10 };
 
     #[test]
     fn updates_and_the_steps_end_share_a_dispatch_where_there_is_room() {
@@ -119,6 +126,10 @@ mod tests {
             assert_eq!(sizes(family, Room { storage_buffers: 18, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
             assert_eq!(sizes(family, Room { storage_buffers: 12, ..ENOUGH }), [1, 1, 1, 1, 1, 2, 2], "{family:?}");
             assert_eq!(sizes(family, Room { storage_buffers: 8, ..ENOUGH }), [1; 9], "{family:?}");
+            // With each its step block.
+            assert_eq!(sizes(family, Room { buffers: 26, ..ENOUGH }), [1, 1, 1, 1, 1, 4], "{family:?}");
+            assert_eq!(sizes(family, Room { buffers: 25, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
+            assert_eq!(sizes(family, Room { uniform_buffers: 3, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
         }
         // On a GPU these schedules' memory is one; on vectors there is none but the end's.
         let room = Room { workgroup_bytes: 10 << 10, ..ENOUGH };

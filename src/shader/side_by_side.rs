@@ -1,6 +1,6 @@
 //! Several shaders as one: launches that depend on nothing of each other then are a single dispatch, whose workgroups are
-//! shared out among them. What a shader declares gets its number behind its name, its bindings follow those before, and
-//! its `main` becomes a function that the whole's calls.
+//! shared out among them. What a shader declares gets its number behind its name (`_side0`, which no name of its own ends
+//! in), its bindings follow those before, and its `main` becomes a function that the whole's calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -37,9 +37,11 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
         let arguments = arguments.iter().map(|name| match *name {
             "workgroup_id" => format!("vec3<u32>(at - {start}u, 0u, 0u)"),
             "num_workgroups" => format!("vec3<u32>({count}u, 1u, 1u)"),
-            _ => "local".to_string(),
+            "local_invocation_index" => "local".to_string(),
+            // Nothing else is had from a workgroup of several launches; naga says so of what is not declared.
+            other => other.to_string(),
         });
-        let call = format!("main_{index}({});", arguments.collect::<Vec<_>>().join(", "));
+        let call = format!("main_side{index}({});", arguments.collect::<Vec<_>>().join(", "));
         let otherwise = if index > 0 { " else " } else { "    " };
         // Writing to a String cannot fail.
         let _ = write!(main, "{otherwise}if at < {end}u {{\n        {call}\n    }}");
@@ -48,7 +50,7 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
     let parameters: String =
         BUILTINS.iter().map(|(of, name)| format!("    @builtin({of}) {name}: {},\n", kind(of))).collect();
     format!(
-        "{enabled}{body}\n@compute @workgroup_size(WORKGROUP_0)\nfn main(\n{parameters}) {{\n    \
+        "{enabled}{body}\n@compute @workgroup_size(WORKGROUP_side0)\nfn main(\n{parameters}) {{\n    \
          let at = group.y * groups.x + group.x;\n{main}\n}}\n"
     )
 }
@@ -167,8 +169,8 @@ impl Renamed<'_> {
 
     fn renamed(&self, token: &str) -> String {
         match self.names.get(token) {
-            Some(false) => format!("{token}_{}", self.index),
-            Some(true) => format!("{token}_{}", self.memory),
+            Some(false) => format!("{token}_side{}", self.index),
+            Some(true) => format!("{token}_side{}", self.memory),
             None => token.to_string(),
         }
     }
@@ -219,27 +221,27 @@ fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: 
     fn names_bindings_and_workgroups_are_told_apart() {
         let side = |workgroups, memory_of| Side { text: SIDE, bindings: 2, workgroups, memory_of };
         let found = side_by_side(&[side(3, None), side(5, None)]);
-        let expected = "const SIZE_1 = 4u; 
-const SLOT_1 = 1.5e-3;
-struct Pair_1 {
+        let expected = "const SIZE_side1 = 4u; 
+const SLOT_side1 = 1.5e-3;
+struct Pair_side1 {
     x: f32,
     count: u32,
 }
-var<workgroup> memory_1: array<u32, SIZE_1>;
-@group(0) @binding(0 + 2u) var<uniform> count_1: u32;
-@group(0) @binding(SLOT_1 + 1u + 2u) var<storage, read_write> x_1: array<Pair_1, SIZE_1>;
-fn twice_1(x_1: u32) -> u32 {
-    return 2u * x_1;
+var<workgroup> memory_side1: array<u32, SIZE_side1>;
+@group(0) @binding(0 + 2u) var<uniform> count_side1: u32;
+@group(0) @binding(SLOT_side1 + 1u + 2u) var<storage, read_write> x_side1: array<Pair_side1, SIZE_side1>;
+fn twice_side1(x_side1: u32) -> u32 {
+    return 2u * x_side1;
 }
  
-fn main_1( at: u32,  group: vec3<u32>) {
-    memory_1[at] = twice_1(count_1 + group.x);
-    x_1[at].x = f32(memory_1[at]);
+fn main_side1( at: u32,  group: vec3<u32>) {
+    memory_side1[at] = twice_side1(count_side1 + group.x);
+    x_side1[at].x = f32(memory_side1[at]);
 }
 ";
-        assert!(found.starts_with("enable f16;\n\nconst SIZE_0 = 4u;"), "{found}");
+        assert!(found.starts_with("enable f16;\n\nconst SIZE_side0 = 4u;"), "{found}");
         assert!(found.contains(expected), "{found}");
-        let main = "@compute @workgroup_size(WORKGROUP_0)
+        let main = "@compute @workgroup_size(WORKGROUP_side0)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -247,16 +249,17 @@ fn main(
 ) {
     let at = group.y * groups.x + group.x;
     if at < 3u {
-        main_0(local, vec3<u32>(at - 0u, 0u, 0u));
+        main_side0(local, vec3<u32>(at - 0u, 0u, 0u));
     } else if at < 8u {
-        main_1(local, vec3<u32>(at - 3u, 0u, 0u));
+        main_side1(local, vec3<u32>(at - 3u, 0u, 0u));
     }
 }
 ";
         assert!(found.ends_with(main), "{found}");
         let shared = side_by_side(&[side(3, None), side(5, Some(0))]);
-        let expected =
-            found.replace("var<workgroup> memory_1: array<u32, SIZE_1>;", "").replace("memory_1", "memory_0");
+        let expected = found
+            .replace("var<workgroup> memory_side1: array<u32, SIZE_side1>;", "")
+            .replace("memory_side1", "memory_side0");
         assert_eq!(shared, expected);
     }
 }

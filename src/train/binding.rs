@@ -60,9 +60,11 @@ impl Model {
     }
 
     /// What a dispatch may take of the device. The CPU device runs launches alone.
-    fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> Room {
         self.device().info().limits.map_or_else(Room::default, |limits| Room {
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+            uniform_buffers: limits.max_uniform_buffers_per_shader_stage as usize,
+            buffers: limits.max_buffers_and_acceleration_structures_per_shader_stage as usize,
             workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
         })
     }

@@ -78,6 +78,8 @@ struct Layer {
     gradient: bool,
     before: Option<Activation>,
     tile: Option<Tile>,
+    /// The kernel's numbers lie between this and its negative.
+    size: f32,
 }
 
 /// The tutorial's last layer, but for its inputs.
@@ -91,6 +93,7 @@ const LAYER: Layer = Layer {
     gradient: true,
     before: Some(Activation::Relu),
     tile: None,
+    size: 1.0,
 };
 
 pub fn cases(trials: &mut Trials) {
@@ -134,7 +137,10 @@ pub fn cases(trials: &mut Trials) {
         trials.in_half(&format!("{name}_saturated"), move |device| {
             let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
             let layer = Layer { formula, outputs: 3, ..LAYER };
-            layer.case((2, 2)).check_half_but(&[], scale, device)
+            let case = layer.case((2, 2));
+            let beyond = |slope: &f64| slope.abs() * 1_048_576.0 > 65_504.0;
+            assert!(case.expected()[0].floats().iter().any(beyond), "no gradient is beyond half precision's range");
+            case.check_half_but(&[], scale, device)
         });
         trials.add(&format!("{name}_nan"), move |device| {
             // ReLU would have no gradient for some of the others, and a NaN times zero may be either.
@@ -154,6 +160,12 @@ pub fn cases(trials: &mut Trials) {
         let layer = Layer { gradient: false, before: None, ..LAYER };
         batches().try_for_each(|size| layer.case(size).check(device))
     });
+    // As many features as a layer may have: llvmpipe ends all loops of an invocation after 65,535 iterations.
+    trials.add("long_sum", |device| {
+        let _alone = alone();
+        // Small numbers, so that the error of so long a sum is far less than what a part of it is.
+        Layer { inputs: 260_000, outputs: 2, size: 4e-4, ..LAYER }.case((3, 3)).check(device)
+    });
     // A row a workgroup: more than the 65,535 workgroups of one dimension.
     trials.add("folded_grid", |device| {
         let _alone = alone();
@@ -170,7 +182,7 @@ impl Layer {
         // What half precision holds as it is, so that one case serves both.
         let x = Array::matrix(rows, inputs, capacity, |_, _| before.activate(random.uniform(-1.0f32, 1.0)));
         let x = x.rounded_to_half();
-        let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-1.0, 1.0));
+        let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-self.size, self.size));
         let share = match formula {
             Formula::BinaryCrossentropy => self.smoothing / 2.0,
             _ => self.smoothing / outputs as f32,

@@ -5,14 +5,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use wgrad::{Adam, Dense, Device, DeviceKind, Error, Event, Fit, Loss, Model, Sequential, Sgd, wgpu};
+use wgrad::{Activation, Adam, Dense, Device, DeviceKind, Error, Event, Fit, Loss, Model, Sequential, Sgd, wgpu};
 
-use crate::common::{Outcome, Suite, bits, classifier, host_device, labelled, refused, trials, with_rows};
+use crate::common::{
+    Outcome, Suite, assert_same_net, bits, classifier, host_device, labelled, refused, trials, with_rows,
+};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.on_cpu: no_such_adapter, the_list_ends_with_the_cpu, only_a_gpu_has_buffers);
     trials!(suite.on_gpu:
         limits_too_small,
+        what_a_dispatch_may_take_changes_no_result,
         a_model_beyond_the_limits,
         a_lost_device,
         a_device_lost_in_training,
@@ -70,6 +73,38 @@ fn limits_too_small(_: &Device) -> Outcome {
     for (limits, message) in cases {
         let (device, queue) = host_device(limits, wgpu::Features::empty())?;
         refused(Device::from_wgpu(device, queue), &format!("wgrad on {name} needs {message}"));
+    }
+    Ok(())
+}
+
+/// A net of many layers on a device with WebGPU's limits, on one with all that the adapter has, and on wgrad's own. How many
+/// updates share a dispatch differs.
+fn what_a_dispatch_may_take_changes_no_result(device: &Device) -> Outcome {
+    let listed = wgrad::devices().into_iter().find(|info| info.name == device.info().name);
+    let all = listed.and_then(|info| info.limits).expect("the limits of the adapter");
+    let data = labelled(70, 9, 3);
+    let trained = |device: &Device| -> wgrad::Result<(Model, usize)> {
+        let mut net = Sequential::new(9);
+        for _ in 0..15 {
+            net = net.add(Dense::new(12).activation(Activation::Tanh));
+        }
+        let net = net.add(Dense::new(3).activation(Activation::Softmax));
+        let mut model = net.compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?;
+        let joined = model.plan_summary(&data, 16)?.lines().filter(|line| line.starts_with('+')).count();
+        model.fit(&data, Fit::new().epochs(3).batch_size(16))?;
+        Ok((model, joined))
+    };
+    let on = |limits: wgpu::Limits| -> Result<Device, Box<dyn std::error::Error>> {
+        let (gpu, queue) = host_device(limits, wgpu::Features::empty())?;
+        Ok(Device::from_wgpu(gpu, queue)?)
+    };
+    let (expected, joined) = trained(&on(Device::required_limits())?)?;
+    // SGD's update binds four storage buffers, so two share eight.
+    assert_eq!(joined, 8);
+    for device in [on(all)?, device.clone()] {
+        let (model, joined) = trained(&device)?;
+        assert!(joined > 8, "{joined} launches joined others");
+        assert_same_net("with more room", &model, &expected, 1e-5)?;
     }
     Ok(())
 }
