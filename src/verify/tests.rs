@@ -1,10 +1,14 @@
 //! A shader is broken on purpose, as a driver might break it, and verify mode must name that launch and no other. These
 //! tests need a GPU adapter, be it a software driver's, and fail without one.
 
+use std::sync::Arc;
+
 use crate::data::Dataset;
-use crate::device::{Backend, Device};
+use crate::device::{Backend, Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::executor::gpu;
+use crate::kernels::Kernel;
+use crate::kernels::product::Schedule;
 use crate::kernels::storage::Precision;
 use crate::layers::{Activation, Dense};
 use crate::losses::Loss;
@@ -80,6 +84,37 @@ fn an_unbroken_model_passes_on_the_cpu() -> Result<()> {
 #[test]
 fn an_unbroken_model_passes_on_a_gpu() -> Result<()> {
     passes(&Device::gpu()?)
+}
+
+/// What a hardware GPU would run, on whatever GPU there is: the tutorial's net, whose products get tiles with shared sums, and
+/// whose updates share a dispatch and its workgroup memory.
+#[test]
+fn the_plan_for_hardware_passes_on_a_gpu() -> Result<()> {
+    let mut device = Device::options().tuned_schedules(false).gpu()?;
+    let Backend::Gpu(context) = &mut device.backend else { panic!("a GPU device") };
+    Arc::get_mut(context).expect("nobody else has it").info.kind = DeviceKind::DiscreteGpu;
+    let pixels = (0..784 * 200).map(|at| (at * 37 % 251) as u8).collect();
+    let data = Dataset::from_images(pixels, 784, (0..200).map(|sample| (sample * 7 % 10) as u8).collect(), 10)?;
+    for clip in [Clip::None, Clip::GlobalNorm(0.5)] {
+        let mut model = Sequential::new(784)
+            .add(Dense::new(512).activation(Activation::Relu))
+            .add(Dense::new(10).activation(Activation::Softmax))
+            .compile(&device, RmsProp { clip, ..RmsProp::default() }, Loss::CategoricalCrossentropy)?;
+        let key = model.plan_key(Mode::Train, &data, false, 128)?;
+        let plan = model.recipe().plan(key);
+        let is_staged = |launch: &Launch| match &launch.kernel {
+            Kernel::DenseForward(kernel) => matches!(kernel.schedule, Schedule::Staged { splits: 4, .. }),
+            Kernel::DenseBackwardUpdate(kernel) => matches!(kernel.gradients.schedule, Schedule::Staged { .. }),
+            _ => false,
+        };
+        let (staged, dispatches) = if clip == Clip::None { (3, 4) } else { (1, 9) };
+        assert_eq!(plan.launches.iter().filter(|launch| is_staged(launch)).count(), staged, "{plan}");
+        assert_eq!(plan.dispatches.len(), dispatches, "{plan}");
+        // A whole batch and a smaller one, twice.
+        let found = model.verify(&data, 128, 4)?;
+        assert!(found.largest_share < 0.5, "{found}");
+    }
+    Ok(())
 }
 
 /// Verifying trains as well: it leaves the weights that `fit` leaves.
