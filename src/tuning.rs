@@ -100,9 +100,10 @@ impl Model {
         };
         let parameters = self.executor.read(Store::Parameters)?;
         let buffers = model_buffers(&self.layout, self.optimizer(), &parameters);
-        let executor = gpu::Executor::new(context.clone(), buffers)?;
         let mut races = Vec::new();
         for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
+            // Anew, with the parameters as they are: updates that are timed change them until they are nobody's.
+            let executor = gpu::Executor::new(context.clone(), buffers.clone())?;
             let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();
             races.extend(self.race(&executor, mode, capacity, &known)?);
         }

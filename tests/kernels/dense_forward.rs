@@ -52,6 +52,10 @@ pub fn cases(trials: &mut Trials) {
         case(&many, 65_537, 65_537, schedule).check(device)
     });
     products::add(trials, "nan", |device, schedule| nan(schedule).check(device));
+    products::add_half(trials, "evaluation", |device, schedule| {
+        let layer = Layer { inputs: 13, outputs: 9, bias: true, activation: Activation::Relu };
+        case(&layer, 1024, 1024, schedule).check_half(device)
+    });
     for (inputs, outputs) in HALF_SHAPES {
         let layer = Layer { inputs, outputs, bias: true, activation: Activation::Tanh };
         products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
