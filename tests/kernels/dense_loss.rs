@@ -279,7 +279,7 @@ impl Layer {
             Formula::MeanSquaredError => mean_squared_error::bounds(loss),
         };
         let (steepness, width) = (self.steepness(loss), self.outputs as f64);
-        for row in 0..loss.rows {
+        for (row, row_bound) in losses.iter_mut().enumerate() {
             let own = row * self.outputs..(row + 1) * self.outputs;
             let largest = loss.row(row).fold(f64::NEG_INFINITY, f64::max);
             let exponentials: f64 = loss.row(row).map(|z| (z - largest).exp()).sum();
@@ -288,7 +288,7 @@ impl Layer {
             let p: Vec<_> = loss.row(row).map(|z| (z - largest).exp() / exponentials).collect();
             let mean: f64 = p.iter().zip(&errors[own.clone()]).map(|(p, e)| p * e).sum();
             for (column, at) in own.enumerate() {
-                losses[row] += 1.01 * loss.rows as f64 * (steepness[at] + weight * errors[at]) * errors[at];
+                *row_bound += 1.01 * loss.rows as f64 * (steepness[at] + weight * errors[at]) * errors[at];
                 gradients[at] += 1.01
                     * match self.formula {
                         Formula::SoftmaxCrossEntropy => weight * targets * p[column] * (errors[at] + mean),
