@@ -46,13 +46,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// What a game or a tool has anyway. wgrad asks for no more than `Device::required_limits`.
+/// What a game or a tool has anyway. wgrad needs no more than `Device::required_limits`, and makes use of more.
 fn host_device() -> Result<Option<(wgpu::Device, wgpu::Queue)>, Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let Ok(adapter) = pollster::block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())) else {
         return Ok(None);
     };
-    let descriptor = wgpu::DeviceDescriptor { required_limits: Device::required_limits(), ..Default::default() };
+    let required_limits = Device::wanted_limits(&adapter.limits());
+    let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
     Ok(Some(pollster::block_on(adapter.request_device(&descriptor))?))
 }
 

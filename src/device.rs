@@ -200,9 +200,33 @@ impl Device {
         DeviceOptions::default().wrap(device, queue)
     }
 
-    /// The limits a caller's own device must have: WebGPU's defaults.
+    /// The limits a caller's own device must have: WebGPU's defaults. [`Device::wanted_limits`] makes training faster.
     pub fn required_limits() -> wgpu::Limits {
         wgpu::Limits::default()
+    }
+
+    /// The limits that wgrad asks for on a device of its own, where the adapter offers these: WebGPU's defaults, buffers as
+    /// large as they may be, up to 32 storage buffers in a stage and 32 KiB of workgroup memory. With those, launches that do
+    /// not depend on each other share a dispatch; [`Model::plan_summary`](crate::Model::plan_summary) marks them.
+    ///
+    /// ```
+    /// use wgrad::{Device, wgpu};
+    ///
+    /// let limits = Device::wanted_limits(&wgpu::Limits::default()); // of an adapter, `adapter.limits()`
+    /// assert_eq!(limits, Device::required_limits());
+    /// ```
+    pub fn wanted_limits(offered: &wgpu::Limits) -> wgpu::Limits {
+        wgpu::Limits {
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
+            // Storage and uniform buffers together, the latter 12 by default.
+            max_buffers_and_acceleration_structures_per_shader_stage: offered
+                .max_buffers_and_acceleration_structures_per_shader_stage
+                .min(32 + 12),
+            max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
+            ..wgpu::Limits::default()
+        }
     }
 
     /// What this device is.

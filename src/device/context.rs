@@ -131,20 +131,10 @@ fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> Option<Coop
 }
 
 impl Context {
-    /// Opens an adapter: WebGPU's default limits, with buffers as large as the adapter allows.
+    /// Opens an adapter.
     pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo, options: &DeviceOptions) -> Result<Self> {
         let (offered, offered_features) = (adapter.limits(), adapter.features());
-        let limits = wgpu::Limits {
-            max_buffer_size: offered.max_buffer_size,
-            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-            // Seven and WebGPU's 16 KiB suffice. With more, launches that do not depend on each other share a dispatch.
-            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
-            max_buffers_and_acceleration_structures_per_shader_stage: offered
-                .max_buffers_and_acceleration_structures_per_shader_stage
-                .min(32 + 12),
-            max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
-            ..wgpu::Limits::default()
-        };
+        let limits = super::Device::wanted_limits(&offered);
         check_limits(&info.name, &offered)?;
         let taken = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         let mut wanted = taken | options.features();

@@ -160,14 +160,15 @@ fn shader(launches: &[Launch], capacity: usize) -> Source {
     Source::side_by_side(&kernels(launches, capacity))
 }
 
-/// The kernels of launches that share a dispatch, each with the number of its workgroups.
+/// What that shader is made of: the launches' kernels, each with the number of its workgroups.
 fn kernels(launches: &[Launch], capacity: usize) -> Vec<(&Kernel, Storage, usize)> {
     in_order(launches, capacity)
         .map(|launch| (&launch.kernel, launch.storage, launch.kernel.workgroups(capacity)))
         .collect()
 }
 
-/// The same with one launch's text changed, as a driver might break it: for tests of verify mode.
+/// Puts a shader whose launches' texts are changed, as a driver might break them, in the place of [`shader`]'s: for tests of
+/// verify mode.
 #[cfg(test)]
 pub(crate) fn sabotage(
     context: &Context,

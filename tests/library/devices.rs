@@ -101,7 +101,7 @@ fn what_a_dispatch_may_take_changes_no_result(device: &Device) -> Outcome {
     let (expected, joined) = trained(&on(Device::required_limits())?)?;
     // SGD's update binds four storage buffers, so two share eight.
     assert_eq!(joined, 8);
-    for device in [on(all)?, device.clone()] {
+    for device in [on(Device::wanted_limits(&all))?, on(all)?, device.clone()] {
         let (model, joined) = trained(&device)?;
         assert!(joined > 8, "{joined} launches joined others");
         assert_same_net("with more room", &model, &expected, 1e-5)?;
