@@ -1,45 +1,35 @@
 //! Builds a plan from the descriptions. Each method adds the launches of one part of a step; what a layer leaves behind
-//! for the backward pass is in [`Trace`].
+//! for the backward pass is in [`Trace`]. What becomes of the gradients is in `updates`.
+
+mod updates;
 
 use super::dispatches::{Room, dispatches};
-use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, STATISTICS_SLOTS, Store};
+use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, Store};
 use crate::kernels::activation_backward::ActivationBackward;
 use crate::kernels::activation_forward::ActivationForward;
-use crate::kernels::adagrad::Adagrad;
-use crate::kernels::adagrad_update::AdagradUpdate;
-use crate::kernels::adam;
-use crate::kernels::adam_update::AdamUpdate;
-use crate::kernels::advance_step::{self, AdvanceStep};
 use crate::kernels::binary_crossentropy::BinaryCrossentropy;
 use crate::kernels::dense_backward_input::DenseBackwardInput;
-use crate::kernels::dense_backward_update::DenseBackwardUpdate;
 use crate::kernels::dense_backward_weights::DenseBackwardWeights;
 use crate::kernels::dense_forward::DenseForward;
 use crate::kernels::dense_loss::{self, DenseLoss, Tile};
 use crate::kernels::gather_batch::GatherBatch;
-use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::loss::{Formula, RowLoss};
 use crate::kernels::mean_squared_error::MeanSquaredError;
 use crate::kernels::product::{Choices, Schedule};
 use crate::kernels::relu_backward::ReluBackward;
 use crate::kernels::relu_forward::ReluForward;
-use crate::kernels::rmsprop::Rmsprop;
-use crate::kernels::rmsprop_update::RmspropUpdate;
 use crate::kernels::scale::{Gradients, LossScale};
-use crate::kernels::sgd::Sgd;
-use crate::kernels::sgd_update::SgdUpdate;
 use crate::kernels::shares::Shares;
 use crate::kernels::softmax_backward::SoftmaxBackward;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::kernels::softmax_forward::SoftmaxForward;
 use crate::kernels::storage::{Precision, Storage};
-use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::targets::TargetLayout;
-use crate::kernels::update::{Common, Rule, TENSOR_ALIGNMENT, TENSOR_ENTRY};
-use crate::kernels::{Kernel, Operation, Workgroup, padded};
+use crate::kernels::update::TENSOR_ENTRY;
+use crate::kernels::{Kernel, Operation, padded};
 use crate::layers::Activation;
 use crate::losses::{Loss, LossFunction};
-use crate::optimizers::{Adam, AdamW, Clip, Optimizer};
+use crate::optimizers::Optimizer;
 use crate::parameters::{LayerRange, Layout};
 use crate::sequential::Sequential;
 use crate::step::StepBlock;
@@ -375,12 +365,6 @@ impl Builder<'_> {
         Made { gradient, below }
     }
 
-    /// Whether the optimizer's update rides in the products that make the gradients: nobody else needs them. Clipping by
-    /// norm needs all of them first.
-    fn updates_ride(&self) -> bool {
-        self.key.fused && matches!(self.recipe.optimizer.clip(), Clip::None | Clip::Value(_))
-    }
-
     /// Below this layer no gradient is needed.
     fn lowest_trained(&self) -> Option<usize> {
         self.recipe.model.layers.iter().position(|layer| layer.trainable)
@@ -424,27 +408,6 @@ impl Builder<'_> {
         if self.key.fused { self.key.room } else { Room::default() }
     }
 
-    /// Gives the updates from launch `first` on workgroups as large as those of the largest product, where they can share its
-    /// dispatch then.
-    fn bring_to_one_size(&mut self, first: usize) {
-        let (capacity, room) = (self.key.capacity, self.room());
-        let size = |launch: &Launch| launch.kernel.product(capacity, Precision::F32).map(|product| product.size);
-        let updates = &mut self.launches[first..];
-        let largest = updates.iter().max_by_key(|launch| size(launch).map(|size| size.rows * size.columns)).cloned();
-        let Some(largest) = largest else { return };
-        let Kernel::DenseBackwardUpdate(most) = &largest.kernel else { return };
-        for launch in updates {
-            let mut changed = launch.clone();
-            if let (Kernel::DenseBackwardUpdate(update), Some(size)) = (&mut changed.kernel, size(launch)) {
-                let own = &mut update.gradients.schedule;
-                *own = own.beside(most.gradients.schedule, size);
-            }
-            if room.holds(&[largest.clone(), changed.clone()]) {
-                *launch = changed;
-            }
-        }
-    }
-
     fn activation_backward(&mut self, index: usize, trace: &Trace, dy: Argument) -> Argument {
         let columns = self.recipe.model.layers[index].units;
         let activation = self.activation(index);
@@ -474,27 +437,6 @@ impl Builder<'_> {
         let gradients = Self::range(self.gradients(), self.recipe.layout.layers[index]);
         let label = format!("dense_{index}.backward_weights");
         self.launch(Phase::Backward, label, kernel, &[self.step, trace.input, dz, gradients]);
-    }
-
-    /// A layer's update, the gradients of its parameters computed in the same launch.
-    fn riding_update(&mut self, index: usize, trace: &Trace, dz: Argument) {
-        let Some(gradients) = self.weights_kernel(index) else { return };
-        let range = self.recipe.layout.layers[index];
-        let kernel = DenseBackwardUpdate {
-            gradients,
-            rule: self.rule(),
-            l2: self.recipe.model.layers[index].l2,
-            weight_decay: self.recipe.optimizer.weight_decay(),
-            clip_value: self.clip_value(),
-        };
-        let mut arguments = vec![self.step, trace.input, dz, Self::range(self.parameters(), range)];
-        let slots = self.recipe.optimizer.slots();
-        let bound = self.slots().into_iter().zip(slots);
-        // Of a slot that is not used each layer has four words of its own: a dispatch must not write one place twice.
-        let own = TENSOR_ALIGNMENT * index;
-        let unused = |slot: Argument| Argument { offset: own, words: 4, ..slot };
-        arguments.extend(bound.map(|(slot, of)| if of.used { Self::range(slot, range) } else { unused(slot) }));
-        self.launch(Phase::Update, format!("dense_{index}.update"), kernel, &arguments);
     }
 
     /// The activation of layer `index` whose derivative rides in the launch that makes the gradient of its output, linear for
@@ -528,127 +470,5 @@ impl Builder<'_> {
         let arguments = [self.step, dz, weights, before.kept, down];
         self.launch(Phase::Backward, format!("dense_{index}.backward_input"), kernel, &arguments);
         (down, rides)
-    }
-
-    /// Sums of squares over all chunks: the squares of the gradients, or the L2 penalty.
-    fn sum_squares(&mut self, label: &str, of_gradients: bool) -> Argument {
-        let (chunks, _) = self.recipe.layout.chunks();
-        let sums = self.local(label, padded(chunks.len()));
-        let arguments = [
-            self.step,
-            self.gradients(),
-            self.parameters(),
-            self.tensors(),
-            self.buffer("chunks", Store::Chunks, 4 * chunks.len()),
-            sums,
-        ];
-        self.launch(Phase::Reduce, label, SumSquares { chunks: chunks.len(), of_gradients }, &arguments);
-        sums
-    }
-
-    fn clip(&mut self) {
-        let (clip, global) = match self.recipe.optimizer.clip() {
-            Clip::Norm(limit) => (limit, false),
-            Clip::GlobalNorm(limit) => (limit, true),
-            Clip::None | Clip::Value(_) => return,
-        };
-        let sums = self.sum_squares("gradient_squares", true);
-        let tensors = self.recipe.layout.tensors.len();
-        let ranges = self.buffer("ranges", Store::Ranges, 2 * tensors);
-        let arguments = [self.step, sums, ranges, self.tensors()];
-        self.launch(Phase::Reduce, "gradient_scales", GradientScales { tensors, clip, global }, &arguments);
-    }
-
-    fn update(&mut self) {
-        self.clip();
-        let kernel = self.update_kernel();
-        let tensor_of = self.recipe.layout.tensor_of().len();
-        let mut arguments = vec![
-            self.step,
-            self.gradients(),
-            self.tensors(),
-            self.buffer("tensor_of", Store::TensorOf, tensor_of),
-            self.parameters(),
-        ];
-        arguments.extend(self.slots());
-        self.launch(Phase::Update, "update", kernel, &arguments);
-    }
-
-    /// The optimizer's slots; of one that its settings do not use four words that nobody reads.
-    fn slots(&mut self) -> Vec<Argument> {
-        let layout = self.recipe.layout;
-        let mut arguments = Vec::new();
-        for (index, slot) in self.recipe.optimizer.slots().iter().enumerate() {
-            let whole = self.buffer(slot.name, Store::Slot(index), layout.slot_length(slot.used));
-            arguments.push(if slot.used { whole } else { Argument { words: 4, ..whole } });
-        }
-        arguments
-    }
-
-    fn clip_value(&self) -> f32 {
-        if let Clip::Value(limit) = self.recipe.optimizer.clip() { limit } else { 0.0 }
-    }
-
-    fn rule(&self) -> Rule {
-        match *self.recipe.optimizer {
-            Optimizer::RmsProp(o) => {
-                Rule::Rmsprop(Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered })
-            }
-            Optimizer::Sgd(o) => Rule::Sgd(Sgd { momentum: o.momentum, nesterov: o.nesterov }),
-            Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
-            | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
-                Rule::Adam(adam::Adam { beta_1, beta_2, epsilon })
-            }
-            Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
-        }
-    }
-
-    fn update_kernel(&self) -> Kernel {
-        let common = Common { length: self.recipe.layout.length, clip_value: self.clip_value() };
-        match self.rule() {
-            Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
-            Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
-            Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
-            Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
-        }
-    }
-
-    /// Adds up the statistics and moves on; returns the buffer of the statistics. The penalty is of the parameters
-    /// before their update, so its launch stands before that.
-    fn finish(&mut self, rows: Argument) -> usize {
-        let penalised = self.key.mode == Mode::Train && self.recipe.layout.tensors.iter().any(|t| t.l2 > 0.0);
-        let (penalties, count) = if penalised {
-            let sums = self.sum_squares("l2_penalty", false);
-            let launch = self.launches.pop();
-            let update = self.launches.iter().position(|launch| launch.phase == Phase::Update);
-            let place = update.unwrap_or(self.launches.len());
-            self.launches.splice(place..place, launch);
-            (sums, self.recipe.layout.chunks().0.len())
-        } else {
-            (self.local("no_penalties", 4), 0)
-        };
-        let (beta_1, beta_2) = self.recipe.optimizer.betas();
-        let statistics = self.local("statistics", 4 * STATISTICS_SLOTS);
-        let kernel = AdvanceStep {
-            penalties: count,
-            slots: STATISTICS_SLOTS,
-            beta_1,
-            beta_2,
-            workgroup: advance_step::WORKGROUP,
-        };
-        let arguments = [self.step, rows, penalties, self.next, statistics];
-        self.launch(Phase::Update, "advance_step", kernel.clone(), &arguments);
-        // As large as those of the update beside it, if it can share a dispatch with that.
-        let room = self.room();
-        if let [.., update, end] = self.launches.as_mut_slice()
-            && let Some(Workgroup { invocations, .. }) = update.kernel.workgroup()
-            && invocations.is_power_of_two()
-        {
-            let changed = Launch { kernel: AdvanceStep { workgroup: invocations, ..kernel }.into(), ..end.clone() };
-            if room.holds(&[update.clone(), changed.clone()]) {
-                *end = changed;
-            }
-        }
-        statistics.buffer
     }
 }
