@@ -51,6 +51,7 @@ impl Model {
     ///
     /// let data = Dataset::from_classes(vec![0.1, 0.9, 0.8, 0.2], 2, vec![0, 1], 2)?;
     /// let mut model = Sequential::new(2)
+    ///     .add(Dense::new(2).activation(Activation::Relu))
     ///     .add(Dense::new(2).activation(Activation::Softmax))
     ///     .compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy)?;
     /// let launches = model.profile(&data, 2, 10)?;
