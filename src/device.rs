@@ -200,7 +200,8 @@ impl Device {
         DeviceOptions::default().wrap(device, queue)
     }
 
-    /// The limits a caller's own device must have: WebGPU's defaults. [`Device::wanted_limits`] makes training faster.
+    /// The limits a caller's own device must have: WebGPU's defaults. With
+    /// [`Device::wanted_limits`] a step has fewer dispatches.
     pub fn required_limits() -> wgpu::Limits {
         wgpu::Limits::default()
     }

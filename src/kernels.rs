@@ -417,15 +417,27 @@ impl Kernel {
     }
 
     pub(crate) fn sides<'a>(kernels: &[(&Kernel, Storage, usize)], texts: &'a [String]) -> Vec<Side<'a>> {
-        let schedule = |kernel: &Kernel| kernel.workgroup().and_then(|workgroup| workgroup.schedule);
-        let side = |(&(kernel, storage, workgroups), text): (&(&Kernel, Storage, usize), &'a String)| Side {
-            text,
-            bindings: kernel.bindings(storage).len(),
-            workgroups,
-            memory_of: schedule(kernel)
-                .and_then(|own| kernels.iter().position(|(other, ..)| schedule(other) == Some(own))),
+        let memories = Kernel::memories(kernels.iter().map(|(kernel, ..)| *kernel));
+        let sides = kernels.iter().zip(texts).zip(memories);
+        sides
+            .map(|((&(kernel, storage, workgroups), text), memory)| Side {
+                text,
+                bindings: kernel.bindings(storage).len(),
+                workgroups,
+                memory,
+            })
+            .collect()
+    }
+
+    /// Whose workgroup memory each of several kernels has that share a dispatch: the first's of its schedule, or its own.
+    pub(crate) fn memories<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Vec<usize> {
+        let schedules: Vec<_> =
+            kernels.map(|kernel| kernel.workgroup().and_then(|workgroup| workgroup.schedule)).collect();
+        let first = |(index, schedule): (usize, &Option<product::Schedule>)| {
+            let same = schedules[..index].iter().position(|other| schedule.is_some() && other == schedule);
+            same.unwrap_or(index)
         };
-        kernels.iter().zip(texts).map(side).collect()
+        schedules.iter().enumerate().map(first).collect()
     }
 
     /// The bindings for numbers that are stored in this way: the operation's own, then the loss scale where there is one.

@@ -184,6 +184,12 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
+    /// What a dispatch of these launches is called.
+    pub fn label(launches: &[Launch]) -> String {
+        let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
+        labels.join(" + ")
+    }
+
     /// The launches of each dispatch.
     pub fn dispatched(&self) -> impl Iterator<Item = &[Launch]> {
         self.dispatches.iter().map(|dispatch| &self.launches[dispatch.clone()])

@@ -4,7 +4,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::kernels::Work;
 use crate::model::Model;
-use crate::plan::Mode;
+use crate::plan::{Mode, Plan};
 
 /// One launch of a training step, as [`Model::profile`] found it; or several that share a dispatch on a GPU, taken
 /// together.
@@ -73,8 +73,7 @@ impl Model {
             let all: Vec<Work> = launches.iter().map(|launch| plan.work(launch)).collect();
             let largest = launches.iter().zip(&all).max_by_key(|(_, work)| (work.flops, work.bytes));
             let operation = largest.map_or("", |(launch, _)| launch.kernel.definition().name);
-            let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
-            names.push((labels.join(" + "), operation));
+            names.push((Plan::label(launches), operation));
             let sum = |of: fn(&Work) -> u64| all.iter().map(of).sum();
             work.push(Work { flops: sum(|work| work.flops), bytes: sum(|work| work.bytes) });
         }

@@ -71,7 +71,7 @@ impl Model {
     /// Updates that share a dispatch with a larger one ([`Model::plan_summary`] marks them) are left out: their workgroups are of
     /// the larger one's size.
     ///
-    /// Without this call schedules are a function of shape and kind of device alone. A choice that was measured may be
+    /// Without this call schedules are a function of shape, kind of device and, for updates, what they share a dispatch with. A choice that was measured may be
     /// another one on the next machine, or after the next call. As long as one stands, the same seed gives the same
     /// bits; two choices agree up to rounding.
     ///

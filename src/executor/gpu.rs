@@ -196,12 +196,6 @@ fn arguments(launches: &[Launch], capacity: usize) -> impl Iterator<Item = &Argu
     in_order(launches, capacity).flat_map(|launch| &launch.arguments)
 }
 
-/// What a dispatch is called.
-fn label(launches: &[Launch]) -> String {
-    let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
-    labels.join(" + ")
-}
-
 impl Prepared {
     fn new(
         context: &Context,
@@ -214,7 +208,7 @@ impl Prepared {
             .map(|argument| Some((*argument, buffers[argument.buffer].as_ref()?)))
             .collect();
         let bind_group = match bound {
-            Some(bound) => Some(bind(context, &label(launches), &pipeline, &bound)?),
+            Some(bound) => Some(bind(context, &Plan::label(launches), &pipeline, &bound)?),
             None => None,
         };
         let workgroups = launches.iter().map(|launch| launch.kernel.workgroups(capacity)).sum();

@@ -1,12 +1,8 @@
 //! softmax_cross_entropy: softmax and categorical cross-entropy from the logits, with the gradient.
 
-use super::loss::{Formula, RowLoss};
-use super::scale::Gradients;
+use super::loss::{self, Formula, LossOperation, RowLoss};
 use super::targets::TargetLayout;
-use super::{Definition, Input, Operation, Output, Real, WORKGROUP, lanes, loss};
-use crate::cpu::Cpu;
-use crate::shader::{self, Header, Part};
-use crate::step::StepBlock;
+use super::Definition;
 
 /// The parameters of `softmax_cross_entropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,52 +13,14 @@ pub struct SoftmaxCrossEntropy {
     pub gradient: bool,
 }
 
-impl SoftmaxCrossEntropy {
-    fn rows(&self) -> RowLoss {
-        RowLoss { formula: Formula::SoftmaxCrossEntropy, targets: self.targets, gradient: self.gradient }
-    }
-}
-
-impl Operation for SoftmaxCrossEntropy {
+impl LossOperation for SoftmaxCrossEntropy {
     const DEFINITION: Definition = Definition {
         name: "softmax_cross_entropy",
         source: include_str!("../../shaders/softmax_cross_entropy.wgsl"),
         bindings: &loss::BINDINGS,
     };
 
-    const GRADIENTS: Gradients = Gradients::Made(&["gradient"]);
-
-    fn header(&self, header: &mut Header) {
-        self.rows().header(header, WORKGROUP, lanes::for_columns(self.targets.columns));
-    }
-
-    fn parts(&self) -> Vec<Part> {
-        let mut parts = self.rows().parts();
-        parts.push(shader::LOSS_ROWS);
-        parts
-    }
-
-    fn workgroups(&self, capacity: usize) -> usize {
-        lanes::workgroups(capacity, self.targets.columns)
-    }
-
-    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
-        self.reference_scaled(F::one(), step, inputs, outputs);
-    }
-
-    fn reference_scaled<F: Real>(
-        &self,
-        scale: F,
-        step: &StepBlock,
-        inputs: &[Input<'_, F>],
-        outputs: &mut [Output<'_, F>],
-    ) {
-        self.rows().reference(scale, step, inputs, outputs);
-    }
-
-    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
-        let [gradient, rows] = outputs else { return };
-        let read = (inputs[0].floats(), inputs[1].words());
-        self.rows().run(cpu, step, read, [gradient.floats(), rows.floats()]);
+    fn rows(&self) -> RowLoss {
+        RowLoss { formula: Formula::SoftmaxCrossEntropy, targets: self.targets, gradient: self.gradient }
     }
 }

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::{Argument, Launch};
-use crate::kernels::Access;
+use crate::kernels::{Access, Kernel};
 
 /// What a dispatch may take of a device. There is none where launches are run one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,9 @@ impl Room {
         else {
             return false;
         };
-        // Products of one schedule have the same memory.
-        let is_first = |index: usize| {
-            let schedule = workgroups[index].schedule;
-            schedule.is_none() || workgroups[..index].iter().all(|workgroup| workgroup.schedule != schedule)
-        };
-        let own = workgroups.iter().enumerate().filter(|&(index, _)| is_first(index));
-        let bytes: usize = own.map(|(_, workgroup)| workgroup.bytes).sum();
+        let memories = Kernel::memories(launches.iter().map(|launch| &launch.kernel)).into_iter().enumerate();
+        let own = memories.filter(|(index, memory)| index == memory);
+        let bytes: usize = own.map(|(index, _)| workgroups[index].bytes).sum();
         let storage_buffers = storage_buffers(launches);
         let same_size = workgroups.windows(2).all(|pair| pair[0].invocations == pair[1].invocations);
         let independent = |(index, launch)| launches[..index].iter().all(|other| are_independent(launch, other));
@@ -91,7 +87,6 @@ pub(super) fn dispatches(launches: &[Launch], room: Room) -> Vec<Range<usize>> {
 mod tests {
     use super::*;
     use crate::device::Device;
-    use crate::kernels::Kernel;
     use crate::kernels::product::{Family, Traits};
     use crate::kernels::storage::Precision;
     use crate::plan::{DataFormat, Mode, Plan, PlanKey};

@@ -13,14 +13,18 @@ pub(crate) struct Side<'a> {
     pub bindings: usize,
     /// How many workgroups its launch has.
     pub workgroups: usize,
-    /// An earlier side whose workgroup memory has the same names and sizes: a workgroup is one side's, so both have it.
-    pub memory_of: Option<usize>,
+    /// The side that declares its workgroup memory: itself, or an earlier one whose memory has the same names and sizes. A
+    /// workgroup is one side's, so both can have it.
+    pub memory: usize,
 }
 
-/// What a shader's `main` may ask for, and what it is called here. `linear_group()` makes the number of a workgroup of the
-/// first two; a side sees its own count of them.
-const BUILTINS: [(&str, &str); 3] =
-    [("workgroup_id", "group"), ("num_workgroups", "groups"), ("local_invocation_index", "local")];
+/// What a shader's `main` may ask for: a built-in value, what it is called here, its type. `linear_group()` makes the number
+/// of a workgroup of the first two; a side sees its own count of them.
+const BUILTINS: [[&str; 3]; 3] = [
+    ["workgroup_id", "group", "vec3<u32>"],
+    ["num_workgroups", "groups", "vec3<u32>"],
+    ["local_invocation_index", "local", "u32"],
+];
 
 /// The shader of all sides, whose workgroups are of one size. Those of the first come first.
 pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
@@ -29,8 +33,7 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
     let (mut bindings, mut end) = (0, 0);
     for (index, side) in sides.iter().enumerate() {
         let tokens = tokens(side.text);
-        let memory = side.memory_of.unwrap_or(index);
-        let source = Renamed { names: &names(&tokens), index, memory, first_binding: bindings };
+        let source = Renamed { names: &names(&tokens), index, memory: side.memory, first_binding: bindings };
         let arguments = source.write(&tokens, &mut body, &mut enabled);
         let (start, count) = (end, side.workgroups);
         (bindings, end) = (bindings + side.bindings, end + count);
@@ -48,15 +51,11 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
     }
     let enabled: String = enabled.iter().map(|extension| format!("enable {extension};\n")).collect();
     let parameters: String =
-        BUILTINS.iter().map(|(of, name)| format!("    @builtin({of}) {name}: {},\n", kind(of))).collect();
+        BUILTINS.iter().map(|[of, name, kind]| format!("    @builtin({of}) {name}: {kind},\n")).collect();
     format!(
         "{enabled}{body}\n@compute @workgroup_size(WORKGROUP_side0)\nfn main(\n{parameters}) {{\n    \
          let at = group.y * groups.x + group.x;\n{main}\n}}\n"
     )
-}
-
-fn kind(builtin: &str) -> &'static str {
-    if builtin == "local_invocation_index" { "u32" } else { "vec3<u32>" }
 }
 
 /// The text in pieces: names, numbers, and single characters. Comments are left out.
@@ -219,8 +218,8 @@ fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: 
 
     #[test]
     fn names_bindings_and_workgroups_are_told_apart() {
-        let side = |workgroups, memory_of| Side { text: SIDE, bindings: 2, workgroups, memory_of };
-        let found = side_by_side(&[side(3, None), side(5, None)]);
+        let side = |workgroups, memory| Side { text: SIDE, bindings: 2, workgroups, memory };
+        let found = side_by_side(&[side(3, 0), side(5, 1)]);
         let expected = "const SIZE_side1 = 4u; 
 const SLOT_side1 = 1.5e-3;
 struct Pair_side1 {
@@ -256,7 +255,7 @@ fn main(
 }
 ";
         assert!(found.ends_with(main), "{found}");
-        let shared = side_by_side(&[side(3, None), side(5, Some(0))]);
+        let shared = side_by_side(&[side(3, 0), side(5, 0)]);
         let expected = found
             .replace("var<workgroup> memory_side1: array<u32, SIZE_side1>;", "")
             .replace("memory_side1", "memory_side0");

@@ -61,12 +61,14 @@ impl Model {
 
     /// What a dispatch may take of the device. The CPU device runs launches alone.
     pub(crate) fn room(&self) -> Room {
-        self.device().info().limits.map_or_else(Room::default, |limits| Room {
+        let Some((gpu, _)) = self.device().wgpu() else { return Room::default() };
+        let limits = gpu.limits();
+        Room {
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
             uniform_buffers: limits.max_uniform_buffers_per_shader_stage as usize,
             buffers: limits.max_buffers_and_acceleration_structures_per_shader_stage as usize,
             workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
-        })
+        }
     }
 
     pub(super) fn check_features(&self, data: &Dataset) -> Result<()> {

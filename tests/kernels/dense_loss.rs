@@ -118,37 +118,7 @@ pub fn cases(trials: &mut Trials) {
             batches().try_for_each(|size| layer.case(size).check(device))
         });
     }
-    for (name, formula) in FORMULAS {
-        for (kind, targets) in KINDS {
-            trials.add(&format!("{name}_{kind}"), move |device| {
-                [1, 6, 30].into_iter().try_for_each(|outputs| {
-                    let layer = Layer { formula, targets, outputs, smoothing: 0.1, ..LAYER };
-                    batches().try_for_each(|size| layer.case(size).check(device))
-                })
-            });
-        }
-        trials.in_half(name, move |device| {
-            [(33, 10), (6, 1), (130, 30)].into_iter().try_for_each(|(inputs, outputs)| {
-                let layer = Layer { formula, inputs, outputs, before: Some(Activation::Sigmoid), ..LAYER };
-                batches().try_for_each(|size| layer.case(size).check_half(device))
-            })
-        });
-        // With a scale of 2²⁰ the gradients of these batches are beyond half precision's range.
-        trials.in_half(&format!("{name}_saturated"), move |device| {
-            let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
-            let layer = Layer { formula, outputs: 3, ..LAYER };
-            let case = layer.case((2, 2));
-            let beyond = |slope: &f64| slope.abs() * 1_048_576.0 > 65_504.0;
-            assert!(case.expected()[0].floats().iter().any(beyond), "no gradient is beyond half precision's range");
-            case.check_half_but(&[], scale, device)
-        });
-        trials.add(&format!("{name}_nan"), move |device| {
-            // ReLU would have no gradient for some of the others, and a NaN times zero may be either.
-            let mut case = Layer { formula, before: Some(Activation::Linear), ..LAYER }.case((7, 7));
-            case.inputs[0].set(2 * padded(LAYER.inputs) + 3, f32::NAN);
-            case.check(device)
-        });
-    }
+    FORMULAS.into_iter().for_each(|formula| add_formula(trials, formula));
     for (name, activation) in ACTIVATIONS.into_iter().filter(|(_, activation)| !activation.keeps_input()) {
         trials.add(&format!("before_{name}"), move |device| {
             Layer { before: Some(activation), ..LAYER }.case((7, 9)).check(device)
@@ -170,6 +140,39 @@ pub fn cases(trials: &mut Trials) {
     trials.add("folded_grid", |device| {
         let _alone = alone();
         Layer { inputs: 3, outputs: 2, tile: Some(tile(1, 1, 8)), ..LAYER }.case((65_537, 65_537)).check(device)
+    });
+}
+
+/// One formula with every kind of targets, in half precision, and with a NaN.
+fn add_formula(trials: &mut Trials, (name, formula): (&'static str, Formula)) {
+    for (kind, targets) in KINDS {
+        trials.add(&format!("{name}_{kind}"), move |device| {
+            [1, 6, 30].into_iter().try_for_each(|outputs| {
+                let layer = Layer { formula, targets, outputs, smoothing: 0.1, ..LAYER };
+                batches().try_for_each(|size| layer.case(size).check(device))
+            })
+        });
+    }
+    trials.in_half(name, move |device| {
+        [(33, 10), (6, 1), (130, 30)].into_iter().try_for_each(|(inputs, outputs)| {
+            let layer = Layer { formula, inputs, outputs, before: Some(Activation::Sigmoid), ..LAYER };
+            batches().try_for_each(|size| layer.case(size).check_half(device))
+        })
+    });
+    // With a scale of 2²⁰ the gradients of these batches are beyond half precision's range.
+    trials.in_half(&format!("{name}_saturated"), move |device| {
+        let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
+        let layer = Layer { formula, outputs: 3, ..LAYER };
+        let case = layer.case((2, 2));
+        let beyond = |slope: &f64| slope.abs() * 1_048_576.0 > 65_504.0;
+        assert!(case.expected()[0].floats().iter().any(beyond), "no gradient is beyond half precision's range");
+        case.check_half_but(&[], scale, device)
+    });
+    trials.add(&format!("{name}_nan"), move |device| {
+        // ReLU would have no gradient for some of the others, and a NaN times zero may be either.
+        let mut case = Layer { formula, before: Some(Activation::Linear), ..LAYER }.case((7, 7));
+        case.inputs[0].set(2 * padded(LAYER.inputs) + 3, f32::NAN);
+        case.check(device)
     });
 }
 

@@ -5,13 +5,13 @@
 
 use std::num::NonZeroU64;
 
-use super::{KERNEL_USAGE, Program, arguments, bind, label};
+use super::{KERNEL_USAGE, Program, arguments, bind};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::Result;
 use crate::executor::Feed;
 use crate::executor::rows::{pack_sample, pack_target, sample_words, target_words};
-use crate::plan::{Argument, Store};
+use crate::plan::{Argument, Plan, Store};
 
 /// The data set's buffers, and the bind groups of the dispatches that read them.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl DataBuffers {
                     let bound: Vec<_> = arguments(launches, program.plan.key.capacity)
                         .filter_map(|argument| Some((*argument, buffers.resolve(program, argument)?)))
                         .collect();
-                    Some(bind(context, &label(launches), &prepared.pipeline, &bound)?)
+                    Some(bind(context, &Plan::label(launches), &prepared.pipeline, &bound)?)
                 }
             };
             buffers.bind_groups.push(bind_group);

@@ -11,7 +11,7 @@ use futures::channel::oneshot;
 use wgpu::BufferUsages as Usage;
 
 use super::feed::Source;
-use super::{Feed, Program, label, read_buffer};
+use super::{Feed, Program, read_buffer};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
@@ -207,7 +207,7 @@ impl Run {
         for (index, launches) in program.plan.dispatched().enumerate() {
             let before: Result<Vec<_>> = launches.iter().map(|launch| self.arguments(launch)).collect();
             let before = before?;
-            self.context.scoped(&label(launches), || {
+            self.context.scoped(&Plan::label(launches), || {
                 let mut encoder = self.context.device.create_command_encoder(&Default::default());
                 self.record_dispatches(&mut encoder, 1, index..index + 1);
                 self.context.queue.submit([encoder.finish()]);

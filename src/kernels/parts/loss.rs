@@ -1,9 +1,10 @@
 //! The losses, one row of outputs at a time, with the gradient of these outputs: the mirror of
 //! `shaders/parts/loss_*.wgsl`. An operation of a loss has its outputs in memory; `dense_loss` makes them itself.
 
+use super::scale::Gradients;
 use super::targets::TargetLayout;
 use crate::cpu::Cpu;
-use crate::kernels::{Binding, Input, Output, Real, lanes, padded};
+use crate::kernels::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -61,13 +62,7 @@ impl RowLoss {
 
     /// Loss and correct answer of row `row` of a batch of `count`; the gradient of its outputs goes to `gradient`, which is
     /// as long or, where none is wanted, empty.
-    pub(crate) fn row<F: Real>(
-        &self,
-        labels: &[u32],
-        (row, count): (usize, usize),
-        outputs: &[F],
-        gradient: &mut [F],
-    ) -> [F; 2] {
+    fn row<F: Real>(&self, labels: &[u32], (row, count): (usize, usize), outputs: &[F], gradient: &mut [F]) -> [F; 2] {
         let weight = self.targets.weight::<F>(labels, row);
         let target = |column| self.targets.at::<F>(labels, row, column);
         let (count, width) = (F::near(count as f64), F::near(outputs.len() as f64));
@@ -191,5 +186,55 @@ impl RowLoss {
             let stride = padded(self.targets.columns);
             gradient[count * stride..padded(count) * stride].fill(F::zero());
         }
+    }
+}
+
+/// A loss of outputs that lie in memory. All of these operations are one but for the formula.
+pub(crate) trait LossOperation {
+    /// Its row in the registry.
+    const DEFINITION: Definition;
+
+    /// The loss with its parameters.
+    fn rows(&self) -> RowLoss;
+}
+
+impl<L: LossOperation> Operation for L {
+    const DEFINITION: Definition = L::DEFINITION;
+
+    const GRADIENTS: Gradients = Gradients::Made(&["gradient"]);
+
+    fn header(&self, header: &mut Header) {
+        let rows = self.rows();
+        rows.header(header, WORKGROUP, lanes::for_columns(rows.targets.columns));
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = self.rows().parts();
+        parts.push(shader::LOSS_ROWS);
+        parts
+    }
+
+    fn workgroups(&self, capacity: usize) -> usize {
+        lanes::workgroups(capacity, self.rows().targets.columns)
+    }
+
+    fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
+        self.reference_scaled(F::one(), step, inputs, outputs);
+    }
+
+    fn reference_scaled<F: Real>(
+        &self,
+        scale: F,
+        step: &StepBlock,
+        inputs: &[Input<'_, F>],
+        outputs: &mut [Output<'_, F>],
+    ) {
+        self.rows().reference(scale, step, inputs, outputs);
+    }
+
+    fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
+        let [gradient, rows] = outputs else { return };
+        let read = (inputs[0].floats(), inputs[1].words());
+        self.rows().run(cpu, step, read, [gradient.floats(), rows.floats()]);
     }
 }
