@@ -1,8 +1,8 @@
 //! binary_crossentropy: sigmoid and binary cross-entropy from the logits, with the gradient.
 
+use super::Definition;
 use super::loss::{self, Formula, LossOperation, RowLoss};
 use super::targets::TargetLayout;
-use super::Definition;
 
 /// The parameters of `binary_crossentropy`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! mean_squared_error: the mean over the outputs of (y − t)², with the gradient.
 
+use super::Definition;
 use super::loss::{self, Formula, LossOperation, RowLoss};
 use super::targets::TargetLayout;
-use super::Definition;
 
 /// The parameters of `mean_squared_error`.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,8 +1,8 @@
 //! softmax_cross_entropy: softmax and categorical cross-entropy from the logits, with the gradient.
 
+use super::Definition;
 use super::loss::{self, Formula, LossOperation, RowLoss};
 use super::targets::TargetLayout;
-use super::Definition;
 
 /// The parameters of `softmax_cross_entropy`.
 #[derive(Clone, Debug, PartialEq)]
