@@ -289,7 +289,7 @@ fn last_layers() -> Vec<Kernel> {
 
 fn products() -> Vec<Kernel> {
     // Beside those that tuning may choose: a tile that is not square, and a slice that divides nothing.
-    let odd = Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3, splits: 8 };
+    let odd = Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3, splits: 4 };
     let mut all: Vec<Kernel> = Vec::new();
     let matrices = [CooperativeMatrix { size: 8, subgroup: 8 }, CooperativeMatrix { size: 16, subgroup: 32 }];
     let cooperative = matrices.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative);

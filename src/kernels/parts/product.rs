@@ -118,20 +118,23 @@ pub enum Family {
     Hardware,
 }
 
+/// Bytes of workgroup memory that every device has.
+const WORKGROUP_MEMORY: usize = 16_384;
+
 /// Below this many workgroups a large GPU, which has some 130 multiprocessors, stands partly idle.
 const BUSY_WORKGROUPS: usize = 128;
 
 /// Tiles of 128 × 128, 64 × 64, 32 × 32 and 16 × 32 numbers. For each step of its sums a tile of T × T reads 2·T numbers: the
-/// larger, the less the caches must give for all of C. The small ones' sums are shared by four invocations each, so that few
-/// tiles are still many invocations.
+/// larger, the less the caches must give for all of C. The small ones' sums are shared by four or eight invocations each, so
+/// that few tiles are still many invocations; slices are deep where sums are long, since each costs a wait.
 const LARGE: Schedule = staged([16, 16], [2, 2], 4);
 const MEDIUM: Schedule = staged([8, 8], [2, 2], 4);
 const SMALL: Schedule = shared([8, 8], [1, 1], 8, 4);
-const SMALLEST: Schedule = shared([4, 8], [1, 1], 8, 4);
+const SMALLEST: Schedule = shared([4, 8], [1, 1], 16, 8);
 
 /// What tuning tries beside the schedule that [`Schedule::choose`] takes. All of them stay within the 256 invocations
 /// and the 16 KiB of workgroup memory that every device has.
-pub const CANDIDATES: [Schedule; 36] = [
+pub const CANDIDATES: [Schedule; 37] = [
     direct(1, 1, 8),
     direct(1, 1, 64),
     direct(1, 1, 128),
@@ -161,6 +164,7 @@ pub const CANDIDATES: [Schedule; 36] = [
     shared([8, 8], [1, 1], 4, 2),
     shared([8, 8], [2, 1], 4, 2),
     SMALLEST,
+    shared([4, 8], [1, 1], 8, 4),
     shared([4, 4], [1, 1], 16, 8),
     Schedule::Split { blocks: 1, splits: 128 },
     Schedule::Split { blocks: 2, splits: 64 },
@@ -288,9 +292,21 @@ impl Schedule {
             Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
                 let staged = 4 * depth * (group_rows * rows + group_columns * columns);
                 let handed = splits / 2 * group_rows * group_columns * (4 * rows + 1) * columns;
-                Some(16 * staged.max(handed))
+                Some(16 * (self.buffers() * staged).max(handed))
             }
             Schedule::Cooperative(_) => None,
+        }
+    }
+
+    /// How many slices [`Schedule::Staged`] has room for: two where they fit.
+    fn buffers(self) -> usize {
+        match self {
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth, .. }
+                if 2 * 64 * depth * (group_rows * rows + group_columns * columns) <= WORKGROUP_MEMORY =>
+            {
+                2
+            }
+            _ => 1,
         }
     }
 
@@ -330,7 +346,7 @@ impl Schedule {
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
             Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
-                header.number("SPLITS", splits);
+                header.number("SPLITS", splits).number("BUFFERS", self.buffers());
                 header.number("GROUP_ROWS", group_rows).number("GROUP_COLUMNS", group_columns).number("DEPTH", depth);
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
@@ -469,6 +485,23 @@ mod tests {
             matches!(Schedule::choose(product, software), Schedule::Cooperative(_))
         };
         assert!(is_cooperative(4) && is_cooperative(8192) && !is_cooperative(8196));
+    }
+
+    #[test]
+    fn a_slice_is_staged_and_multiplied_in_equal_shares() {
+        let staged = CANDIDATES.into_iter().filter_map(|schedule| match schedule {
+            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+                Some((schedule, [group_rows * rows, group_columns * columns], 4 * depth, splits))
+            }
+            _ => None,
+        });
+        for (schedule, edges, lines, splits) in staged {
+            for edge in edges {
+                assert!((lines * edge).is_multiple_of(schedule.workgroup()), "{schedule}: lines of an invocation");
+            }
+            assert!(lines.is_multiple_of(splits), "{schedule}: lines of a group");
+            assert!(schedule.workgroup_bytes().is_some_and(|bytes| bytes <= WORKGROUP_MEMORY), "{schedule}");
+        }
     }
 
     #[test]

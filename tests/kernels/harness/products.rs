@@ -28,7 +28,7 @@ const SCHEDULES: [(&str, Schedule); 12] = [
     ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
     ("subgroup_4", Schedule::Subgroup { rows: 4, workgroup: 32 }),
     ("subgroup_8", Schedule::Subgroup { rows: 8, workgroup: 32 }),
-    ("staged_2x4_split", staged([2, 4], [2, 1], 3, 8)),
+    ("staged_2x4_split", staged([2, 4], [2, 1], 3, 4)),
 ];
 
 /// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
