@@ -60,6 +60,8 @@ pub(crate) struct Context {
     /// By the whole text of the shader: layers of one shape share theirs.
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     choices: Mutex<Arc<Choices>>,
+    /// As [`DeviceOptions::index_checks`] was set.
+    index_checks: Option<bool>,
     #[cfg(feature = "native")]
     kept_pipelines: Option<KeptPipelines>,
     #[cfg(feature = "native")]
@@ -173,7 +175,6 @@ impl Context {
         Ok(Self::new(device, queue, info, Arc::default(), options))
     }
 
-    #[cfg_attr(not(feature = "native"), allow(unused_variables, reason = "without files there is nothing to choose"))]
     fn new(
         device: wgpu::Device,
         queue: wgpu::Queue,
@@ -182,6 +183,7 @@ impl Context {
         options: &DeviceOptions,
     ) -> Self {
         let context = Context {
+            index_checks: options.index_checks,
             device,
             queue,
             info,
@@ -215,6 +217,12 @@ impl Context {
             _ => Family::Hardware,
         };
         Traits { family, matrix: self.info.cooperative_matrix }
+    }
+
+    /// Whether shaders check their indexes. They need not on Vulkan alone: there a device checks those into buffers itself.
+    fn checks_indexes(&self) -> bool {
+        let robust = self.device.adapter_info().backend == wgpu::Backend::Vulkan;
+        !robust || self.index_checks.unwrap_or(self.traits().family != Family::Hardware)
     }
 
     /// Whether launches can be timed by the device itself.
@@ -396,11 +404,16 @@ impl Context {
                 label: Some(&label),
                 source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
             };
-            let checks =
-                wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
-            // SAFETY: the only check that is off guards against loops without an end. Every loop of every shader counts
-            // up to (or halves down from) a bound that the loop does not change, by a step of at least one, so each ends.
-            // Indexes stay checked.
+            let checks = wgpu::ShaderRuntimeChecks {
+                bounds_checks: self.checks_indexes(),
+                force_loop_bounding: false,
+                ..wgpu::ShaderRuntimeChecks::checked()
+            };
+            // SAFETY: one check that is off guards against loops without an end. Every loop of every shader counts up to (or
+            // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
+            // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan;
+            // indexes into other memory are made of constants, counters and the invocation's place alone, whatever the data
+            // are, and DESIGN.md, Safety, says why each lies within its array.
             let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
             let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceOptions {
+    pub(super) index_checks: Option<bool>,
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
@@ -84,6 +85,17 @@ impl DeviceOptions {
 }
 
 impl DeviceOptions {
+    /// Whether shaders check their own indexes into workgroup and private memory. By default they do not on hardware GPUs
+    /// through Vulkan, where these checks are a fifth of a product's instructions, and do everywhere else. Through Metal and
+    /// DX12 they always do.
+    ///
+    /// Turned on, it is a tool for doubts about a driver or about wgrad; the numbers are the same. What lies in storage and
+    /// uniform buffers is checked in any case, by the shader or by the device.
+    pub fn index_checks(mut self, on: bool) -> Self {
+        self.index_checks = Some(on);
+        self
+    }
+
     /// What the device is asked for beyond what is always of use, where the adapter has it.
     pub(super) fn features(&self) -> wgpu::Features {
         #[cfg(feature = "native")]

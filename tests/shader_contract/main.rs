@@ -9,6 +9,8 @@
     reason = "a test may fail loudly"
 )]
 
+mod taint;
+
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 
@@ -69,6 +71,46 @@ fn every_combination_is_valid_and_within_the_limits() {
             check_limits(kernel, &module);
             check_step(kernel, &module);
         }
+    }
+}
+
+/// On hardware through Vulkan shaders do not check these indexes: DESIGN.md, Safety, says why each of them is within its array
+/// for every invocation, which holds for all data only if data have no part in them.
+#[test]
+fn no_index_outside_of_buffers_is_made_of_data() {
+    let mut found = 0;
+    for kernel in kernels() {
+        for storage in storages(&kernel) {
+            let module = parse(&kernel.shader(storage)).unwrap();
+            found += taint::check(&module).unwrap_or_else(|error| panic!("{kernel:?}, {storage:?}: {error}"));
+        }
+    }
+    assert!(found > 10_000, "only {found} indexes were looked at");
+}
+
+#[test]
+fn an_index_that_is_made_of_data_is_found() {
+    let shader = |index: &str| {
+        format!(
+            "@group(0) @binding(0) var<storage, read_write> data: array<u32>;
+             var<workgroup> shared_values: array<u32, 64>;
+             fn twice(i: u32) -> u32 {{ return 2u * i; }}
+             fn first(values: ptr<function, array<u32, 4>>) -> u32 {{ return (*values)[0]; }}
+             @compute @workgroup_size(32)
+             fn main(@builtin(local_invocation_index) local: u32) {{
+                 var own: array<u32, 4>;
+                 own[0] = data[local];
+                 var counter = 0u;
+                 for (; counter < data[1]; counter++) {{ data[data[counter]] = 1u; }}
+                 shared_values[{index}] = 1u;
+             }}"
+        )
+    };
+    for sound in ["local", "twice(local)", "counter % 64u", "min(local, 3u) + 1u"] {
+        assert_eq!(taint::check(&parse(&shader(sound)).unwrap()), Ok(1), "{sound}");
+    }
+    for wrong in ["data[local]", "twice(data[0])", "own[0]", "first(&own)", "shared_values[0]", "min(data[2], 63u)"] {
+        assert!(taint::check(&parse(&shader(wrong)).unwrap()).is_err(), "{wrong}");
     }
 }
 
