@@ -28,29 +28,56 @@ var<workgroup> stage_a: array<vec4<f16>, A_LINES * A_STRIDE>;
 var<workgroup> stage_b: array<vec4<f16>, B_LINES * B_STRIDE>;
 var<workgroup> finished: array<vec4<f32>, GROUP_ROWS * GROUP_COLUMNS * UNIT * UNIT_BLOCKS>;
 
-// Lines beyond an edge are read from the edge, and nothing is stored for them; depths beyond the end are zero.
-fn stage(local: u32, row: u32, column: u32, k: u32, rows: u32, depth: u32) {
-    for (var i = local; i < A_LINES * A_VECTORS; i += WORKGROUP) {
-        let line = i / A_VECTORS;
-        let vector = i % A_VECTORS;
-        let block_row = min(row + select(line / 4u, vector, A_TRANSPOSED), rows - 1u);
-        let block_depth = k + select(vector, line / 4u, A_TRANSPOSED);
-        var factors = vec4<f16>();
-        if block_depth < depth {
-            factors = vec4<f16>(a_line(block_row, block_depth, line % 4u));
-        }
-        stage_a[line * A_STRIDE + vector] = factors;
+// Vectors of each slice that an invocation brings; the last ones may not exist.
+const SHARE_A = (A_LINES * A_VECTORS + WORKGROUP - 1u) / WORKGROUP;
+const SHARE_B = (B_LINES * B_VECTORS + WORKGROUP - 1u) / WORKGROUP;
+alias Vectors = array<vec4<f16>, max(SHARE_A, SHARE_B)>;
+
+// A vector's line in a slice, its place in that line, and the block of four steps of k that it belongs to.
+struct Place {
+    line: u32,
+    vector: u32,
+    depth: u32,
+}
+
+fn place_of(local: u32, n: u32, vectors: u32, transposed: bool) -> Place {
+    let i = local + n * WORKGROUP;
+    return Place(i / vectors, i % vectors, select(i % vectors, i / vectors / 4u, transposed));
+}
+
+// An invocation's vectors of the slices at k. Beyond an edge or the end they are read from there.
+fn fetch_a(local: u32, row: u32, k: u32, vectors: ptr<function, Vectors>) {
+    for (var n = 0u; n < SHARE_A; n++) {
+        let at = place_of(local, n, A_VECTORS, A_TRANSPOSED);
+        let block_row = min(row + select(at.line / 4u, at.vector, A_TRANSPOSED), max(row_blocks(), 1u) - 1u);
+        let block_depth = min(k + at.depth, max(depth_blocks(), 1u) - 1u);
+        (*vectors)[n] = vec4<f16>(a_line(block_row, block_depth, at.line % 4u));
     }
-    for (var i = local; i < B_LINES * B_VECTORS; i += WORKGROUP) {
-        let line = i / B_VECTORS;
-        let vector = i % B_VECTORS;
-        let block_depth = k + select(line / 4u, vector, B_TRANSPOSED);
-        let block_column = min(column + select(vector, line / 4u, B_TRANSPOSED), COLUMN_BLOCKS - 1u);
-        var factors = vec4<f16>();
-        if block_depth < depth {
-            factors = vec4<f16>(b_line(block_depth, block_column, line % 4u));
+}
+
+fn fetch_b(local: u32, column: u32, k: u32, vectors: ptr<function, Vectors>) {
+    for (var n = 0u; n < SHARE_B; n++) {
+        let at = place_of(local, n, B_VECTORS, !B_TRANSPOSED);
+        let block_column = min(column + select(at.vector, at.line / 4u, B_TRANSPOSED), COLUMN_BLOCKS - 1u);
+        let block_depth = min(k + at.depth, max(depth_blocks(), 1u) - 1u);
+        (*vectors)[n] = vec4<f16>(b_line(block_depth, block_column, at.line % 4u));
+    }
+}
+
+// Writes them to workgroup memory; zeros behind the end of the sum.
+fn stage(local: u32, k: u32, a: ptr<function, Vectors>, b: ptr<function, Vectors>) {
+    let left = depth_blocks() - k;
+    for (var n = 0u; n < SHARE_A; n++) {
+        let at = place_of(local, n, A_VECTORS, A_TRANSPOSED);
+        if SHARE_A * WORKGROUP == A_LINES * A_VECTORS || at.line < A_LINES {
+            stage_a[at.line * A_STRIDE + at.vector] = select(vec4<f16>(), (*a)[n], at.depth < left);
         }
-        stage_b[line * B_STRIDE + vector] = factors;
+    }
+    for (var n = 0u; n < SHARE_B; n++) {
+        let at = place_of(local, n, B_VECTORS, !B_TRANSPOSED);
+        if SHARE_B * WORKGROUP == B_LINES * B_VECTORS || at.line < B_LINES {
+            stage_b[at.line * B_STRIDE + at.vector] = select(vec4<f16>(), (*b)[n], at.depth < left);
+        }
     }
 }
 
@@ -75,9 +102,21 @@ fn main(
     let c0 = subgroup % GROUP_COLUMNS * TILE_COLUMNS * UNIT;
     var sums: array<unit_sum, TILE_ROWS * TILE_COLUMNS>;
     var column_sum = vec4<f32>();
+    var first_a: Vectors;
+    var first_b: Vectors;
+    fetch_a(local, row, 0u, &first_a);
+    fetch_b(local, column, 0u, &first_b);
+    stage(local, 0u, &first_a, &first_b);
+    workgroupBarrier(); // a slice is read only when all of it is staged
     for (var k = 0u; k < depth; k += SLICE / 4u) {
-        stage(local, row, column, k, rows, depth);
-        workgroupBarrier(); // a slice is read only when all of it is staged
+        // The next slice is on its way from storage while the units multiply this one.
+        let next = k + SLICE / 4u;
+        var next_a: Vectors;
+        var next_b: Vectors;
+        if next < depth {
+            fetch_a(local, row, next, &next_a);
+            fetch_b(local, column, next, &next_b);
+        }
         for (var i = 0u; i < SLICE; i += UNIT) {
             var b: array<unit_b, TILE_COLUMNS>;
             for (var c = 0u; c < TILE_COLUMNS; c++) {
@@ -107,6 +146,10 @@ fn main(
             }
         }
         workgroupBarrier(); // the next slice overwrites this one only when all have read it
+        if next < depth {
+            stage(local, next, &next_a, &next_b);
+        }
+        workgroupBarrier(); // it is read only when all of it is staged
     }
     // A unit's matrix lies across a subgroup in a way that only the device knows: its numbers go through workgroup memory.
     let own = subgroup * UNIT * UNIT_BLOCKS;
