@@ -98,6 +98,7 @@ fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     let (cpu, gpu, cooperative) = (Some(Device::cpu()), gpus::gpu(), gpus::cooperative_gpu());
+    let unchecked = gpus::unchecked_gpu();
     let half = gpu.clone().filter(|gpu| gpu.info().has_half_precision());
     for path in cases() {
         let case = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -114,6 +115,7 @@ fn main() {
         };
         add("cpu", cpu.as_ref(), Precision::F32);
         add("gpu", gpu.as_ref(), Precision::F32);
+        add("gpu_unchecked", unchecked.as_ref(), Precision::F32);
         // How far half precision drifts depends on a training, so its tolerance holds for those that it was argued for.
         if own_cases().join(&case).with_extension("json").exists() || case == "tutorial_one_epoch" {
             add("gpu_half", half.as_ref(), Precision::F16);

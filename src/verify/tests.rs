@@ -103,7 +103,7 @@ fn the_plan_for_hardware_passes_on_a_gpu() -> Result<()> {
         let key = model.plan_key(Mode::Train, &data, false, 128)?;
         let plan = model.recipe().plan(key);
         let is_staged = |launch: &Launch| match &launch.kernel {
-            Kernel::DenseForward(kernel) => matches!(kernel.schedule, Schedule::Staged { splits: 4, .. }),
+            Kernel::DenseForward(kernel) => matches!(kernel.schedule, Schedule::Staged { splits: 8, .. }),
             Kernel::DenseBackwardUpdate(kernel) => matches!(kernel.gradients.schedule, Schedule::Staged { .. }),
             _ => false,
         };

@@ -13,6 +13,11 @@ pub fn cooperative_gpu() -> Option<Device> {
     device.filter(|gpu| gpu.info().cooperative_matrix.is_some())
 }
 
+/// The GPU with shaders that leave checking their indexes out, as on hardware.
+pub fn unchecked_gpu() -> Option<Device> {
+    opened(Device::options().index_checks(false).gpu())
+}
+
 fn opened(device: wgrad::Result<Device>) -> Option<Device> {
     match device {
         Ok(device) => Some(device),

@@ -8,7 +8,8 @@ use naga::{AddressSpace, Binding, Block, Expression, Function, Handle, LocalVari
 /// How many indexes into workgroup, private and function memory (or into a vector) the module computes, none of them of data;
 /// or where one is.
 pub fn check(module: &Module) -> Result<usize, String> {
-    let mut analysis = Analysis { module, arguments: BTreeSet::new(), results: BTreeSet::new(), locals: BTreeSet::new() };
+    let mut analysis =
+        Analysis { module, arguments: BTreeSet::new(), results: BTreeSet::new(), locals: BTreeSet::new() };
     // What is tainted only grows, so this ends.
     while analysis.spread() {}
     let mut found = 0;
@@ -139,7 +140,9 @@ impl<'a> Analysis<'a> {
     fn is_tainted(&self, place: Place, function: &Function, expression: Handle<Expression>) -> bool {
         let tainted = |expression: Handle<Expression>| self.is_tainted(place, function, expression);
         match &function.expressions[expression] {
-            Expression::Literal(_) | Expression::Constant(_) | Expression::Override(_) | Expression::ZeroValue(_) => false,
+            Expression::Literal(_) | Expression::Constant(_) | Expression::Override(_) | Expression::ZeroValue(_) => {
+                false
+            }
             Expression::LocalVariable(local) => self.locals.contains(&(place, *local)),
             Expression::FunctionArgument(number) => {
                 let builtin = matches!(function.arguments[*number as usize].binding, Some(Binding::BuiltIn(_)));

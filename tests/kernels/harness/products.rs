@@ -6,6 +6,7 @@ use wgrad::kernels::shares::Shares;
 use wgrad::{CooperativeMatrix, Device};
 
 use super::{Case, Trials};
+use crate::gpus;
 
 const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
     Schedule::Direct { rows, columns, workgroup }
@@ -180,7 +181,8 @@ where
     }
 }
 
-/// A trial that all schedules which do not split sums give the same bits: their order is that of k.
+/// A trial that all schedules which do not split sums give the same bits, since their order is that of k, with checks of
+/// indexes and without.
 pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send + 'static) {
     trials.on_gpu("same_bits", move |device| {
         let subgroups = device.info().subgroup_size == Some(SUBGROUP);
@@ -191,10 +193,13 @@ pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send
             Schedule::Split { .. } | Schedule::Cooperative(_) => false,
         });
         let [_, expected] = case(direct(1, 1, 64)).launched(device)?;
+        let unchecked = gpus::unchecked_gpu().ok_or("the GPU is gone")?;
         for schedule in whole_sums {
-            let [_, found] = case(schedule).launched(device)?;
-            if found != expected {
-                return Err(format!("{schedule} gives other bits than {}", direct(1, 1, 64)));
+            for device in [device, &unchecked] {
+                let [_, found] = case(schedule).launched(device)?;
+                if found != expected {
+                    return Err(format!("{schedule} gives other bits than {} on {}", direct(1, 1, 64), device.info()));
+                }
             }
         }
         Ok(())
