@@ -75,16 +75,6 @@ impl DeviceOptions {
         self
     }
 
-    /// Keeps files in this directory rather than in the user's cache: `wgrad` in `$XDG_CACHE_HOME` or `~/.cache`, in
-    /// `~/Library/Caches` on macOS, in `%LOCALAPPDATA%` on Windows. Others should not be able to write there: drivers
-    /// trust compiled pipelines.
-    pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.directory = Some(directory.into());
-        self
-    }
-}
-
-impl DeviceOptions {
     /// Whether shaders check their own indexes into workgroup and private memory. By default they do not on hardware GPUs
     /// through Vulkan, where these checks are a fifth of a product's instructions, and do everywhere else. Through Metal and
     /// DX12 they always do.
@@ -96,6 +86,16 @@ impl DeviceOptions {
         self
     }
 
+    /// Keeps files in this directory rather than in the user's cache: `wgrad` in `$XDG_CACHE_HOME` or `~/.cache`, in
+    /// `~/Library/Caches` on macOS, in `%LOCALAPPDATA%` on Windows. Others should not be able to write there: drivers
+    /// trust compiled pipelines.
+    pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+}
+
+impl DeviceOptions {
     /// What the device is asked for beyond what is always of use, where the adapter has it.
     pub(super) fn features(&self) -> wgpu::Features {
         #[cfg(feature = "native")]
