@@ -9,6 +9,7 @@
     reason = "a test may fail loudly"
 )]
 
+mod backends;
 mod taint;
 
 use std::collections::BTreeSet;
@@ -70,6 +71,24 @@ fn every_combination_is_valid_and_within_the_limits() {
             check_bindings(kernel, storage, &module);
             check_limits(kernel, &module);
             check_step(kernel, &module);
+        }
+    }
+}
+
+/// The tests run shaders on Vulkan; this is as near as they come to Metal and DX12 without these. Matrix units are left out:
+/// DX12 has no word for them.
+#[test]
+fn every_shader_can_be_said_to_metal_and_dx12() {
+    for kernel in kernels() {
+        for storage in storages(&kernel) {
+            let source = kernel.shader(storage);
+            if source.contains("enable wgpu_cooperative_matrix;") {
+                continue;
+            }
+            let [metal, dx12] = backends::write(&parse(&source).unwrap())
+                .unwrap_or_else(|error| panic!("{kernel:?}, {storage:?}: {error}"));
+            assert!(metal.contains("kernel void"), "{metal}");
+            assert!(dx12.contains("[numthreads("), "{dx12}");
         }
     }
 }
