@@ -126,8 +126,8 @@ mod tests {
             assert_eq!(sizes(family, Room { buffers: 25, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
             assert_eq!(sizes(family, Room { uniform_buffers: 3, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
         }
-        // On a GPU these schedules' memory is one; on vectors there is none but the end's.
-        let room = Room { workgroup_bytes: 10 << 10, ..ENOUGH };
+        // On a GPU these schedules' memory is one, of 16 KiB; on vectors there is none but the end's.
+        let room = Room { workgroup_bytes: 16 << 10, ..ENOUGH };
         assert_eq!(sizes(Family::Hardware, room), [1, 1, 1, 1, 1, 3, 1]);
         assert_eq!(sizes(Family::Software, room), [1, 1, 1, 1, 1, 4]);
         assert_eq!(sizes(Family::Hardware, Room::default()), [1; 9]);
