@@ -76,7 +76,7 @@ impl DeviceOptions {
     }
 
     /// Whether shaders check their own indexes into workgroup and private memory. By default they do not on hardware GPUs
-    /// through Vulkan, where these checks are a fifth of a product's instructions, and do everywhere else. Through Metal and
+    /// through Vulkan, where these checks are an eighth of a product's instructions, and do everywhere else. Through Metal and
     /// DX12 they always do.
     ///
     /// Turned on, it is a tool for doubts about a driver or about wgrad; the numbers are the same. What lies in storage and
