@@ -51,6 +51,9 @@ parts! {
     PRODUCT_WEIGHTS = "product_weights";
 }
 
+/// What a shader for matrix units begins with.
+pub(crate) const ENABLE_MATRIX_UNITS: &str = "enable wgpu_cooperative_matrix;";
+
 /// The generated header: module-scope constants, one a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Header {
@@ -104,7 +107,8 @@ impl Header {
     pub fn compose(&self, parts: &[Part], operation: &str) -> String {
         let mut text = if self.halves { "enable f16;\n".to_string() } else { String::new() };
         if self.matrices {
-            text.push_str("enable wgpu_cooperative_matrix;\n");
+            text.push_str(ENABLE_MATRIX_UNITS);
+            text.push('\n');
         }
         text.push_str(&self.lines);
         for part in parts {

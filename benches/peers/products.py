@@ -44,11 +44,15 @@ def measured(device, shapes, transposed):
     if replayed:
         # Small products take less than their launch from Python does: many in one graph, as in a training of graphs.
         def run(count):  # noqa: F811
-            start = time.perf_counter()
-            for _ in range(max(count // replayed[1], 1)):
-                replayed[0].replay()
-            torch.cuda.synchronize()
-            return (time.perf_counter() - start) / (max(count // replayed[1], 1) * replayed[1])
+            graph, steps = replayed
+            replays = max(count // steps, 1)
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            start.record()
+            for _ in range(replays):
+                graph.replay()
+            end.record()
+            end.synchronize()
+            return 1e-3 * start.elapsed_time(end) / (replays * steps)
 
     run(3)
     once = run(10)
@@ -73,6 +77,7 @@ def graph_of(call, steps=50):
 
 def main():
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
     torch.set_float32_matmul_precision("highest")
     device = torch.device("cuda" if PARSED.device == "gpu" else "cpu")
     found = []

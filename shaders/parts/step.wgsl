@@ -1,5 +1,5 @@
 // The step block: all that changes from one training step to the next. src/step.rs holds the same struct, and
-// tests/shader_contract.rs compares the two layouts.
+// tests/shader_contract/main.rs compares the two layouts.
 struct Step {
     iteration: u32,      // updates made before this one
     position: u32,       // where this batch starts in the epoch's order

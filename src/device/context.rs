@@ -17,6 +17,7 @@ use crate::kernels::product::cooperative::CooperativeMatrix;
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Binding, Kernel};
+use crate::shader::ENABLE_MATRIX_UNITS;
 
 /// A pipeline with the layout of its bind group.
 #[derive(Debug)]
@@ -405,15 +406,16 @@ impl Context {
                 source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
             };
             let checks = wgpu::ShaderRuntimeChecks {
-                bounds_checks: self.checks_indexes(),
+                bounds_checks: self.checks_indexes() || source.text.contains(ENABLE_MATRIX_UNITS),
                 force_loop_bounding: false,
                 ..wgpu::ShaderRuntimeChecks::checked()
             };
             // SAFETY: one check that is off guards against loops without an end. Every loop of every shader counts up to (or
             // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
-            // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan;
-            // indexes into other memory are made of constants, counters and the invocation's place alone, whatever the data
-            // are, and DESIGN.md, Safety, says why each lies within its array.
+            // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan: no
+            // access leaves the buffer, and all of these are the engine's own. Indexes into other memory are made of constants,
+            // counters and the invocation's place alone, and DESIGN.md, Safety, says why each lies within its array. Where a
+            // subgroup's number has a part in them, in shaders for matrix units, they stay checked.
             let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
             let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label: Some(&label),

@@ -79,8 +79,9 @@ impl DeviceOptions {
     /// through Vulkan, where these checks are an eighth of a product's instructions, and do everywhere else. Through Metal and
     /// DX12 they always do.
     ///
-    /// Turned on, it is a tool for doubts about a driver or about wgrad; the numbers are the same. What lies in storage and
-    /// uniform buffers is checked in any case, by the shader or by the device.
+    /// Turned on, it is a tool for doubts about a driver or about wgrad; the numbers are the same. Accesses to storage and
+    /// uniform buffers are kept within their binding in any case, by the shader or by the device; without the extension
+    /// `VK_EXT_robustness2`, within the whole of the buffer. Shaders for matrix units always check.
     pub fn index_checks(mut self, on: bool) -> Self {
         self.index_checks = Some(on);
         self

@@ -3,6 +3,7 @@
 
 use naga::Module;
 use naga::back::{hlsl, msl};
+use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
 /// The module in both languages, or what stands in the way.
@@ -17,6 +18,12 @@ fn metal(module: &Module, info: &ModuleInfo) -> Result<String, String> {
     let options = msl::Options {
         // Metal 2.4, of macOS 12 and iOS 15.
         lang_version: (2, 4),
+        bounds_check_policies: BoundsCheckPolicies {
+            index: BoundsCheckPolicy::Restrict,
+            buffer: BoundsCheckPolicy::Restrict,
+            image_load: BoundsCheckPolicy::Restrict,
+            binding_array: BoundsCheckPolicy::Unchecked,
+        },
         zero_initialize_workgroup_memory: false,
         force_loop_bounding: false,
         ..msl::Options::default()

@@ -157,6 +157,10 @@ fn kernels_stand_side_by_side() {
             let sides = if same_size(&&end) { &all[..] } else { &all[1..] };
             let source = Kernel::shader_side_by_side(sides);
             let module = parse(&source).unwrap_or_else(|error| panic!("{sides:?}\n{error}\n{source}"));
+            taint::check(&module).unwrap_or_else(|error| panic!("{sides:?}: {error}"));
+            if !source.contains("enable wgpu_cooperative_matrix;") {
+                backends::write(&module).unwrap_or_else(|error| panic!("{sides:?}: {error}"));
+            }
             let [entry] = module.entry_points.as_slice() else { panic!("{sides:?} have not one entry point") };
             assert_eq!(entry.workgroup_size, [invocations as u32, 1, 1], "{sides:?}");
             let mut found: Vec<_> = module

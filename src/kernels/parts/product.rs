@@ -40,7 +40,7 @@ pub enum Schedule {
         columns: usize,
         /// Blocks a slice is deep.
         depth: usize,
-        /// Invocations that share a sum, a power of two.
+        /// Invocations that share a sum, a power of two that divides the 4·`depth` steps of a slice.
         splits: usize,
     },
     /// A workgroup makes `blocks` blocks, `splits` invocations sharing each sum.
