@@ -32,28 +32,10 @@ def measured(device, shapes, transposed):
     a, b = (factor.T if turned else factor for factor, turned in zip((a, b), transposed))
     c = torch.empty((a.shape[0], b.shape[1]), device=device, dtype=dtype)
 
-    def run(count):
-        start = time.perf_counter()
-        for _ in range(count):
-            torch.mm(a, b, out=c)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return (time.perf_counter() - start) / count
+    def multiply():
+        torch.mm(a, b, out=c)
 
-    replayed = graph_of(lambda: torch.mm(a, b, out=c)) if device.type == "cuda" else None
-    if replayed:
-        # Small products take less than their launch from Python does: many in one graph, as in a training of graphs.
-        def run(count):  # noqa: F811
-            graph, steps = replayed
-            replays = max(count // steps, 1)
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            for _ in range(replays):
-                graph.replay()
-            end.record()
-            end.synchronize()
-            return 1e-3 * start.elapsed_time(end) / (replays * steps)
-
+    run = in_a_graph(multiply) if device.type == "cuda" else one_by_one(multiply)
     run(3)
     once = run(10)
     count = max(10, round(PARSED.seconds / 10 / once))
@@ -61,8 +43,20 @@ def measured(device, shapes, transposed):
     return seconds, 2 * a.shape[0] * a.shape[1] * b.shape[1]
 
 
-def graph_of(call, steps=50):
-    """A CUDA graph of so many calls, and their number."""
+def one_by_one(call):
+    """Times so many calls on the CPU: seconds of one."""
+
+    def run(count):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        return (time.perf_counter() - start) / count
+
+    return run
+
+
+def in_a_graph(call, steps=50):
+    """The same on a GPU, many in one graph: small products take less than their launch from Python does."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -72,7 +66,18 @@ def graph_of(call, steps=50):
     with torch.cuda.graph(graph):
         for _ in range(steps):
             call()
-    return graph, steps
+
+    def run(count):
+        replays = max(count // steps, 1)
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(replays):
+            graph.replay()
+        end.record()
+        end.synchronize()
+        return 1e-3 * start.elapsed_time(end) / (replays * steps)
+
+    return run
 
 
 def main():
