@@ -221,10 +221,10 @@ impl Device {
             max_buffer_size: offered.max_buffer_size,
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
-            // Storage and uniform buffers together, the latter 12 by default.
+            // With the step block.
             max_buffers_and_acceleration_structures_per_shader_stage: offered
                 .max_buffers_and_acceleration_structures_per_shader_stage
-                .min(32 + 12),
+                .min(32 + 1),
             max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
             ..wgpu::Limits::default()
         }

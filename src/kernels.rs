@@ -409,11 +409,17 @@ impl Kernel {
         header.compose(&parts, definition.source)
     }
 
-    /// One shader for several kernels that share a dispatch, each with the number of its workgroups, which are of one size. Its
-    /// bindings are theirs, one after the other.
+    /// One shader for several kernels that share a dispatch, each with the number of its workgroups, which are of one size. It
+    /// binds what [`bindings_side_by_side`](Self::bindings_side_by_side) lists.
     pub fn shader_side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> String {
         let texts: Vec<_> = kernels.iter().map(|(kernel, storage, _)| kernel.shader(*storage)).collect();
         shader::side_by_side(&Kernel::sides(kernels, &texts))
+    }
+
+    /// What that shader binds: the step block, which all have first, then the others of each.
+    pub fn bindings_side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> Vec<Binding> {
+        let others = kernels.iter().flat_map(|(kernel, storage, _)| kernel.bindings(*storage).into_iter().skip(1));
+        std::iter::once(Binding::STEP).chain(others).collect()
     }
 
     pub(crate) fn sides<'a>(kernels: &[(&Kernel, Storage, usize)], texts: &'a [String]) -> Vec<Side<'a>> {

@@ -47,8 +47,8 @@ impl Source {
             return Source::new(kernel, *storage);
         }
         let names: Vec<_> = kernels.iter().map(|(kernel, ..)| kernel.definition().name).collect();
-        let bindings = kernels.iter().flat_map(|(kernel, storage, _)| kernel.bindings(*storage)).collect();
-        Source { name: names.join(" + "), text: Kernel::shader_side_by_side(kernels), bindings }
+        let text = Kernel::shader_side_by_side(kernels);
+        Source { name: names.join(" + "), text, bindings: Kernel::bindings_side_by_side(kernels) }
     }
 }
 

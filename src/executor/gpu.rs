@@ -191,9 +191,10 @@ fn in_order(launches: &[Launch], capacity: usize) -> impl Iterator<Item = &Launc
     launches.into_iter()
 }
 
-/// What launches that share a dispatch bind, in the order of their shader.
+/// What launches that share a dispatch bind, in the order of their shader: the step block, which each has first, once.
 fn arguments(launches: &[Launch], capacity: usize) -> impl Iterator<Item = &Argument> {
-    in_order(launches, capacity).flat_map(|launch| &launch.arguments)
+    let launches = in_order(launches, capacity).enumerate();
+    launches.flat_map(|(index, launch)| launch.arguments.iter().skip(usize::from(index > 0)))
 }
 
 impl Prepared {

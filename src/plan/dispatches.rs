@@ -12,17 +12,15 @@ use crate::kernels::{Access, Kernel};
 pub(crate) struct Room {
     /// Storage buffers of a shader.
     pub storage_buffers: usize,
-    /// Uniform buffers of a shader: each launch binds its step block once more.
-    pub uniform_buffers: usize,
-    /// Both kinds together.
+    /// These and the step block, which is a uniform buffer.
     pub buffers: usize,
     /// Bytes of workgroup memory.
     pub workgroup_bytes: usize,
 }
 
 impl Room {
-    /// Whether these launches may be one dispatch: their workgroups are of one size, there is room for what they bind and for
-    /// their workgroups' memory, and none writes what another reads or writes.
+    /// Whether these launches may be one dispatch: their workgroups are of one size, they have the same step block, there is
+    /// room for what they bind and for their workgroups' memory, and none writes what another reads or writes.
     pub fn holds(self, launches: &[Launch]) -> bool {
         let Some(workgroups) = launches.iter().map(|launch| launch.kernel.workgroup()).collect::<Option<Vec<_>>>()
         else {
@@ -34,13 +32,21 @@ impl Room {
         let storage_buffers = storage_buffers(launches);
         let same_size = workgroups.windows(2).all(|pair| pair[0].invocations == pair[1].invocations);
         let independent = |(index, launch)| launches[..index].iter().all(|other| are_independent(launch, other));
+        let step = launches.first().and_then(step_block);
         same_size
+            && step.is_some()
+            && launches.iter().all(|launch| step_block(launch) == step)
             && storage_buffers <= self.storage_buffers
-            && launches.len() <= self.uniform_buffers
-            && storage_buffers + launches.len() <= self.buffers
+            && storage_buffers < self.buffers
             && bytes <= self.workgroup_bytes
             && launches.iter().enumerate().all(independent)
     }
+}
+
+/// The step block that a launch binds, if that is its first binding.
+fn step_block(launch: &Launch) -> Option<&Argument> {
+    let first = launch.kernel.definition().bindings.first()?;
+    (first.access == Access::Step).then(|| launch.arguments.first())?
 }
 
 /// How many storage buffers launches bind together.
@@ -108,7 +114,7 @@ mod tests {
         model.recipe().plan(PlanKey { mode, capacity: 128, format, fused: true, precision, device, room })
     }
 
-    const ENOUGH: Room = Room { storage_buffers: 32, uniform_buffers: 12, buffers: 44, workgroup_bytes: 32 << 10 };
+    const ENOUGH: Room = Room { storage_buffers: 32, buffers: 33, workgroup_bytes: 32 << 10 };
 
     #[test]
     fn updates_and_the_steps_end_share_a_dispatch_where_there_is_room() {
@@ -121,10 +127,9 @@ mod tests {
             assert_eq!(sizes(family, Room { storage_buffers: 18, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
             assert_eq!(sizes(family, Room { storage_buffers: 12, ..ENOUGH }), [1, 1, 1, 1, 1, 2, 2], "{family:?}");
             assert_eq!(sizes(family, Room { storage_buffers: 8, ..ENOUGH }), [1; 9], "{family:?}");
-            // With each its step block.
-            assert_eq!(sizes(family, Room { buffers: 26, ..ENOUGH }), [1, 1, 1, 1, 1, 4], "{family:?}");
-            assert_eq!(sizes(family, Room { buffers: 25, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
-            assert_eq!(sizes(family, Room { uniform_buffers: 3, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
+            // With the step block.
+            assert_eq!(sizes(family, Room { buffers: 23, ..ENOUGH }), [1, 1, 1, 1, 1, 4], "{family:?}");
+            assert_eq!(sizes(family, Room { buffers: 22, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
         }
         // On a GPU these schedules' memory is one, of 16 KiB; on vectors there is none but the end's.
         let room = Room { workgroup_bytes: 16 << 10, ..ENOUGH };
@@ -145,6 +150,10 @@ mod tests {
         let mut reading = other.clone();
         reading.arguments[1] = Argument { offset: update.arguments[3].words, ..update.arguments[3] };
         assert!(!ENOUGH.holds(&[update.clone(), reading.clone()]) && !ENOUGH.holds(&[reading, update.clone()]));
+        // Another step's block.
+        let mut late = end.clone();
+        late.arguments[0] = Argument { buffer: late.arguments[0].buffer + 1, ..late.arguments[0] };
+        assert!(!ENOUGH.holds(&[update.clone(), late]));
         // Workgroups of another size.
         let mut wide = end;
         if let Kernel::AdvanceStep(advance) = &mut wide.kernel {

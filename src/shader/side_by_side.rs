@@ -1,6 +1,7 @@
 //! Several shaders as one: launches that depend on nothing of each other then are a single dispatch, whose workgroups are
 //! shared out among them. What a shader declares gets its number behind its name (`_side0`, which no name of its own ends
-//! in), its bindings follow those before, and its `main` becomes a function that the whole's calls.
+//! in), its bindings follow those before, and its `main` becomes a function that the whole's calls. The step block, which is
+//! each shader's first binding, is bound once for all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side<'a> {
     pub text: &'a str,
-    /// How many bindings it has.
+    /// How many bindings it has, the step block among them.
     pub bindings: usize,
     /// How many workgroups its launch has.
     pub workgroups: usize,
@@ -17,6 +18,10 @@ pub(crate) struct Side<'a> {
     /// workgroup is one side's, so both can have it.
     pub memory: usize,
 }
+
+/// The step block and its type: the first side's, for all. One uniform buffer a side would count against a limit, and Mesa
+/// 22.3.6's software device writes past its own memory while it compiles a shader with eight of them.
+const STEP: [&str; 2] = ["step", "Step"];
 
 /// What a shader's `main` may ask for: a built-in value, what it is called here, its type. `linear_group()` makes the number
 /// of a workgroup of the first two; a side sees its own count of them.
@@ -33,10 +38,13 @@ pub(crate) fn side_by_side(sides: &[Side<'_>]) -> String {
     let (mut bindings, mut end) = (0, 0);
     for (index, side) in sides.iter().enumerate() {
         let tokens = tokens(side.text);
-        let source = Renamed { names: &names(&tokens), index, memory: side.memory, first_binding: bindings };
+        let shared = usize::from(index > 0);
+        let first_binding = bindings - shared;
+        let source =
+            Renamed { owners: &owners(&tokens, index, side.memory), index, memory: side.memory, first_binding };
         let arguments = source.write(&tokens, &mut body, &mut enabled);
         let (start, count) = (end, side.workgroups);
-        (bindings, end) = (bindings + side.bindings, end + count);
+        (bindings, end) = (bindings + side.bindings - shared, end + count);
         let arguments = arguments.iter().map(|name| match *name {
             "workgroup_id" => format!("vec3<u32>(at - {start}u, 0u, 0u)"),
             "num_workgroups" => format!("vec3<u32>({count}u, 1u, 1u)"),
@@ -86,9 +94,9 @@ fn is_space(token: &str) -> bool {
     token.trim().is_empty()
 }
 
-/// What is declared at module scope, and whether it is workgroup memory.
-fn names<'a>(tokens: &[&'a str]) -> BTreeMap<&'a str, bool> {
-    let mut names = BTreeMap::new();
+/// What a side declares at module scope, each with the side whose declaration serves it.
+fn owners<'a>(tokens: &[&'a str], side: usize, memory: usize) -> BTreeMap<&'a str, usize> {
+    let mut owners = BTreeMap::new();
     let mut depth = 0;
     let mut declares = false;
     let mut in_angles = false;
@@ -103,17 +111,22 @@ fn names<'a>(tokens: &[&'a str]) -> BTreeMap<&'a str, bool> {
             "const" | "fn" | "alias" | "struct" | "var" if depth == 0 => (declares, is_memory) = (true, false),
             "workgroup" if in_angles => is_memory = true,
             name if declares && !in_angles && is_name(name) => {
-                names.insert(name, is_memory);
+                let owner = match is_memory {
+                    true => memory,
+                    false if STEP.contains(&name) => 0,
+                    false => side,
+                };
+                owners.insert(name, owner);
                 declares = false;
             }
             _ => {}
         }
     }
-    names
+    owners
 }
 
 struct Renamed<'a> {
-    names: &'a BTreeMap<&'a str, bool>,
+    owners: &'a BTreeMap<&'a str, usize>,
     index: usize,
     /// The side that declares its workgroup memory.
     memory: usize,
@@ -135,6 +148,8 @@ impl Renamed<'_> {
                     enabled.insert(next);
                     rest = after(behind, ";");
                 }
+                "@" if next == "group" && self.index > 0 && is_uniform(behind) => rest = after(behind, ";"),
+                "struct" if self.index > 0 && STEP.contains(&next) => rest = after(behind, "}"),
                 // The whole's main() is the entry point.
                 "@" if next == "compute" => rest = after(behind, "compute"),
                 "@" if next == "workgroup_size" => rest = after(behind, ")"),
@@ -167,9 +182,8 @@ impl Renamed<'_> {
     }
 
     fn renamed(&self, token: &str) -> String {
-        match self.names.get(token) {
-            Some(false) => format!("{token}_side{}", self.index),
-            Some(true) => format!("{token}_side{}", self.memory),
+        match self.owners.get(token) {
+            Some(owner) => format!("{token}_side{owner}"),
             None => token.to_string(),
         }
     }
@@ -178,6 +192,11 @@ impl Renamed<'_> {
 /// Whether what stands behind `var` is workgroup memory.
 fn is_memory(behind: &[&str]) -> bool {
     behind.starts_with(&["<", "workgroup", ">"])
+}
+
+/// Whether the declaration that begins here is a uniform buffer's.
+fn is_uniform(behind: &[&str]) -> bool {
+    behind.iter().take_while(|token| **token != ";").any(|token| *token == "uniform")
 }
 
 /// What stands behind the next token of this kind.
@@ -199,19 +218,22 @@ mod tests {
     const SIDE: &str = "enable f16;
 const SIZE = 4u; // SIZE is a number
 const SLOT = 1.5e-3;
+struct Step {
+    rows: u32,
+}
 struct Pair {
     x: f32,
-    count: u32,
+    step: u32,
 }
 var<workgroup> memory: array<u32, SIZE>;
-@group(0) @binding(0) var<uniform> count: u32;
+@group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(SLOT + 1u) var<storage, read_write> x: array<Pair, SIZE>;
 fn twice(x: u32) -> u32 {
     return 2u * x;
 }
 @compute @workgroup_size(SIZE)
 fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: vec3<u32>) {
-    memory[at] = twice(count + group.x);
+    memory[at] = twice(step.rows + group.x);
     x[at].x = f32(memory[at]);
 }
 ";
@@ -222,24 +244,26 @@ fn main(@builtin(local_invocation_index) at: u32, @builtin(workgroup_id) group: 
         let found = side_by_side(&[side(3, 0), side(5, 1)]);
         let expected = "const SIZE_side1 = 4u; 
 const SLOT_side1 = 1.5e-3;
+
 struct Pair_side1 {
     x: f32,
-    count: u32,
+    step: u32,
 }
 var<workgroup> memory_side1: array<u32, SIZE_side1>;
-@group(0) @binding(0 + 2u) var<uniform> count_side1: u32;
-@group(0) @binding(SLOT_side1 + 1u + 2u) var<storage, read_write> x_side1: array<Pair_side1, SIZE_side1>;
+
+@group(0) @binding(SLOT_side1 + 1u + 1u) var<storage, read_write> x_side1: array<Pair_side1, SIZE_side1>;
 fn twice_side1(x_side1: u32) -> u32 {
     return 2u * x_side1;
 }
  
 fn main_side1( at: u32,  group: vec3<u32>) {
-    memory_side1[at] = twice_side1(count_side1 + group.x);
+    memory_side1[at] = twice_side1(step_side0.rows + group.x);
     x_side1[at].x = f32(memory_side1[at]);
 }
 ";
         assert!(found.starts_with("enable f16;\n\nconst SIZE_side0 = 4u;"), "{found}");
         assert!(found.contains(expected), "{found}");
+        assert!(found.contains("@group(0) @binding(0 + 0u) var<uniform> step_side0: Step_side0;"), "{found}");
         let main = "@compute @workgroup_size(WORKGROUP_side0)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

@@ -65,7 +65,6 @@ impl Model {
         let limits = gpu.limits();
         Room {
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
-            uniform_buffers: limits.max_uniform_buffers_per_shader_stage as usize,
             buffers: limits.max_buffers_and_acceleration_structures_per_shader_stage as usize,
             workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
         }
