@@ -1,5 +1,6 @@
 //! Devices: choosing, listing and describing them, and wrapping a caller's own. What runs on a device is not known here.
 
+mod adapters;
 pub(crate) mod context;
 mod options;
 #[cfg(feature = "native")]
@@ -313,7 +314,7 @@ impl Device {
 /// }
 /// ```
 pub fn devices() -> Vec<DeviceInfo> {
-    let mut found: Vec<_> = pollster::block_on(context::adapters()).into_iter().map(|(_, info)| info).collect();
+    let mut found: Vec<_> = pollster::block_on(adapters::adapters()).into_iter().map(|(_, info)| info).collect();
     found.push(Device::cpu().info());
     found
 }

@@ -1,5 +1,5 @@
 //! The choice of schedules by measurement: every candidate for every product of a model is timed on the device at hand,
-//! and the fastest is kept. Which candidates there are is `kernels/parts/product.rs`'s concern, where choices are kept
+//! and the fastest is kept. Which candidates there are is `kernels/parts/product/choice.rs`'s concern, where choices are kept
 //! `device/schedules.rs`'s, how a launch is timed `executor/gpu/bench.rs`'s.
 
 mod report;

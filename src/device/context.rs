@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::adapters::{check_limits, cooperative_matrix, describe};
 #[cfg(feature = "native")]
 use super::pipelines::KeptPipelines;
 #[cfg(feature = "native")]
 use super::schedules::KeptSchedules;
 use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::kernels::product::cooperative::CooperativeMatrix;
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Binding, Kernel};
@@ -69,68 +69,6 @@ pub(crate) struct Context {
     kept_schedules: Option<KeptSchedules>,
     /// Why the device was lost, as far as wgpu told us. Never set for a caller's device, whose handler is the caller's.
     lost: Arc<Mutex<Option<String>>>,
-}
-
-/// The adapters of this machine, hardware first, discrete before integrated.
-pub(crate) async fn adapters() -> Vec<(wgpu::Adapter, DeviceInfo)> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let found = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
-    let mut adapters: Vec<_> = found
-        .into_iter()
-        .map(|adapter| {
-            let info = describe(adapter.get_info(), adapter.limits(), adapter.features());
-            (adapter, info)
-        })
-        .collect();
-    adapters.sort_by_key(|(_, info)| preference(info.kind));
-    adapters
-}
-
-fn preference(kind: DeviceKind) -> u32 {
-    match kind {
-        DeviceKind::DiscreteGpu => 0,
-        DeviceKind::IntegratedGpu => 1,
-        DeviceKind::VirtualGpu => 2,
-        DeviceKind::OtherGpu => 3,
-        DeviceKind::SoftwareGpu => 4,
-        DeviceKind::Cpu => 5,
-    }
-}
-
-fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: wgpu::Features) -> DeviceInfo {
-    let one_size = info.subgroup_min_size == info.subgroup_max_size && features.contains(wgpu::Features::SUBGROUP);
-    DeviceInfo {
-        subgroup_size: one_size.then_some(info.subgroup_max_size as usize),
-        name: info.name,
-        kind: match info.device_type {
-            wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
-            wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
-            wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
-            wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
-            wgpu::DeviceType::Other => DeviceKind::OtherGpu,
-        },
-        backend: info.backend.to_string(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-        threads: None,
-        cooperative_matrix: None,
-        limits: Some(limits),
-        features: Some(features),
-    }
-}
-
-/// What an adapter's matrix units multiply, as far as WGSL and the schedule for them can say it: square matrices of halves,
-/// sums in f32, subgroups of one size. Larger ones first.
-fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> Option<CooperativeMatrix> {
-    use wgpu::CooperativeScalarType::{F16, F32};
-    let needed = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16;
-    // With more, a workgroup of four would be beyond 256 invocations; with fewer, its lanes would not reach across a tile.
-    let subgroup = info.subgroup_size.filter(|size| (8..=64).contains(size) && adapter.features().contains(needed))?;
-    let found = adapter.cooperative_matrix_properties();
-    let fits = |&size: &u32| {
-        let sizes = [size; 3];
-        found.iter().any(|p| ([p.m_size, p.n_size, p.k_size], p.ab_type, p.cr_type) == (sizes, F16, F32))
-    };
-    [16, 8].into_iter().find(fits).map(|size| CooperativeMatrix { size: size as usize, subgroup })
 }
 
 impl Context {
@@ -459,50 +397,6 @@ fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
         count: None,
     }
-}
-
-/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
-fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
-    let required = super::Device::required_limits();
-    let pairs: [(&'static str, u64, u64); 6] = [
-        (
-            "maxStorageBuffersPerShaderStage",
-            // Seven, not WebGPU's eight: no kernel binds more.
-            7,
-            limits.max_storage_buffers_per_shader_stage.into(),
-        ),
-        (
-            "maxComputeInvocationsPerWorkgroup",
-            required.max_compute_invocations_per_workgroup.into(),
-            limits.max_compute_invocations_per_workgroup.into(),
-        ),
-        (
-            "maxComputeWorkgroupSizeX",
-            required.max_compute_workgroup_size_x.into(),
-            limits.max_compute_workgroup_size_x.into(),
-        ),
-        (
-            "maxComputeWorkgroupStorageSize",
-            required.max_compute_workgroup_storage_size.into(),
-            limits.max_compute_workgroup_storage_size.into(),
-        ),
-        (
-            "maxComputeWorkgroupsPerDimension",
-            required.max_compute_workgroups_per_dimension.into(),
-            limits.max_compute_workgroups_per_dimension.into(),
-        ),
-        (
-            "maxStorageBufferBindingSize",
-            required.max_storage_buffer_binding_size,
-            limits.max_storage_buffer_binding_size,
-        ),
-    ];
-    for (limit, needed, available) in pairs {
-        if available < needed {
-            return Err(Error::Limit { what: format!("wgrad on {name}"), limit, needed, available });
-        }
-    }
-    Ok(())
 }
 
 /// Locks, going on with what is there if another thread panicked: nothing here is left half-changed.

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::context::{self, Context};
+use super::adapters::adapters;
+use super::context::Context;
 use super::{Backend, Device, DeviceInfo, DeviceKind};
 use crate::error::{Error, Result};
 
@@ -127,7 +128,7 @@ impl DeviceOptions {
     /// # Errors
     /// As [`Device::best`].
     pub async fn best_async(&self) -> Result<Device> {
-        let mut adapters = context::adapters().await;
+        let mut adapters = adapters().await;
         adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
         match adapters.into_iter().next() {
             Some((adapter, info)) => self.open(adapter, info).await,
@@ -156,7 +157,7 @@ impl DeviceOptions {
     /// # Errors
     /// As [`Device::gpu_named`].
     pub async fn gpu_named_async(&self, part: &str) -> Result<Device> {
-        let adapters = context::adapters().await;
+        let adapters = adapters().await;
         let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
         let wanted = part.to_lowercase();
         match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {

@@ -82,7 +82,7 @@ fn every_shader_can_be_said_to_metal_and_dx12() {
     for kernel in kernels() {
         for storage in storages(&kernel) {
             let source = kernel.shader(storage);
-            if source.contains("enable wgpu_cooperative_matrix;") {
+            if uses_matrix_units(&source) {
                 continue;
             }
             let [metal, dx12] = backends::write(&parse(&source).unwrap())
@@ -158,7 +158,7 @@ fn kernels_stand_side_by_side() {
             let source = Kernel::shader_side_by_side(sides);
             let module = parse(&source).unwrap_or_else(|error| panic!("{sides:?}\n{error}\n{source}"));
             taint::check(&module).unwrap_or_else(|error| panic!("{sides:?}: {error}"));
-            if !source.contains("enable wgpu_cooperative_matrix;") {
+            if !uses_matrix_units(&source) {
                 backends::write(&module).unwrap_or_else(|error| panic!("{sides:?}: {error}"));
             }
             let [entry] = module.entry_points.as_slice() else { panic!("{sides:?} have not one entry point") };
@@ -206,11 +206,15 @@ fn storages(kernel: &Kernel) -> Vec<Storage> {
     storages
 }
 
+fn uses_matrix_units(source: &str) -> bool {
+    source.contains("enable wgpu_cooperative_matrix;")
+}
+
 fn parse(source: &str) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     // No capability for the default path, which asks for no feature; subgroups and matrix units for the schedules that use
     // them.
-    let cooperative = source.contains("enable wgpu_cooperative_matrix;");
+    let cooperative = uses_matrix_units(source);
     let subgroups = cooperative || source.contains("subgroupBroadcast");
     let mut capabilities = naga::valid::Capabilities::empty();
     capabilities.set(naga::valid::Capabilities::COOPERATIVE_MATRIX, cooperative);
