@@ -3,17 +3,30 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use wgrad::{CooperativeMatrix, Device, DeviceKind};
+use wgrad::{CooperativeMatrix, Device, DeviceInfo, DeviceKind};
 
 use crate::gpus;
 
 /// What a trial does on a device; an `Err` says what was wrong.
 type Outcome = Result<(), String>;
 
-/// The GPU, opened once for all trials.
-fn gpu() -> Option<&'static Device> {
-    static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    GPU.get_or_init(gpus::gpu).as_ref()
+/// What the GPU is, if there is one.
+fn gpu() -> Option<&'static DeviceInfo> {
+    static GPU: OnceLock<Option<DeviceInfo>> = OnceLock::new();
+    GPU.get_or_init(|| gpus::gpu().map(|device| device.info())).as_ref()
+}
+
+/// Runs a trial on a GPU device that no other trial has meanwhile. A software driver compiles a device's shaders one after
+/// another, on a thread of that device, and compiling is most of what trials do; so those that run at once have one each.
+fn on_free_gpu(body: impl Fn(&Device) -> Outcome) -> Outcome {
+    static FREE: Mutex<Vec<Device>> = Mutex::new(Vec::new());
+    let free = || FREE.lock().unwrap_or_else(PoisonError::into_inner);
+    // Let go of the lock before a device is opened.
+    let found = free().pop();
+    let device = found.or_else(gpus::gpu).ok_or("no adapter")?;
+    let outcome = body(&device);
+    free().push(device);
+    outcome
 }
 
 /// The GPU once more with its matrix units switched on, and what they multiply.
@@ -61,17 +74,14 @@ impl Trials {
     /// Adds a case on the GPU.
     pub fn on_gpu(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
         let name = format!("{}::{case}::gpu", self.operation);
-        let run = move || match gpu() {
-            Some(device) => body(device).map_err(Failed::from),
-            None => Err("no adapter".into()),
-        };
+        let run = move || on_free_gpu(&body).map_err(Failed::from);
         self.trials.push(Trial::test(name, run).with_ignored_flag(gpu().is_none()));
     }
 
     /// Adds a case on the GPU that is shown as ignored on a software driver.
     pub fn on_hardware(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
         self.on_gpu(case, body);
-        if gpu().is_some_and(|device| device.info().kind == DeviceKind::SoftwareGpu) {
+        if gpu().is_some_and(|gpu| gpu.kind == DeviceKind::SoftwareGpu) {
             let trial = self.trials.pop();
             self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
         }
@@ -80,7 +90,7 @@ impl Trials {
     /// Adds a case on the GPU that is shown as ignored where subgroups are not of this size.
     pub fn on_subgroups(&mut self, case: &str, size: usize, body: impl Fn(&Device) -> Outcome + Send + 'static) {
         self.on_gpu(case, body);
-        if gpu().is_some_and(|device| device.info().subgroup_size != Some(size)) {
+        if gpu().is_some_and(|gpu| gpu.subgroup_size != Some(size)) {
             let trial = self.trials.pop();
             self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
         }
@@ -89,7 +99,7 @@ impl Trials {
     /// Adds a case on the GPU that is shown as ignored where there is no half precision.
     pub fn in_half(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
         self.on_gpu(&format!("half::{case}"), body);
-        if gpu().is_some_and(|device| !device.info().has_half_precision()) {
+        if gpu().is_some_and(|gpu| !gpu.has_half_precision()) {
             let trial = self.trials.pop();
             self.trials.extend(trial.map(|trial| trial.with_ignored_flag(true)));
         }
