@@ -9,14 +9,14 @@
 
 use core::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
 
 use super::pool::Pool;
 use super::shares::{COLUMN_UNIT, padded, share_of};
 
 use blocks::Blocks;
 use output::Output;
-use target::{Applied, Epilogue, Target, Written};
+use target::{Epilogue, Goal, Kept, Passed, Target};
 
 mod blocks;
 mod few_rows;
@@ -175,7 +175,7 @@ pub(crate) fn product<E>(
     let Some(output) = output else { return };
     share(pool, workspace, a, b, to.shares, |rows, columns| {
         // SAFETY: parts of different tasks share no element, and each task is run once.
-        Written { piece: unsafe { output.piece(rows, columns) }, then: Epilogue(&epilogue) }
+        Kept { piece: unsafe { output.piece(rows, columns) }, then: Epilogue(&epilogue) }
     });
 }
 
@@ -219,7 +219,7 @@ pub(crate) fn product_applied(
     let applied = |rows: &Range<usize>, columns: &Range<usize>| {
         // SAFETY: parts of different tasks share no element, and each task is run once.
         let pieces = outputs.each_ref().map(|output| unsafe { output.piece(rows.clone(), columns.clone()) });
-        Applied { pieces, apply }
+        Passed { pieces, apply }
     };
     if a.columns <= LONGEST_IN_REGISTERS {
         share(pool, workspace, a, b, to.shares, |rows, columns| applied(&rows, &columns));
@@ -231,20 +231,20 @@ pub(crate) fn product_applied(
         share(pool, workspace, a, b, to.shares, |rows, columns| {
             let then = applied(&rows, &columns);
             // SAFETY: as above.
-            Written { piece: unsafe { sums.piece(rows, columns) }, then }
+            Kept { piece: unsafe { sums.piece(rows, columns) }, then }
         });
     }
     workspace.waiting = waiting;
 }
 
-/// Shares a product out among the threads; `target(rows, columns)` takes a part's sums.
-fn share<T: Target>(
+/// Shares a product out among the threads; `goal(rows, columns)` says where a part's sums go.
+fn share<G: Goal>(
     pool: &Pool,
     workspace: &mut Workspace,
     a: Matrix<'_>,
     b: Matrix<'_>,
     shares: usize,
-    target: impl Fn(Range<usize>, Range<usize>) -> T + Sync,
+    goal: impl Fn(Range<usize>, Range<usize>) -> G + Sync,
 ) {
     let valid = a.columns == b.rows && a.fits() && b.fits();
     debug_assert!(valid, "the factors do not match or do not fit");
@@ -260,9 +260,9 @@ fn share<T: Target>(
     workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), Blocks::new);
     let work = |task: usize, blocks: &mut Blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
-        let target = target(rows.clone(), columns.clone());
+        let goal = goal(rows.clone(), columns.clone());
         let (a, b) = (a.copy_of(task), b.share_of(&columns));
-        arch.dispatch(Part { a, b, rows, columns, target, blocks });
+        arch.dispatch(Task { part: Part { a, b, rows, columns, target: (), blocks }, goal });
     };
     if is_worth_sharing(a.rows, b.columns, a.columns) {
         pool.for_each(&mut workspace.blocks[..tasks], work);
@@ -310,6 +310,21 @@ impl Split {
     }
 }
 
+/// One task's part of a product, and where its sums go.
+struct Task<'a, G> {
+    part: Part<'a, ()>,
+    goal: G,
+}
+
+impl<G: Goal> WithSimd for Task<'_, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        self.goal.reach(simd, self.part);
+    }
+}
+
 /// One task's part of a product.
 struct Part<'a, T> {
     a: Matrix<'a>,
@@ -320,14 +335,35 @@ struct Part<'a, T> {
     blocks: &'a mut Blocks,
 }
 
-impl<T: Target> WithSimd for Part<'_, T> {
+impl<'a> Part<'a, ()> {
+    /// Computes the part. A function of its own, so that there is one for all that may become of the sums.
+    #[inline(always)]
+    fn into_target<S: Simd, T: Target>(self, simd: S, target: T) {
+        let Part { a, b, rows, columns, blocks, target: () } = self;
+        simd.vectorize(Multiply { simd, part: Part { a, b, rows, columns, target, blocks } });
+    }
+}
+
+struct Multiply<'a, S, T> {
+    simd: S,
+    part: Part<'a, T>,
+}
+
+impl<S: Simd, T: Target> NullaryFnOnce for Multiply<'_, S, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
+    fn call(self) {
+        self.part.multiply(self.simd);
+    }
+}
+
+impl<T: Target> Part<'_, T> {
+    #[inline(always)]
+    fn multiply<S: Simd>(self, simd: S) {
         if self.rows.is_empty() || self.columns.is_empty() {
         } else if self.a.columns == 0 {
-            self.zeros(simd);
+            self.zeros();
         } else if T::KEEPS_SUMS && self.a.rows < ROWS && self.b.column_stride == 1 {
             self.few_rows(simd);
         } else if S::REGISTER_COUNT >= 32 {
@@ -338,18 +374,16 @@ impl<T: Target> WithSimd for Part<'_, T> {
             self.blocked::<S, 3>(simd);
         }
     }
-}
 
-impl<T: Target> Part<'_, T> {
     /// A sum of nothing.
-    fn zeros<S: Simd>(mut self, simd: S) {
+    fn zeros(mut self) {
         let mut sums = [0.0; 64];
         for row in self.rows.clone() {
             for start in self.columns.clone().step_by(sums.len()) {
                 let columns = start..self.columns.end.min(start + sums.len());
                 sums.fill(0.0);
                 self.target.store(row..row + 1, &columns, &sums, columns.len());
-                self.target.finish(simd, row..row + 1, &columns, &mut sums, columns.len());
+                self.target.finish(row..row + 1, &columns, &mut sums, columns.len());
             }
         }
     }

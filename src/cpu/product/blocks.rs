@@ -304,7 +304,7 @@ impl Strips<'_> {
                 }
             }
             if last {
-                target.finish(simd, rows, &columns, scratch, width);
+                target.finish(rows, &columns, scratch, width);
             }
         }
     }

@@ -37,7 +37,7 @@ impl<T: Target> Part<'_, T> {
             }
         }
         // They are in the matrix.
-        target.finish(simd, rows, &columns, &mut [], columns.len());
+        target.finish(rows, &columns, &mut [], columns.len());
     }
 }
 

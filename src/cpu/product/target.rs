@@ -1,11 +1,20 @@
 //! Where the sums of a product go: into a matrix, or straight to those who wait for them.
+//!
+//! A product is compiled for two kinds of [`Target`] only. What becomes of finished sums (bias, activation, an optimizer's
+//! rule) is a function that a target calls, once a tile: a product for each would be most of what there is to compile.
 
 use core::ops::Range;
 
-use pulp::Simd;
+use pulp::{NullaryFnOnce, Simd};
 
 use super::output::{Piece, Tile};
-use super::{Apply, CHANGED};
+use super::{Apply, CHANGED, Part};
+
+/// Where the sums of one task's part of a product go, as long as it is not known with which instructions.
+pub(super) trait Goal {
+    /// Computes the part, whose sums go there.
+    fn reach<S: Simd>(self, simd: S, part: Part<'_, ()>);
+}
 
 /// What takes the sums of one task's part of a product.
 pub(super) trait Target {
@@ -22,24 +31,36 @@ pub(super) trait Target {
     fn store(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &[f32], width: usize);
 
     /// Told when a tile is complete. Its sums are in the matrix, or, where there is none, in `sums`.
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize);
 
     /// Told which tile comes next.
     fn prefetch(&mut self, rows: Range<usize>, columns: &Range<usize>);
 }
 
-/// Sums that are written to a matrix, where they wait for their last steps of k; `then` says what becomes of them.
-pub(super) struct Written<'a, F> {
+/// Sums that are kept in a matrix; `then` says what becomes of them.
+pub(super) struct Kept<'a, F> {
     pub(super) piece: Piece<'a>,
     pub(super) then: F,
 }
 
-/// What becomes of finished sums in a matrix.
-pub(super) trait Then {
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>);
+/// The same with certain instructions. Sums wait in the matrix for their last steps of k.
+struct Written<'a, 't> {
+    piece: Piece<'a>,
+    then: &'t mut dyn Then,
 }
 
-impl<F: Then> Target for Written<'_, F> {
+/// What becomes of finished sums in a matrix.
+trait Then {
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>);
+}
+
+/// A function with the instructions that it is called with.
+struct With<S, F> {
+    simd: S,
+    call: F,
+}
+
+impl Target for Written<'_, '_> {
     const KEEPS_SUMS: bool = true;
 
     #[inline(always)]
@@ -62,8 +83,8 @@ impl<F: Then> Target for Written<'_, F> {
     }
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
-        self.then.finish(simd, rows, columns, &mut self.piece);
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, _: &mut [f32], _: usize) {
+        self.then.finish(rows, columns, &mut self.piece);
     }
 
     #[inline(always)]
@@ -77,11 +98,35 @@ impl<F: Then> Target for Written<'_, F> {
 /// They are changed where they are.
 pub(super) struct Epilogue<'a, E>(pub(super) &'a E);
 
-impl<E: Fn(usize, usize, &mut [f32]) + Sync> Then for Epilogue<'_, E> {
+impl<E: Fn(usize, usize, &mut [f32])> Goal for Kept<'_, Epilogue<'_, E>> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, _simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
+    fn reach<S: Simd>(self, simd: S, part: Part<'_, ()>) {
+        let then = &mut With { simd, call: self.then };
+        part.into_target(simd, Written { piece: self.piece, then });
+    }
+}
+
+impl<S: Simd, E: Fn(usize, usize, &mut [f32])> Then for With<S, Epilogue<'_, E>> {
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
+        self.simd.vectorize(CallEpilogue { epilogue: self.call.0, rows, columns, piece });
+    }
+}
+
+struct CallEpilogue<'a, 'p, E> {
+    epilogue: &'a E,
+    rows: Range<usize>,
+    columns: &'a Range<usize>,
+    piece: &'a mut Piece<'p>,
+}
+
+impl<E: Fn(usize, usize, &mut [f32])> NullaryFnOnce for CallEpilogue<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let CallEpilogue { epilogue, rows, columns, piece } = self;
         for row in rows {
-            (self.0)(row, columns.start, piece.segment(row, columns));
+            epilogue(row, columns.start, piece.segment(row, columns));
         }
     }
 }
@@ -115,12 +160,61 @@ impl Finished<'_, '_> {
 
 /// Sums are used to change other matrices of the same shape: at once, and are then not kept themselves, or from the matrix
 /// in which they waited.
-pub(super) struct Applied<'a, A> {
+pub(super) struct Passed<'a, A> {
     pub(super) pieces: [Piece<'a>; CHANGED],
     pub(super) apply: &'a A,
 }
 
-impl<A: Apply> Target for Applied<'_, A> {
+/// The same with certain instructions.
+struct Applied<'a, 't> {
+    pieces: [Piece<'a>; CHANGED],
+    take: &'t dyn Take,
+}
+
+/// What takes finished sums.
+trait Take {
+    fn take(&self, finished: &mut Finished<'_, '_>);
+}
+
+impl<A: Apply> Goal for Passed<'_, A> {
+    #[inline(always)]
+    fn reach<S: Simd>(self, simd: S, part: Part<'_, ()>) {
+        let take = &With { simd, call: self.apply };
+        part.into_target(simd, Applied { pieces: self.pieces, take });
+    }
+}
+
+impl<A: Apply> Goal for Kept<'_, Passed<'_, A>> {
+    #[inline(always)]
+    fn reach<S: Simd>(self, simd: S, part: Part<'_, ()>) {
+        let Passed { pieces, apply } = self.then;
+        let then = &mut Applied { pieces, take: &With { simd, call: apply } };
+        part.into_target(simd, Written { piece: self.piece, then });
+    }
+}
+
+impl<S: Simd, A: Apply> Take for With<S, &A> {
+    fn take(&self, finished: &mut Finished<'_, '_>) {
+        self.simd.vectorize(CallApply { simd: self.simd, apply: self.call, finished });
+    }
+}
+
+struct CallApply<'a, 'f, 'p, S, A> {
+    simd: S,
+    apply: &'a A,
+    finished: &'a mut Finished<'f, 'p>,
+}
+
+impl<S: Simd, A: Apply> NullaryFnOnce for CallApply<'_, '_, '_, S, A> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.apply.apply(self.simd, self.finished);
+    }
+}
+
+impl Target for Applied<'_, '_> {
     const KEEPS_SUMS: bool = false;
 
     fn tile<const ROWS: usize>(&mut self, _first_row: usize, _columns: &Range<usize>) -> Option<Tile<'_, ROWS>> {
@@ -132,8 +226,8 @@ impl<A: Apply> Target for Applied<'_, A> {
     fn store(&mut self, _: Range<usize>, _: &Range<usize>, _: &[f32], _: usize) {}
 
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
-        self.apply.apply(simd, &mut Finished { sums, width, pieces: &mut self.pieces, rows, columns });
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, sums: &mut [f32], width: usize) {
+        self.take.take(&mut Finished { sums, width, pieces: &mut self.pieces, rows, columns });
     }
 
     #[inline(always)]
@@ -146,12 +240,11 @@ impl<A: Apply> Target for Applied<'_, A> {
     }
 }
 
-impl<A: Apply> Then for Applied<'_, A> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
+impl Then for Applied<'_, '_> {
+    fn finish(&mut self, rows: Range<usize>, columns: &Range<usize>, piece: &mut Piece<'_>) {
         for row in rows {
             let sums = piece.segment(row, columns);
-            Target::finish(self, simd, row..row + 1, columns, sums, columns.len());
+            Target::finish(self, row..row + 1, columns, sums, columns.len());
         }
     }
 }
