@@ -2,7 +2,7 @@
 //
 // Shapes: dz [B, O], W [I, O], kept and dx [B, I]. f is the activation of the layer before, and kept what that layer's
 // forward pass kept of it (its output, or its input where f' needs that); rows padded to blocks of four with zeros.
-// Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_input.rs.
+// Grid and loops: the tiling, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_input.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> dz: array<dz_vec4>;

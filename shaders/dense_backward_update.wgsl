@@ -3,7 +3,7 @@
 // The gradients stay in registers and are written nowhere.
 // Shapes: x [B, I], dz [B, O], W [I, O] and b [O] one after the other in `parameters`, the slots like these; rows padded to
 // blocks of four with zeros. The factors as blocks: parts/product_weights.wgsl. The rule: parts/update.wgsl.
-// Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_update.rs.
+// Grid and loops: the tiling, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> x: array<x_vec4>;

@@ -2,7 +2,7 @@
 //
 // Shapes: x [B, I], dz [B, O], dW [I, O] and db [O] one after the other in `gradients`; rows padded to blocks of four
 // with zeros. The factors as blocks: parts/product_weights.wgsl.
-// Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_weights.rs.
+// Grid and loops: the tiling, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_weights.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> x: array<x_vec4>;

@@ -2,7 +2,7 @@
 //
 // Shapes: x [B, I], W [I, O] and b [O] one after the other in `weights`, y [B, O]; all rows padded to blocks of four
 // with zeros. B is at run time, I = 4·DEPTH_BLOCKS and O = OUTPUTS are constants.
-// Grid and loops: the schedule, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_forward.rs.
+// Grid and loops: the tiling, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_forward.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> x: array<x_vec4>;

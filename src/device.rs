@@ -6,7 +6,7 @@ mod options;
 #[cfg(feature = "native")]
 mod pipelines;
 #[cfg(feature = "native")]
-mod schedules;
+mod tilings;
 
 use std::fmt;
 use std::sync::Arc;
@@ -289,7 +289,7 @@ impl Device {
         }
     }
 
-    /// The schedules that were chosen for it by measurement, so far.
+    /// The tilings that were chosen for it by measurement, so far.
     pub(crate) fn choices(&self) -> Arc<Choices> {
         match &self.backend {
             Backend::Cpu { .. } => Arc::default(),
@@ -297,7 +297,7 @@ impl Device {
         }
     }
 
-    /// What schedules are chosen for.
+    /// What tilings are chosen for.
     pub(crate) fn traits(&self) -> Traits {
         match &self.backend {
             Backend::Cpu { .. } => Traits::of(Family::Software),

@@ -1,6 +1,6 @@
 //! The operations: what is computed, each in one WGSL file, one Rust file and one test file of the same name, and one row
 //! in the registry below. An operation's Rust file holds its parameters, its list of bindings, its grid and its
-//! `reference`, the same arithmetic in plain loops. *How* a product is computed is a [`product::Schedule`].
+//! `reference`, the same arithmetic in plain loops. *How* a product is computed is a [`product::Tiling`].
 //!
 //! Nothing here knows of models, plans or devices. The module is public for those who test kernels or add one; its
 //! contents may change in any release.
@@ -203,8 +203,8 @@ pub struct Workgroup {
     pub invocations: usize,
     /// Its memory.
     pub bytes: usize,
-    /// What that is laid out by, where it is a product's: two of one schedule can have the same.
-    pub schedule: Option<product::Schedule>,
+    /// What that is laid out by, where it is a product's: two of one tiling can have the same.
+    pub tiling: Option<product::Tiling>,
 }
 
 /// What an operation's Rust file gives, beside its parameters.
@@ -435,15 +435,14 @@ impl Kernel {
             .collect()
     }
 
-    /// Whose workgroup memory each of several kernels has that share a dispatch: the first's of its schedule, or its own.
+    /// Whose workgroup memory each of several kernels has that share a dispatch: the first's of its tiling, or its own.
     pub(crate) fn memories<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Vec<usize> {
-        let schedules: Vec<_> =
-            kernels.map(|kernel| kernel.workgroup().and_then(|workgroup| workgroup.schedule)).collect();
-        let first = |(index, schedule): (usize, &Option<product::Schedule>)| {
-            let same = schedules[..index].iter().position(|other| schedule.is_some() && other == schedule);
+        let tilings: Vec<_> = kernels.map(|kernel| kernel.workgroup().and_then(|workgroup| workgroup.tiling)).collect();
+        let first = |(index, tiling): (usize, &Option<product::Tiling>)| {
+            let same = tilings[..index].iter().position(|other| tiling.is_some() && other == tiling);
             same.unwrap_or(index)
         };
-        schedules.iter().enumerate().map(first).collect()
+        tilings.iter().enumerate().map(first).collect()
     }
 
     /// The bindings for numbers that are stored in this way: the operation's own, then the loss scale where there is one.

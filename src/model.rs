@@ -346,40 +346,40 @@ impl Model {
 mod tests {
     use super::*;
     use crate::kernels::Kernel;
-    use crate::kernels::product::{CANDIDATES, Family, Product, Schedule, Traits};
+    use crate::kernels::product::{CANDIDATES, Family, Product, Tiling, Traits};
     use crate::layers::Dense;
     use crate::losses::Loss;
     use crate::optimizers::RmsProp;
 
-    /// The products of a training step with their schedules.
-    fn schedules(model: &Model) -> Result<Vec<(Product, Schedule)>> {
+    /// The products of a training step with their tilings.
+    fn tilings(model: &Model) -> Result<Vec<(Product, Tiling)>> {
         let data = Dataset::from_rows(vec![0.5; 4 * 33], 33, vec![0.0; 4 * 10], 10)?;
         let plan = model.recipe().plan(model.plan_key(Mode::Train, &data, false, 128)?);
         let products = plan.launches.iter().filter_map(|launch| {
-            let schedule = match &launch.kernel {
-                Kernel::DenseForward(kernel) => kernel.schedule,
-                Kernel::DenseBackwardInput(kernel) => kernel.schedule,
-                Kernel::DenseBackwardWeights(kernel) => kernel.schedule,
-                Kernel::DenseBackwardUpdate(kernel) => kernel.gradients.schedule,
+            let tiling = match &launch.kernel {
+                Kernel::DenseForward(kernel) => kernel.tiling,
+                Kernel::DenseBackwardInput(kernel) => kernel.tiling,
+                Kernel::DenseBackwardWeights(kernel) => kernel.tiling,
+                Kernel::DenseBackwardUpdate(kernel) => kernel.gradients.tiling,
                 _ => return None,
             };
-            Some((launch.kernel.product(128, Precision::F32)?, schedule))
+            Some((launch.kernel.product(128, Precision::F32)?, tiling))
         });
         Ok(products.collect())
     }
 
     #[test]
-    fn plans_take_the_schedules_that_were_chosen_and_else_those_of_the_shape() -> Result<()> {
+    fn plans_take_the_tilings_that_were_chosen_and_else_those_of_the_shape() -> Result<()> {
         let net = Sequential::new(33).add(Dense::new(20)).add(Dense::new(15)).add(Dense::new(10));
         let mut model = net.compile(&Device::cpu(), RmsProp::default(), Loss::MeanSquaredError)?;
-        let found = schedules(&model)?;
+        let found = tilings(&model)?;
         assert_eq!(found.len(), 6);
-        let default = |product| Schedule::choose(product, Traits::of(Family::Software));
-        assert!(found.iter().all(|&(product, schedule)| schedule == default(product)));
+        let default = |product| Tiling::choose(product, Traits::of(Family::Software));
+        assert!(found.iter().all(|&(product, tiling)| tiling == default(product)));
         let chosen = found[2].0;
         model.choices = Arc::new(Choices([(chosen, CANDIDATES[10])].into()));
-        for (product, schedule) in schedules(&model)? {
-            assert_eq!(schedule, if product == chosen { CANDIDATES[10] } else { default(product) }, "{product:?}");
+        for (product, tiling) in tilings(&model)? {
+            assert_eq!(tiling, if product == chosen { CANDIDATES[10] } else { default(product) }, "{product:?}");
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! made for a number of rows at most; how many rows a batch has is data, so a smaller last batch uses the same plan.
 //!
 //! It decides what is computed and in which order, and fuses what may be fused. It knows nothing of devices beyond the
-//! family that a product's schedule is chosen for.
+//! family that a product's tiling is chosen for.
 
 mod build;
 mod dispatches;
@@ -139,7 +139,7 @@ pub(crate) struct PlanKey {
     pub fused: bool,
     /// What activations and their gradients are stored in.
     pub precision: Precision,
-    /// What products' schedules are chosen for.
+    /// What products' tilings are chosen for.
     pub device: Traits,
     /// What a dispatch may take.
     pub room: Room,

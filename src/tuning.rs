@@ -1,13 +1,13 @@
-//! The choice of schedules by measurement: every candidate for every product of a model is timed on the device at hand,
+//! The choice of tilings by measurement: every candidate for every product of a model is timed on the device at hand,
 //! and the fastest is kept. Which candidates there are is `kernels/parts/product/choice.rs`'s concern, where choices are kept
-//! `device/schedules.rs`'s, how a launch is timed `executor/gpu/bench.rs`'s.
+//! `device/tilings.rs`'s, how a launch is timed `executor/gpu/bench.rs`'s.
 
 mod report;
 
 use crate::device::Backend;
 use crate::error::Result;
 use crate::executor::{Executor, gpu, model_buffers};
-use crate::kernels::product::{Choices, Product, Schedule};
+use crate::kernels::product::{Choices, Product, Tiling};
 use crate::kernels::{Element, Kernel};
 use crate::model::Model;
 use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Room, Store};
@@ -23,7 +23,7 @@ const ROUNDS: usize = 3;
 /// work on the machine adds as a rule: on a software driver a core that is busy elsewhere doubles the time.
 const HOPELESS: f64 = 2.5;
 
-/// What another schedule must save to take the default's place: less is within what two measurements differ by.
+/// What another tiling must save to take the default's place: less is within what two measurements differ by.
 const WORTHWHILE: f64 = 0.97;
 
 /// How often the fastest and the default are timed one right after the other in the end, and how often the fastest must
@@ -38,7 +38,7 @@ const TOLERANCE: f32 = 1e-4;
 /// The same where results are rounded to halves, or parameters are for matrix units: two units in the last place of a half.
 const HALF_TOLERANCE: f32 = 1.0 / 512.0;
 
-/// A product whose schedules are being measured.
+/// A product whose tilings are being measured.
 struct Race {
     /// Where it stands in its plan.
     launch: usize,
@@ -51,13 +51,13 @@ struct Race {
 
 #[derive(Clone, Copy)]
 struct Runner {
-    schedule: Schedule,
+    tiling: Tiling,
     /// The least so far, infinite before the first turn; `None` once it is out.
     seconds: Option<f64>,
 }
 
 impl Model {
-    /// Finds the fastest schedules of this model's matrix products on its GPU by trying them: those of training in
+    /// Finds the fastest tilings of this model's matrix products on its GPU by trying them: those of training in
     /// batches of `batch_size` (the batch of [`Fit`](crate::Fit), or all samples where they are fewer) and those of
     /// evaluation. The model uses them from its next call on, and so does every model that is compiled or loaded for
     /// this device later, in this process and, through a file in the user's cache, in others: this need not be called
@@ -71,11 +71,11 @@ impl Model {
     /// Updates that share a dispatch with a larger one ([`Model::plan_summary`] marks them) are left out: their workgroups are of
     /// the larger one's size.
     ///
-    /// Without this call schedules are a function of shape, kind of device and, for updates, what they share a dispatch with. A choice that was measured may be
+    /// Without this call tilings are a function of shape, kind of device and, for updates, what they share a dispatch with. A choice that was measured may be
     /// another one on the next machine, or after the next call. As long as one stands, the same seed gives the same
     /// bits; two choices agree up to rounding.
     ///
-    /// On the CPU device, whose products have one schedule, there is nothing to choose: the report is empty.
+    /// On the CPU device, whose products have one tiling, there is nothing to choose: the report is empty.
     ///
     /// ```
     /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
@@ -107,7 +107,7 @@ impl Model {
             let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();
             races.extend(self.race(&executor, mode, capacity, &known)?);
         }
-        let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].schedule)).collect());
+        let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].tiling)).collect());
         context.choose(&choices);
         self.set_choices(context.choices());
         if let Executor::Gpu(gpu) = &mut self.executor {
@@ -122,7 +122,7 @@ impl Model {
         // What the samples look like makes no difference to a product.
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
-        // Every product in a dispatch of its own, by its own schedule.
+        // Every product in a dispatch of its own, by its own tiling.
         let room = Room::default();
         let key = PlanKey { mode, capacity, format, fused, precision, device, room };
         let plan = self.recipe().plan(key);
@@ -156,8 +156,8 @@ fn races(plan: &Plan, shared: &Plan, known: &[Product]) -> Vec<Race> {
         if !leads(index) || known.contains(&product) || races.iter().any(|race| race.product == product) {
             continue;
         }
-        let runners = Schedule::candidates(product, plan.key.device).into_iter();
-        let runners = runners.map(|schedule| Runner { schedule, seconds: Some(f64::INFINITY) }).collect();
+        let runners = Tiling::candidates(product, plan.key.device).into_iter();
+        let runners = runners.map(|tiling| Runner { tiling, seconds: Some(f64::INFINITY) }).collect();
         races.push(Race { launch: index, label: launch.label.clone(), product, runners, choice: 0 });
     }
     races
@@ -173,7 +173,7 @@ struct Track<'a> {
 impl Track<'_> {
     /// The launch of a product by one of its candidates.
     fn launch(&self, race: &Race, runner: usize) -> Launch {
-        let choices = Choices([(race.product, race.runners[runner].schedule)].into());
+        let choices = Choices([(race.product, race.runners[runner].tiling)].into());
         Recipe { choices: &choices, ..self.recipe }.plan(self.key).launches.swap_remove(race.launch)
     }
 
@@ -183,9 +183,9 @@ impl Track<'_> {
         let products: Vec<_> = launches.iter().map(product_alone).collect();
         self.bench.compile(launches.iter().chain(&products))?;
         let expected = self.bench.results(&products[0])?;
-        let default = race.runners[0].schedule;
+        let default = race.runners[0].tiling;
         for (runner, product) in race.runners.iter_mut().zip(&products).skip(1) {
-            if !agree(&self.bench.results(product)?, &expected, tolerance([default, runner.schedule], product)) {
+            if !agree(&self.bench.results(product)?, &expected, tolerance([default, runner.tiling], product)) {
                 runner.seconds = None;
             }
         }
@@ -232,15 +232,15 @@ fn product_alone(launch: &Launch) -> Launch {
     Launch { kernel: product, arguments: own.iter().chain(scale).copied().collect(), ..launch.clone() }
 }
 
-/// How far the results of this launch by two schedules may be apart.
-fn tolerance(schedules: [Schedule; 2], launch: &Launch) -> f32 {
+/// How far the results of this launch by two tilings may be apart.
+fn tolerance(tilings: [Tiling; 2], launch: &Launch) -> f32 {
     let bindings = launch.kernel.bindings(launch.storage);
     let writes_halves = bindings.iter().any(|binding| binding.is_output() && binding.element == Element::Half);
-    let rounds = writes_halves || schedules.iter().any(|schedule| matches!(schedule, Schedule::Cooperative(_)));
+    let rounds = writes_halves || tilings.iter().any(|tiling| matches!(tiling, Tiling::Cooperative(_)));
     if rounds { HALF_TOLERANCE } else { TOLERANCE }
 }
 
-/// Whether two schedules computed the same, up to rounding; something at all, that is.
+/// Whether two tilings computed the same, up to rounding; something at all, that is.
 fn agree(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     let close = |(found, expected): (&f32, &f32)| (found - expected).abs() <= tolerance * (expected.abs() + largest);
@@ -266,7 +266,7 @@ impl Race {
 impl From<Race> for TunedProduct {
     fn from(race: Race) -> Self {
         let size = race.product.size;
-        let candidate = |runner: &Runner| Candidate { schedule: runner.schedule.to_string(), seconds: runner.seconds };
+        let candidate = |runner: &Runner| Candidate { tiling: runner.tiling.to_string(), seconds: runner.seconds };
         TunedProduct {
             choice: race.choice,
             candidates: race.runners.iter().map(candidate).collect(),
@@ -294,8 +294,8 @@ mod tests {
     fn race(seconds: &[Option<f64>]) -> Race {
         let size = Size { rows: 32, columns: 128, depth: 196 };
         let product = Product { operation: "dense_forward", size, precision: Precision::F32 };
-        let candidates = Schedule::candidates(product, Traits::of(Family::Hardware)).into_iter();
-        let runner = |(schedule, &seconds)| Runner { schedule, seconds };
+        let candidates = Tiling::candidates(product, Traits::of(Family::Hardware)).into_iter();
+        let runner = |(tiling, &seconds)| Runner { tiling, seconds };
         let runners = candidates.zip(seconds).map(runner).collect();
         Race { launch: 0, label: "dense_0.forward".into(), product, runners, choice: 0 }
     }
@@ -318,11 +318,11 @@ mod tests {
         assert!(!agree(&[], &[], HALF_TOLERANCE));
     }
 
-    /// A driver that computes something else with one schedule, forward and where the update rides in the product. Needs a GPU
+    /// A driver that computes something else with one tiling, forward and where the update rides in the product. Needs a GPU
     /// adapter, be it a software driver's.
     #[test]
     fn a_candidate_with_other_results_is_out() -> Result<()> {
-        let device = Device::options().tuned_schedules(false).gpu()?;
+        let device = Device::options().tuned_tilings(false).gpu()?;
         let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
         let net = Sequential::new(13).add(Dense::new(8)).add(Dense::new(5));
         let mut model = net.compile(&device, RmsProp::default(), Loss::MeanSquaredError)?;
@@ -330,7 +330,7 @@ mod tests {
         let (mode, device, precision) = (Mode::Train, device.traits(), Precision::F32);
         let room = Room::default();
         let key = PlanKey { mode, capacity: 32, format, fused: true, precision, device, room };
-        let broken = Schedule::Direct { rows: 1, columns: 2, workgroup: 64 };
+        let broken = Tiling::Direct { rows: 1, columns: 2, workgroup: 64 };
         let plan = model.recipe().plan(key);
         let shared = model.recipe().plan(PlanKey { room: model.room(), ..key });
         for race in races(&plan, &shared, &[]) {
@@ -349,7 +349,7 @@ mod tests {
         for product in &tuning.products {
             let out: Vec<_> = product.candidates.iter().filter(|candidate| candidate.seconds.is_none()).collect();
             assert_eq!(out.len(), 1, "{tuning:#}");
-            assert_eq!(out[0].schedule, broken.to_string());
+            assert_eq!(out[0].tiling, broken.to_string());
         }
         Ok(())
     }

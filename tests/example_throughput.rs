@@ -94,7 +94,7 @@ fn any_net_and_a_plot() {
     let short = ["--seconds", "0.005", "--repeats", "1", "--ceiling", "0", "--batches", "16,32", "--widths", "8,16"];
     let files = ["--plot", plot.to_str().unwrap(), "--json", json.to_str().unwrap()];
     let text = text(&run(&[&flags[..], &short, &files, &["--tune", "--pipeline-cache"]].concat()));
-    assert!(text.contains("nothing to tune: the products of this device have one schedule"), "{text}");
+    assert!(text.contains("nothing to tune: the products of this device have one tiling"), "{text}");
     assert!(text.contains("784-16-3, batch 32, 96 samples (made up)"), "{text}");
     assert!(text.contains("what the device allows is unknown"), "{text}");
     let svg = std::fs::read_to_string(plot).unwrap();

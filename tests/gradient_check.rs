@@ -22,7 +22,7 @@ use wgrad::kernels::dense_forward::DenseForward;
 use wgrad::kernels::dense_loss::{DenseLoss, Tile};
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::mean_squared_error::MeanSquaredError;
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::Tiling;
 use wgrad::kernels::relu_backward::ReluBackward;
 use wgrad::kernels::relu_forward::ReluForward;
 use wgrad::kernels::shares::Shares;
@@ -36,8 +36,8 @@ use wgrad::{Activation, StepBlock};
 const STEP: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-7;
 
-/// The schedule is nothing to a reference.
-const SCHEDULE: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 64 };
+/// The tiling is nothing to a reference.
+const TILING: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 64 };
 
 const ACTIVATIONS: [Activation; 10] = [
     Activation::Linear,
@@ -185,22 +185,21 @@ impl Layer {
     fn forward(&self, rows: usize, x: &[f64], weights: &[f64], activation: Activation) -> Vec<f64> {
         let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
         let kernel =
-            DenseForward { inputs, outputs, bias_offset, activation, schedule: SCHEDULE, shares: Shares::default() };
+            DenseForward { inputs, outputs, bias_offset, activation, tiling: TILING, shares: Shares::default() };
         run(kernel, rows, &[x, weights], padded(rows) * padded(outputs))
     }
 
     /// The gradient of the weights, from that of z.
     fn backward_weights(&self, rows: usize, x: &[f64], dz: &[f64]) -> Vec<f64> {
         let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
-        let kernel =
-            DenseBackwardWeights { inputs, outputs, bias_offset, schedule: SCHEDULE, shares: Shares::default() };
+        let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling: TILING, shares: Shares::default() };
         run(kernel, rows, &[x, dz], self.weights.len())
     }
 
     /// The gradient of the sums of the layer before, whose activation kept `kept`.
     fn backward_input(&self, rows: usize, dz: &[f64], before: Activation, kept: &[f64]) -> Vec<f64> {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let kernel = DenseBackwardInput { inputs, outputs, activation: before, schedule: SCHEDULE };
+        let kernel = DenseBackwardInput { inputs, outputs, activation: before, tiling: TILING };
         run(kernel, rows, &[dz, &self.weights, kept], padded(rows) * padded(inputs))
     }
 }

@@ -94,7 +94,7 @@ fn rust_files_open_with_their_operation() {
 
 #[test]
 fn parts_have_their_mirrors() {
-    // product.rs mirrors the schedules product_*.wgsl; the step block's mirror is src/step.rs.
+    // product.rs mirrors the tilings product_*.wgsl; the step block's mirror is src/step.rs.
     let mirrored: BTreeSet<_> = [
         "activation",
         "adagrad",

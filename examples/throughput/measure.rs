@@ -95,7 +95,7 @@ fn first_step(model: &mut Model, data: &Dataset, batch_size: usize) -> Result<()
     model.fit(data, Fit::new().batch_size(batch_size).observer(|_| ControlFlow::Break(()))).map(drop)
 }
 
-/// Chooses schedules for the batches that training will have.
+/// Chooses tilings for the batches that training will have.
 pub fn tune(model: &mut Model, data: &Dataset, batch_size: usize) -> Result<Tuning> {
     model.tune(batch_size.min(data.len()))
 }

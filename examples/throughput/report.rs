@@ -54,7 +54,7 @@ pub struct Entry {
     profile: Vec<Launch>,
 }
 
-/// A product whose schedule was chosen by measurement.
+/// A product whose tiling was chosen by measurement.
 #[derive(Debug, Serialize)]
 struct Tuned {
     label: String,
@@ -178,9 +178,9 @@ fn tuned(tuning: Tuning) -> Vec<Tuned> {
         rows: product.rows,
         columns: product.columns,
         depth: product.depth,
-        choice: product.chosen().schedule.clone(),
+        choice: product.chosen().tiling.clone(),
         seconds: product.chosen().seconds,
-        default: product.candidates[0].schedule.clone(),
+        default: product.candidates[0].tiling.clone(),
         default_seconds: product.candidates[0].seconds,
     };
     tuning.products.iter().map(row).collect()

@@ -1,4 +1,4 @@
-// What the schedules of the matrix product share. All of them compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
+// What the tilings of the matrix product share. All of them compute C[m, n] = Σ_k A[m, k]·B[k, n] in blocks of 4×4: a
 // mat4x4 holds four lines of four numbers, line i being row i of the block. The operation around it gives
 //   a_line(row, depth, i), b_line(depth, column, i)  line i of a block of A or B as it lies in memory
 //   a_vec4, b_vec4                               what those lines are stored as

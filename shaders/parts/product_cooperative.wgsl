@@ -1,4 +1,4 @@
-// The product's schedule for matrix units (tensor cores), which multiply halves and add in f32. A subgroup makes a tile of
+// The product's tiling for matrix units (tensor cores), which multiply halves and add in f32. A subgroup makes a tile of
 // TILE_ROWS × TILE_COLUMNS matrices of UNIT × UNIT numbers and hands each multiplication to the units as a whole; a
 // workgroup is GROUP_ROWS × GROUP_COLUMNS subgroups. Slices of A and B that are DEPTH such matrices deep are staged as
 // halves, line by line as they lie in memory: which way they lie is for the units to know, and nothing is transposed.

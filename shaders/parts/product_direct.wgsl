@@ -1,4 +1,4 @@
-// The product's schedule for devices whose workgroup memory is no faster than their caches (software drivers, many
+// The product's tiling for devices whose workgroup memory is no faster than their caches (software drivers, many
 // integrated GPUs). One invocation makes TILE_ROWS × TILE_COLUMNS blocks in registers and reads A and B from storage.
 // Grid: one invocation a tile, tiles row after row.
 

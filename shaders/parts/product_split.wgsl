@@ -1,4 +1,4 @@
-// The product's schedule for few rows or columns and a long sum: a workgroup makes BLOCKS blocks, and SPLITS invocations
+// The product's tiling for few rows or columns and a long sum: a workgroup makes BLOCKS blocks, and SPLITS invocations
 // share the sum of each, invocation s taking the depths s, s + SPLITS, …; the parts are then added in the order of s.
 // Grid: one workgroup for BLOCKS blocks, blocks row after row; BLOCKS × SPLITS invocations.
 // 80 bytes of workgroup memory an invocation.

@@ -1,4 +1,4 @@
-// The product's schedule for devices with fast workgroup memory (NVIDIA, AMD). A workgroup makes a tile of
+// The product's tiling for devices with fast workgroup memory (NVIDIA, AMD). A workgroup makes a tile of
 // GROUP_ROWS·TILE_ROWS × GROUP_COLUMNS·TILE_COLUMNS blocks; slices of A and B that are DEPTH blocks deep are staged in
 // workgroup memory, A transposed, so that the inner loop reads one line of each a block. SPLITS groups of invocations
 // share a tile where there are few: group s takes the lines s, s + SPLITS, … of every slice, and in the end the

@@ -1,4 +1,4 @@
-// The product's schedule for software drivers with subgroups of 8 (lavapipe), where reading storage costs many times what
+// The product's tiling for software drivers with subgroups of 8 (lavapipe), where reading storage costs many times what
 // a multiplication does, whatever the address: a read becomes a loop over the lanes. A subgroup makes a tile of TILE_ROWS
 // × 8 blocks, 4 or 8 down, each invocation a column of them; the tile's slice of A is read once for all eight, two or
 // four lines an invocation, and handed round by broadcasts, which cost next to nothing. Numbers read for each

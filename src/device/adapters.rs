@@ -51,7 +51,7 @@ pub(super) fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: 
     }
 }
 
-/// What an adapter's matrix units multiply, as far as WGSL and the schedule for them can say it: square matrices of halves,
+/// What an adapter's matrix units multiply, as far as WGSL and the tiling for them can say it: square matrices of halves,
 /// sums in f32, subgroups of one size. Larger ones first.
 pub(super) fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> Option<CooperativeMatrix> {
     use wgpu::CooperativeScalarType::{F16, F32};

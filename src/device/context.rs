@@ -11,7 +11,7 @@ use super::adapters::{check_limits, cooperative_matrix, describe};
 #[cfg(feature = "native")]
 use super::pipelines::KeptPipelines;
 #[cfg(feature = "native")]
-use super::schedules::KeptSchedules;
+use super::tilings::KeptTilings;
 use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
@@ -66,7 +66,7 @@ pub(crate) struct Context {
     #[cfg(feature = "native")]
     kept_pipelines: Option<KeptPipelines>,
     #[cfg(feature = "native")]
-    kept_schedules: Option<KeptSchedules>,
+    kept_tilings: Option<KeptTilings>,
     /// Why the device was lost, as far as wgpu told us. Never set for a caller's device, whose handler is the caller's.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -131,7 +131,7 @@ impl Context {
             #[cfg(feature = "native")]
             kept_pipelines: None,
             #[cfg(feature = "native")]
-            kept_schedules: None,
+            kept_tilings: None,
             lost,
         };
         #[cfg(feature = "native")]
@@ -143,12 +143,12 @@ impl Context {
     #[cfg(feature = "native")]
     fn with_kept(self, options: &DeviceOptions) -> Self {
         let kept_pipelines = KeptPipelines::open(&self, options);
-        let kept_schedules = KeptSchedules::new(&self.info, self.traits(), options);
-        let choices = kept_schedules.as_ref().map(KeptSchedules::load).unwrap_or_default();
-        Context { choices: Mutex::new(Arc::new(choices)), kept_pipelines, kept_schedules, ..self }
+        let kept_tilings = KeptTilings::new(&self.info, self.traits(), options);
+        let choices = kept_tilings.as_ref().map(KeptTilings::load).unwrap_or_default();
+        Context { choices: Mutex::new(Arc::new(choices)), kept_pipelines, kept_tilings, ..self }
     }
 
-    /// What schedules are chosen for.
+    /// What tilings are chosen for.
     pub fn traits(&self) -> Traits {
         let family = match self.info.kind {
             DeviceKind::SoftwareGpu if self.info.subgroup_size == Some(SUBGROUP) => Family::SoftwareSubgroups,
@@ -174,7 +174,7 @@ impl Context {
         ticks as f64 * f64::from(self.queue.get_timestamp_period()) * 1e-9
     }
 
-    /// The schedules that were chosen for this device by measurement, so far.
+    /// The tilings that were chosen for this device by measurement, so far.
     pub fn choices(&self) -> Arc<Choices> {
         lock(&self.choices).clone()
     }
@@ -189,7 +189,7 @@ impl Context {
     /// Keeps choices on disk, where that is wanted; returns the file.
     #[cfg(feature = "native")]
     pub fn keep(&self, choices: &Choices) -> Result<Option<PathBuf>> {
-        self.kept_schedules.as_ref().map(|kept| kept.store(choices)).transpose()
+        self.kept_tilings.as_ref().map(|kept| kept.store(choices)).transpose()
     }
 
     pub fn limits(&self) -> wgpu::Limits {

@@ -25,7 +25,7 @@ pub struct DeviceOptions {
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
-    pub(super) forgets_schedules: bool,
+    pub(super) forgets_tilings: bool,
     #[cfg(feature = "native")]
     pub(super) uses_cooperative_matrices: bool,
     #[cfg(feature = "native")]
@@ -49,16 +49,16 @@ impl DeviceOptions {
         self
     }
 
-    /// Whether schedules that [`Model::tune`](crate::Model::tune) chose for this GPU, in this or an earlier process,
+    /// Whether tilings that [`Model::tune`](crate::Model::tune) chose for this GPU, in this or an earlier process,
     /// are used, and those that it will choose are kept on disk. By default they are; without a call of `tune` nothing
-    /// is written. Turned off, schedules are a function of shape and kind of device, and what `tune` finds holds for
+    /// is written. Turned off, tilings are a function of shape and kind of device, and what `tune` finds holds for
     /// this device alone, as long as it is open.
     ///
-    /// The file is `schedules` in the [`cache_directory`](DeviceOptions::cache_directory), one for each adapter, driver
+    /// The file is `tilings` in the [`cache_directory`](DeviceOptions::cache_directory), one for each adapter, driver
     /// with its version, and version of wgrad, some 200 bytes for each shape of a product. One that is damaged is as if
     /// it were not there.
-    pub fn tuned_schedules(mut self, on: bool) -> Self {
-        self.forgets_schedules = !on;
+    pub fn tuned_tilings(mut self, on: bool) -> Self {
+        self.forgets_tilings = !on;
         self
     }
 

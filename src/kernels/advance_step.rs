@@ -53,7 +53,7 @@ impl Operation for AdvanceStep {
     }
 
     fn workgroup(&self) -> Option<Workgroup> {
-        Some(Workgroup { invocations: self.workgroup, bytes: 4 * self.workgroup, schedule: None })
+        Some(Workgroup { invocations: self.workgroup, bytes: 4 * self.workgroup, tiling: None })
     }
 
     fn work(&self, rows: usize, _bound: u64) -> Work {

@@ -8,7 +8,7 @@ use crate::cpu::product::{Destination, Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
-use super::product::{Product, Schedule, Size};
+use super::product::{Product, Size, Tiling};
 use crate::layers::Activation;
 
 /// The parameters of `dense_backward_input`.
@@ -21,7 +21,7 @@ pub struct DenseBackwardInput {
     /// f, the activation of the layer before; linear for none.
     pub activation: Activation,
     /// How the product is computed.
-    pub schedule: Schedule,
+    pub tiling: Tiling,
 }
 
 impl DenseBackwardInput {
@@ -47,7 +47,7 @@ impl Operation for DenseBackwardInput {
     const GRADIENTS: Gradients = Gradients::Passed("dx");
 
     fn header(&self, header: &mut Header) {
-        self.schedule.header(header);
+        self.tiling.header(header);
         self.activation.header(header);
         header
             .number("DEPTH_BLOCKS", blocks(self.outputs))
@@ -57,7 +57,7 @@ impl Operation for DenseBackwardInput {
     }
 
     fn parts(&self) -> Vec<Part> {
-        self.schedule.parts()
+        self.tiling.parts()
     }
 
     fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
@@ -65,7 +65,7 @@ impl Operation for DenseBackwardInput {
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
-        self.schedule.workgroups(self.size(capacity))
+        self.tiling.workgroups(self.size(capacity))
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {
@@ -81,7 +81,7 @@ impl Operation for DenseBackwardInput {
             for i in 0..self.inputs {
                 let mut sum = F::zero();
                 for o in 0..self.outputs {
-                    sum += dz[b * z_stride + o] * self.schedule.factor(weights[i * z_stride + o]);
+                    sum += dz[b * z_stride + o] * self.tiling.factor(weights[i * z_stride + o]);
                 }
                 dx[b * x_stride + i] = sum * self.activation.derivative(kept[b * x_stride + i]);
             }

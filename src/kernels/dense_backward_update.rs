@@ -112,9 +112,9 @@ impl Operation for DenseBackwardUpdate {
     }
 
     fn workgroup(&self) -> Option<Workgroup> {
-        let schedule = self.gradients.schedule;
-        let bytes = schedule.workgroup_bytes()?;
-        Some(Workgroup { invocations: schedule.workgroup(), bytes, schedule: Some(schedule) })
+        let tiling = self.gradients.tiling;
+        let bytes = tiling.workgroup_bytes()?;
+        Some(Workgroup { invocations: tiling.workgroup(), bytes, tiling: Some(tiling) })
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {

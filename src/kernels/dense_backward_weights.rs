@@ -7,7 +7,7 @@ use crate::cpu::product::{Destination, Matrix, column_sums, product};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::product::{Product, Schedule, Size};
+use super::product::{Product, Size, Tiling};
 use super::shares::Shares;
 use super::storage::Precision;
 use crate::layers::Activation;
@@ -22,7 +22,7 @@ pub struct DenseBackwardWeights {
     /// Where the bias's gradient starts in `gradients`, in numbers; `None` without a bias.
     pub bias_offset: Option<usize>,
     /// How the product is computed on a GPU.
-    pub schedule: Schedule,
+    pub tiling: Tiling,
     /// How the CPU device's threads share out the memory.
     pub shares: Shares,
 }
@@ -59,7 +59,7 @@ impl Operation for DenseBackwardWeights {
     const GRADIENTS: Gradients = Gradients::Used("dz");
 
     fn header(&self, header: &mut Header) {
-        self.schedule.header(header);
+        self.tiling.header(header);
         Activation::Linear.header(header);
         header
             .number("ROW_BLOCKS", blocks(self.inputs))
@@ -71,7 +71,7 @@ impl Operation for DenseBackwardWeights {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let mut parts = self.schedule.parts();
+        let mut parts = self.tiling.parts();
         parts.push(shader::PRODUCT_WEIGHTS);
         parts
     }
@@ -81,7 +81,7 @@ impl Operation for DenseBackwardWeights {
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
-        self.schedule.workgroups(self.size(capacity))
+        self.tiling.workgroups(self.size(capacity))
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {

@@ -6,7 +6,7 @@ use crate::cpu::product::{Destination, Matrix, product};
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
-use super::product::{Product, Schedule, Size};
+use super::product::{Product, Size, Tiling};
 use super::shares::Shares;
 use super::storage::Precision;
 use crate::layers::Activation;
@@ -23,7 +23,7 @@ pub struct DenseForward {
     /// f.
     pub activation: Activation,
     /// How the product is computed on a GPU.
-    pub schedule: Schedule,
+    pub tiling: Tiling,
     /// How the CPU device's threads share out the memory.
     pub shares: Shares,
 }
@@ -43,7 +43,7 @@ impl Operation for DenseForward {
     };
 
     fn header(&self, header: &mut Header) {
-        self.schedule.header(header);
+        self.tiling.header(header);
         self.activation.header(header);
         header
             .number("DEPTH_BLOCKS", blocks(self.inputs))
@@ -55,7 +55,7 @@ impl Operation for DenseForward {
     }
 
     fn parts(&self) -> Vec<Part> {
-        self.schedule.parts()
+        self.tiling.parts()
     }
 
     fn product(&self, capacity: usize, precision: Precision) -> Option<Product> {
@@ -63,7 +63,7 @@ impl Operation for DenseForward {
     }
 
     fn workgroups(&self, capacity: usize) -> usize {
-        self.schedule.workgroups(self.size(capacity))
+        self.tiling.workgroups(self.size(capacity))
     }
 
     fn work(&self, rows: usize, bound: u64) -> Work {
@@ -79,7 +79,7 @@ impl Operation for DenseForward {
                 let mut z = F::zero();
                 for i in 0..self.inputs {
                     let w = weights[self.shares.place(self.inputs, self.outputs, i, o)];
-                    z += x[b * x_stride + i] * self.schedule.factor(w);
+                    z += x[b * x_stride + i] * self.tiling.factor(w);
                 }
                 let bias = self.bias_offset.map_or(F::zero(), |offset| weights[offset + o]);
                 y[b * y_stride + o] = self.activation.activate(z + bias);

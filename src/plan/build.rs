@@ -15,7 +15,7 @@ use crate::kernels::dense_loss::{self, DenseLoss, Tile};
 use crate::kernels::gather_batch::GatherBatch;
 use crate::kernels::loss::{Formula, RowLoss};
 use crate::kernels::mean_squared_error::MeanSquaredError;
-use crate::kernels::product::{Choices, Schedule};
+use crate::kernels::product::{Choices, Tiling};
 use crate::kernels::relu_backward::ReluBackward;
 use crate::kernels::relu_forward::ReluForward;
 use crate::kernels::scale::{Gradients, LossScale};
@@ -44,8 +44,8 @@ pub(crate) struct Recipe<'a> {
     pub choices: &'a Choices,
 }
 
-/// What stands in a product until its schedule is chosen.
-const UNCHOSEN: Schedule = Schedule::Direct { rows: 1, columns: 1, workgroup: 1 };
+/// What stands in a product until its tiling is chosen.
+const UNCHOSEN: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 1 };
 
 /// What a layer's forward pass leaves behind.
 #[derive(Clone, Copy, Debug)]
@@ -186,8 +186,8 @@ impl Builder<'_> {
         self.launches.push(Launch { label: label.into(), phase, kernel, storage, arguments });
     }
 
-    /// The schedule that suits a product: the fastest one where that was measured, else by its size.
-    fn schedule(&self, product: &impl Operation) -> Schedule {
+    /// The tiling that suits a product: the fastest one where that was measured, else by its size.
+    fn tiling(&self, product: &impl Operation) -> Tiling {
         let product = product.product(self.key.capacity, self.key.precision);
         product.map_or(UNCHOSEN, |product| self.recipe.choices.choose(product, self.key.device))
     }
@@ -299,10 +299,10 @@ impl Builder<'_> {
             outputs,
             bias_offset: range.bias,
             activation: if fused { activation } else { Activation::Linear },
-            schedule: UNCHOSEN,
+            tiling: UNCHOSEN,
             shares: self.shares(index),
         };
-        kernel.schedule = self.schedule(&kernel);
+        kernel.tiling = self.tiling(&kernel);
         let parameters = self.parameters();
         let separate = !fused && activation != Activation::Linear;
         let precision = self.precision_of(index);
@@ -427,8 +427,8 @@ impl Builder<'_> {
         let (inputs, outputs) = self.recipe.model.widths().nth(index)?;
         let bias_offset = self.recipe.layout.layers[index].bias;
         let mut kernel =
-            DenseBackwardWeights { inputs, outputs, bias_offset, schedule: UNCHOSEN, shares: self.shares(index) };
-        kernel.schedule = self.schedule(&kernel);
+            DenseBackwardWeights { inputs, outputs, bias_offset, tiling: UNCHOSEN, shares: self.shares(index) };
+        kernel.tiling = self.tiling(&kernel);
         Some(kernel)
     }
 
@@ -462,8 +462,8 @@ impl Builder<'_> {
     fn input_backward(&mut self, index: usize, before: &Trace, dz: Argument) -> (Argument, bool) {
         let Some((inputs, outputs)) = self.recipe.model.widths().nth(index) else { return (dz, false) };
         let (activation, rides) = self.riding_derivative(index - 1);
-        let mut kernel = DenseBackwardInput { inputs, outputs, activation, schedule: UNCHOSEN };
-        kernel.schedule = self.schedule(&kernel);
+        let mut kernel = DenseBackwardInput { inputs, outputs, activation, tiling: UNCHOSEN };
+        kernel.tiling = self.tiling(&kernel);
         let parameters = self.parameters();
         let weights = Self::range(parameters, self.recipe.layout.layers[index]);
         let down = self.gradient_below(index, rides);

@@ -131,7 +131,7 @@ mod tests {
             assert_eq!(sizes(family, Room { buffers: 23, ..ENOUGH }), [1, 1, 1, 1, 1, 4], "{family:?}");
             assert_eq!(sizes(family, Room { buffers: 22, ..ENOUGH }), [1, 1, 1, 1, 1, 3, 1], "{family:?}");
         }
-        // On a GPU these schedules' memory is one, of 16 KiB; on vectors there is none but the end's.
+        // On a GPU these tilings' memory is one, of 16 KiB; on vectors there is none but the end's.
         let room = Room { workgroup_bytes: 16 << 10, ..ENOUGH };
         assert_eq!(sizes(Family::Hardware, room), [1, 1, 1, 1, 1, 3, 1]);
         assert_eq!(sizes(Family::Software, room), [1, 1, 1, 1, 1, 4]);

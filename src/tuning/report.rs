@@ -28,25 +28,25 @@ pub struct TunedProduct {
     pub columns: usize,
     /// Length of the sum, rounded up to four.
     pub depth: usize,
-    /// What was tried, the schedule that would be taken without tuning first.
+    /// What was tried, the tiling that would be taken without tuning first.
     pub candidates: Vec<Candidate>,
     /// Which of them was chosen.
     pub choice: usize,
 }
 
-/// A schedule that was tried. How a schedule is described may change in any release.
+/// A tiling that was tried. How a tiling is described may change in any release.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// The schedule in words, sizes in numbers.
-    pub schedule: String,
+    /// The tiling in words, sizes in numbers.
+    pub tiling: String,
     /// Seconds that a launch took, the least of several; `None` if its results were not those of the default, which a
     /// driver can bring about. It is not chosen then.
     pub seconds: Option<f64>,
 }
 
 impl TunedProduct {
-    /// The schedule that was chosen.
+    /// The tiling that was chosen.
     pub fn chosen(&self) -> &Candidate {
         &self.candidates[self.choice]
     }
@@ -55,8 +55,8 @@ impl TunedProduct {
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.seconds {
-            Some(seconds) => write!(f, "{} {:.1} us", self.schedule, 1e6 * seconds),
-            None => write!(f, "{} gives other results", self.schedule),
+            Some(seconds) => write!(f, "{} {:.1} us", self.tiling, 1e6 * seconds),
+            None => write!(f, "{} gives other results", self.tiling),
         }
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Candidate {
 impl fmt::Display for Tuning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.products.is_empty() {
-            return writeln!(f, "nothing to tune: the products of this device have one schedule");
+            return writeln!(f, "nothing to tune: the products of this device have one tiling");
         }
         for product in &self.products {
             let TunedProduct { label, operation, rows, columns, depth, choice, candidates } = product;
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn it_says_what_was_tried_and_chosen() {
-        let candidate = |schedule: &str, seconds| Candidate { schedule: schedule.into(), seconds };
+        let candidate = |tiling: &str, seconds| Candidate { tiling: tiling.into(), seconds };
         let product = TunedProduct {
             label: "dense_0.forward".into(),
             operation: "dense_forward",

@@ -8,7 +8,7 @@ use crate::device::{Backend, Device, DeviceKind};
 use crate::error::{Error, Result};
 use crate::executor::gpu;
 use crate::kernels::Kernel;
-use crate::kernels::product::Schedule;
+use crate::kernels::product::Tiling;
 use crate::kernels::storage::Precision;
 use crate::layers::{Activation, Dense};
 use crate::losses::Loss;
@@ -90,7 +90,7 @@ fn an_unbroken_model_passes_on_a_gpu() -> Result<()> {
 /// whose updates share a dispatch and its workgroup memory.
 #[test]
 fn the_plan_for_hardware_passes_on_a_gpu() -> Result<()> {
-    let mut device = Device::options().tuned_schedules(false).gpu()?;
+    let mut device = Device::options().tuned_tilings(false).gpu()?;
     let Backend::Gpu(context) = &mut device.backend else { panic!("a GPU device") };
     Arc::get_mut(context).expect("nobody else has it").info.kind = DeviceKind::DiscreteGpu;
     let pixels = (0..784 * 200).map(|at| (at * 37 % 251) as u8).collect();
@@ -103,8 +103,8 @@ fn the_plan_for_hardware_passes_on_a_gpu() -> Result<()> {
         let key = model.plan_key(Mode::Train, &data, false, 128)?;
         let plan = model.recipe().plan(key);
         let is_staged = |launch: &Launch| match &launch.kernel {
-            Kernel::DenseForward(kernel) => matches!(kernel.schedule, Schedule::Staged { splits: 8, .. }),
-            Kernel::DenseBackwardUpdate(kernel) => matches!(kernel.gradients.schedule, Schedule::Staged { .. }),
+            Kernel::DenseForward(kernel) => matches!(kernel.tiling, Tiling::Staged { splits: 8, .. }),
+            Kernel::DenseBackwardUpdate(kernel) => matches!(kernel.gradients.tiling, Tiling::Staged { .. }),
             _ => false,
         };
         let (staged, dispatches) = if clip == Clip::None { (3, 4) } else { (1, 9) };

@@ -6,7 +6,7 @@
 use wgrad::Activation;
 use wgrad::kernels::dense_backward_input::DenseBackwardInput;
 use wgrad::kernels::padded;
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::Tiling;
 
 use crate::activation_backward::derivative_error;
 use crate::activation_forward::slope;
@@ -15,51 +15,51 @@ use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, 
 
 pub fn cases(trials: &mut Trials) {
     for (outputs, inputs) in SHAPES {
-        products::add(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+        products::add(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, tiling);
             batches().map(case).try_for_each(|case| case.check(device))
         });
     }
     for (outputs, inputs) in TUNED_SHAPES {
-        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, tiling);
             batches().map(case).try_for_each(|case| case.check(device))
         });
     }
     for (outputs, inputs) in HALF_SHAPES {
-        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs), Activation::Sigmoid, size, schedule);
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs), Activation::Sigmoid, size, tiling);
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
     for (inputs, outputs) in TUNED_SHAPES {
-        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs), Activation::Relu, size, schedule);
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs), Activation::Relu, size, tiling);
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
-    products::add_half(trials, "saturated", |device, schedule| {
-        let mut case = case((5, 6), Activation::Linear, (7, 7), schedule);
+    products::add_half(trials, "saturated", |device, tiling| {
+        let mut case = case((5, 6), Activation::Linear, (7, 7), tiling);
         case.inputs[0].set(3 * padded(6) + 1, 60_000.0);
         let weights = case.inputs[1].words.iter_mut().filter(|word| f32::from_bits(**word).is_normal());
         weights.for_each(|word| *word = 2f32.to_bits());
         case.outputs = vec![Output::matrix(7, 5, 7).within(|_, dx| 1e-5 * dx.abs() + 1e-5)];
         case.check_half(device)
     });
-    products::add_same_bits(trials, |schedule| case((70, 131), Activation::Tanh, (67, 67), schedule));
+    products::add_same_bits(trials, |tiling| case((70, 131), Activation::Tanh, (67, 67), tiling));
     for (name, activation) in ACTIVATIONS {
-        products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {
-            case((6, 5), activation, (7, 9), schedule).check(device)
+        products::add_briefly(trials, &format!("activation_{name}"), move |device, tiling| {
+            case((6, 5), activation, (7, 9), tiling).check(device)
         });
     }
-    products::add_long(trials, "long_sum", |device, schedule| {
-        case((5, 70_000), Activation::Linear, (3, 3), schedule).check(device)
+    products::add_long(trials, "long_sum", |device, tiling| {
+        case((5, 70_000), Activation::Linear, (3, 3), tiling).check(device)
     });
-    products::add_folded(trials, "folded_grid", |device, schedule| {
-        case((65, 2), Activation::Linear, (65_537, 65_537), schedule).check(device)
+    products::add_folded(trials, "folded_grid", |device, tiling| {
+        case((65, 2), Activation::Linear, (65_537, 65_537), tiling).check(device)
     });
-    products::add(trials, "nan", |device, schedule| {
-        let mut case = case((6, 5), Activation::Linear, (7, 7), schedule);
+    products::add(trials, "nan", |device, tiling| {
+        let mut case = case((6, 5), Activation::Linear, (7, 7), tiling);
         case.inputs[0].set(2 * padded(5) + 1, f32::NAN);
         case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
         case.check(device)
@@ -70,10 +70,10 @@ fn case(
     (inputs, outputs): (usize, usize),
     activation: Activation,
     (rows, capacity): (usize, usize),
-    schedule: Schedule,
+    tiling: Tiling,
 ) -> Case {
     let mut random = Random::new(rows * outputs + inputs);
-    let kernel = DenseBackwardInput { inputs, outputs, activation, schedule };
+    let kernel = DenseBackwardInput { inputs, outputs, activation, tiling };
     let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
     let weights = Array::kernel(inputs, outputs, None, || random.uniform(-1.0, 1.0));
     // What was kept is z, or y = f(z): either way a value that f takes.

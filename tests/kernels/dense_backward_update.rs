@@ -13,7 +13,7 @@ use wgrad::kernels::adam::Adam;
 use wgrad::kernels::adam_update::AdamUpdate;
 use wgrad::kernels::dense_backward_update::DenseBackwardUpdate;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::Tiling;
 use wgrad::kernels::rmsprop::Rmsprop;
 use wgrad::kernels::rmsprop_update::RmspropUpdate;
 use wgrad::kernels::sgd::Sgd;
@@ -63,15 +63,15 @@ pub fn cases(trials: &mut Trials) {
     for (name, rule) in RULES {
         for (settings, suffix) in [(PLAIN, ""), (ALL, "_all_settings")] {
             let rule = rule.clone();
-            products::add_briefly(trials, &format!("{name}{suffix}"), move |device, schedule| {
-                let case = |size| case((33, 10, true), size, schedule, rule.clone(), settings);
+            products::add_briefly(trials, &format!("{name}{suffix}"), move |device, tiling| {
+                let case = |size| case((33, 10, true), size, tiling, rule.clone(), settings);
                 batches().map(case).try_for_each(|case| case.check(device))
             });
         }
     }
     let half = |trials: &mut Trials, name: String, layer: Layer, rule: Rule| {
-        products::add_half(trials, &name, move |device, schedule| {
-            let case = |size| case_with(layer, size, schedule, rule.clone(), ALL, Array::rounded_to_half, Shares::default());
+        products::add_half(trials, &name, move |device, tiling| {
+            let case = |size| case_with(layer, size, tiling, rule.clone(), ALL, Array::rounded_to_half, Shares::default());
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     };
@@ -81,18 +81,18 @@ pub fn cases(trials: &mut Trials) {
     for (name, rule) in RULES {
         half(trials, name.into(), (9, 10, true), rule);
     }
-    products::add_shared(trials, |device, schedule, shares| {
+    products::add_shared(trials, |device, tiling, shares| {
         batches().try_for_each(|size| {
             RULES.iter().try_for_each(|(_, rule)| {
-                case_with((36, 516, true), size, schedule, rule.clone(), ALL, |factor| factor, shares).check(device)
+                case_with((36, 516, true), size, tiling, rule.clone(), ALL, |factor| factor, shares).check(device)
             })
         })
     });
-    products::add_long(trials, "long_batch", |device, schedule| {
-        case((3, 2, true), (65_536, 65_536), schedule, RMSPROP, PLAIN).check(device)
+    products::add_long(trials, "long_batch", |device, tiling| {
+        case((3, 2, true), (65_536, 65_536), tiling, RMSPROP, PLAIN).check(device)
     });
-    products::add(trials, "nan", |device, schedule| {
-        let mut case = case((6, 5, true), (7, 7), schedule, RMSPROP, ALL);
+    products::add(trials, "nan", |device, tiling| {
+        let mut case = case((6, 5, true), (7, 7), tiling, RMSPROP, ALL);
         case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
         case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
         case.check(device)
@@ -100,21 +100,21 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn add(trials: &mut Trials, name: &str, layer: Layer, rule: Rule, settings: Settings) {
-    products::add(trials, name, move |device, schedule| {
-        let case = |size| case(layer, size, schedule, rule.clone(), settings);
+    products::add(trials, name, move |device, tiling| {
+        let case = |size| case(layer, size, tiling, rule.clone(), settings);
         batches().map(case).try_for_each(|case| case.check(device))
     });
 }
 
-fn case(layer: Layer, size: (usize, usize), schedule: Schedule, rule: Rule, settings: Settings) -> Case {
-    case_with(layer, size, schedule, rule, settings, |factor| factor, Shares::default())
+fn case(layer: Layer, size: (usize, usize), tiling: Tiling, rule: Rule, settings: Settings) -> Case {
+    case_with(layer, size, tiling, rule, settings, |factor| factor, Shares::default())
 }
 
 /// A case whose factors are made of random ones (the bounds depend on them), and whose memory is shared out.
 fn case_with(
     layer: Layer,
     size: (usize, usize),
-    schedule: Schedule,
+    tiling: Tiling,
     rule: Rule,
     settings: Settings,
     factor: fn(Array) -> Array,
@@ -124,7 +124,7 @@ fn case_with(
     let (l2, weight_decay, clip_value) = settings;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(TENSOR_ALIGNMENT));
-    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares };
+    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares };
     let x = factor(Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0))).repeated(shares.input);
     let dz = factor(Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
     let mut updated = vec![state(layer, bias_offset, &mut random, (-1.0, 1.0))];

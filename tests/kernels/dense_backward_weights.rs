@@ -5,7 +5,7 @@
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::Tiling;
 
 use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
@@ -19,31 +19,31 @@ pub fn cases(trials: &mut Trials) {
     }
     add(trials, "no_bias", (9, 10, false));
     for (inputs, outputs) in TUNED_SHAPES {
-        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs, true), size, schedule);
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs, true), size, tiling);
             batches().map(case).try_for_each(|case| case.check(device))
         });
-        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs, true), size, schedule);
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs, true), size, tiling);
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
     for (inputs, outputs) in HALF_SHAPES {
-        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            let case = |size| case((inputs, outputs, true), size, schedule);
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            let case = |size| case((inputs, outputs, true), size, tiling);
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
-    products::add_shared(trials, |device, schedule, shares| {
-        let case = |size| case_with((36, 516, true), size, schedule, shares);
+    products::add_shared(trials, |device, tiling, shares| {
+        let case = |size| case_with((36, 516, true), size, tiling, shares);
         batches().map(case).try_for_each(|case| case.check(device))
     });
-    products::add_same_bits(trials, |schedule| case((70, 67, true), (131, 131), schedule));
-    products::add_long(trials, "long_batch", |device, schedule| {
-        case((3, 2, true), (65_536, 65_536), schedule).check(device)
+    products::add_same_bits(trials, |tiling| case((70, 67, true), (131, 131), tiling));
+    products::add_long(trials, "long_batch", |device, tiling| {
+        case((3, 2, true), (65_536, 65_536), tiling).check(device)
     });
-    products::add(trials, "nan", |device, schedule| {
-        let mut case = case((6, 5, true), (7, 7), schedule);
+    products::add(trials, "nan", |device, tiling| {
+        let mut case = case((6, 5, true), (7, 7), tiling);
         case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
         case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
         case.check(device)
@@ -51,25 +51,25 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn add(trials: &mut Trials, name: &str, layer: Layer) {
-    products::add(trials, name, move |device, schedule| {
-        batches().map(|size| case(layer, size, schedule)).try_for_each(|case| case.check(device))
+    products::add(trials, name, move |device, tiling| {
+        batches().map(|size| case(layer, size, tiling)).try_for_each(|case| case.check(device))
     });
 }
 
-fn case(layer: Layer, size: (usize, usize), schedule: Schedule) -> Case {
-    case_with(layer, size, schedule, Shares::default())
+fn case(layer: Layer, size: (usize, usize), tiling: Tiling) -> Case {
+    case_with(layer, size, tiling, Shares::default())
 }
 
 fn case_with(
     (inputs, outputs, bias): Layer,
     (rows, capacity): (usize, usize),
-    schedule: Schedule,
+    tiling: Tiling,
     shares: Shares,
 ) -> Case {
     let mut random = Random::new(rows * inputs + outputs);
     let offset = (padded(inputs) * padded(outputs)).next_multiple_of(64);
     let bias_offset = bias.then_some(offset);
-    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares };
+    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares };
     let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)).repeated(shares.input);
     let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
     // The gradient of W has a whole block of rows for each block of columns of x, as W itself has.

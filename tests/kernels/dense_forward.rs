@@ -7,7 +7,7 @@ use wgrad::Activation;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::dense_forward::DenseForward;
 use wgrad::kernels::padded;
-use wgrad::kernels::product::Schedule;
+use wgrad::kernels::product::Tiling;
 
 use crate::activation_forward::{own_error, slope};
 use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
@@ -28,54 +28,54 @@ pub fn cases(trials: &mut Trials) {
     }
     for (inputs, outputs) in TUNED_SHAPES {
         let layer = Layer { inputs, outputs, bias: true, activation: Activation::Relu };
-        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check(device))
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, tiling).check(device))
         });
     }
     let layer = Layer { inputs: 131, outputs: 70, bias: true, activation: Activation::Tanh };
     // All is made of whole blocks, so that numbers may stand in any order.
-    products::add_shared(trials, |device, schedule, shares| {
+    products::add_shared(trials, |device, tiling, shares| {
         let layer = Layer { inputs: 36, outputs: 516, bias: true, activation: Activation::Relu };
-        batches().try_for_each(|(rows, capacity)| case_with(&layer, rows, capacity, schedule, shares).check(device))
+        batches().try_for_each(|(rows, capacity)| case_with(&layer, rows, capacity, tiling, shares).check(device))
     });
-    products::add_same_bits(trials, move |schedule| case(&layer, 67, 67, schedule));
+    products::add_same_bits(trials, move |tiling| case(&layer, 67, 67, tiling));
     for (name, activation) in ACTIVATIONS {
         let layer = Layer { inputs: 6, outputs: 5, bias: true, activation };
-        products::add_briefly(trials, &format!("activation_{name}"), move |device, schedule| {
-            case(&layer, 7, 9, schedule).check(device)
+        products::add_briefly(trials, &format!("activation_{name}"), move |device, tiling| {
+            case(&layer, 7, 9, tiling).check(device)
         });
     }
     let long = Layer { inputs: 70_000, outputs: 5, bias: true, activation: Activation::Linear };
-    products::add_long(trials, "long_sum", move |device, schedule| case(&long, 3, 3, schedule).check(device));
+    products::add_long(trials, "long_sum", move |device, tiling| case(&long, 3, 3, tiling).check(device));
     let many = Layer { inputs: 2, outputs: 65, bias: true, activation: Activation::Linear };
-    products::add_folded(trials, "folded_grid", move |device, schedule| {
-        case(&many, 65_537, 65_537, schedule).check(device)
+    products::add_folded(trials, "folded_grid", move |device, tiling| {
+        case(&many, 65_537, 65_537, tiling).check(device)
     });
-    products::add(trials, "nan", |device, schedule| nan(schedule).check(device));
-    products::add_half(trials, "evaluation", |device, schedule| {
+    products::add(trials, "nan", |device, tiling| nan(tiling).check(device));
+    products::add_half(trials, "evaluation", |device, tiling| {
         let layer = Layer { inputs: 13, outputs: 9, bias: true, activation: Activation::Relu };
-        case(&layer, 1024, 1024, schedule).check_half(device)
+        case(&layer, 1024, 1024, tiling).check_half(device)
     });
     for (inputs, outputs) in HALF_SHAPES {
         let layer = Layer { inputs, outputs, bias: true, activation: Activation::Tanh };
-        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
+        products::add_half(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
             batches().try_for_each(|(rows, capacity)| {
-                case(&layer, rows, capacity, schedule).check_half(device)?;
+                case(&layer, rows, capacity, tiling).check_half(device)?;
                 // As the last layer has it: the model's outputs are in single precision.
-                case(&layer, rows, capacity, schedule).check_half_but(&["y"], half::scale(), device)
+                case(&layer, rows, capacity, tiling).check_half_but(&["y"], half::scale(), device)
             })
         });
     }
     for (inputs, outputs) in TUNED_SHAPES {
         let layer = Layer { inputs, outputs, bias: true, activation: Activation::Relu };
-        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, schedule| {
-            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check_half(device))
+        products::add_half_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+            batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, tiling).check_half(device))
         });
     }
-    products::add_half(trials, "nan", |device, schedule| nan(schedule).check_half(device));
-    products::add_half(trials, "out_of_range", |device, schedule| {
+    products::add_half(trials, "nan", |device, tiling| nan(tiling).check_half(device));
+    products::add_half(trials, "out_of_range", |device, tiling| {
         let layer = Layer { inputs: 5, outputs: 6, bias: true, activation: Activation::Linear };
-        let mut case = case(&layer, 7, 7, schedule);
+        let mut case = case(&layer, 7, 7, tiling);
         let bias = padded(5) * padded(6);
         [1e6, -1e6, 65_504.0].iter().enumerate().for_each(|(column, &b)| {
             case.inputs[1].set(bias.next_multiple_of(64) + column, b);
@@ -86,20 +86,20 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn add(trials: &mut Trials, name: &str, layer: Layer) {
-    products::add(trials, name, move |device, schedule| {
-        batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, schedule).check(device))
+    products::add(trials, name, move |device, tiling| {
+        batches().try_for_each(|(rows, capacity)| case(&layer, rows, capacity, tiling).check(device))
     });
 }
 
-fn case(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule) -> Case {
-    case_with(layer, rows, capacity, schedule, Shares::default())
+fn case(layer: &Layer, rows: usize, capacity: usize, tiling: Tiling) -> Case {
+    case_with(layer, rows, capacity, tiling, Shares::default())
 }
 
-fn case_with(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule, shares: Shares) -> Case {
+fn case_with(layer: &Layer, rows: usize, capacity: usize, tiling: Tiling, shares: Shares) -> Case {
     let &Layer { inputs, outputs, bias, activation } = layer;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then(|| (padded(inputs) * padded(outputs)).next_multiple_of(64));
-    let kernel = DenseForward { inputs, outputs, bias_offset, activation, schedule, shares };
+    let kernel = DenseForward { inputs, outputs, bias_offset, activation, tiling, shares };
     let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)).repeated(shares.input);
     let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-1.0, 1.0));
     let sums = DenseForward { activation: Activation::Linear, ..kernel.clone() }.into();
@@ -118,9 +118,9 @@ fn case_with(layer: &Layer, rows: usize, capacity: usize, schedule: Schedule, sh
 }
 
 /// A NaN in a sample makes a NaN of its row alone, and one in a weight of its column, whatever relu does with them.
-fn nan(schedule: Schedule) -> Case {
+fn nan(tiling: Tiling) -> Case {
     let layer = Layer { inputs: 5, outputs: 6, bias: true, activation: Activation::Relu };
-    let mut case = case(&layer, 7, 7, schedule);
+    let mut case = case(&layer, 7, 7, tiling);
     case.inputs[0].set(2 * padded(5) + 1, f32::NAN);
     case.inputs[1].set(3 * padded(6) + 4, f32::NAN);
     case

@@ -1,7 +1,7 @@
 //! Every operation on every device against its own reference in f64. One file an operation, of the operation's name;
 //! what they share is in `harness`.
 //!
-//! A trial is named `operation::case::device`, for the matrix products `operation::case::schedule::device`. Where no
+//! A trial is named `operation::case::device`, for the matrix products `operation::case::tiling::device`. Where no
 //! driver offers a GPU, the GPU's trials are shown as ignored.
 
 #![allow(

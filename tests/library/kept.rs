@@ -17,10 +17,10 @@ pub fn add(suite: &mut Suite) {
         damaged_pipelines_are_made_anew,
         pipelines_that_cannot_be_kept_are_no_error,
         a_callers_device_decides_by_its_features,
-        tuned_schedules_are_used_and_kept,
-        without_tuning_no_schedule_is_kept,
-        tuned_schedules_can_be_left_out,
-        damaged_schedules_are_as_if_not_there,
+        tuned_tilings_are_used_and_kept,
+        without_tuning_no_tiling_is_kept,
+        tuned_tilings_can_be_left_out,
+        damaged_tilings_are_as_if_not_there,
         a_callers_device_is_tuned_without_timestamps,
     );
     trials!(suite.in_half: each_precision_is_tuned_for_itself);
@@ -152,7 +152,7 @@ fn shapes(tuning: &Tuning) -> Vec<(&str, [usize; 3])> {
     shapes
 }
 
-fn tuned_schedules_are_used_and_kept(_: &Device) -> Outcome {
+fn tuned_tilings_are_used_and_kept(_: &Device) -> Outcome {
     let directory = tempfile::tempdir()?;
     let options = Device::options().cache_directory(directory.path());
     let device = options.gpu()?;
@@ -173,7 +173,7 @@ fn tuned_schedules_are_used_and_kept(_: &Device) -> Outcome {
     let expected = fitted(model)?;
     assert_eq!(expected, fitted(tunable(&device)?)?, "another model on the same device");
     assert_eq!(expected, fitted(tunable(&options.gpu()?)?)?, "a device that is opened later");
-    let untuned = Device::options().tuned_schedules(false).gpu()?;
+    let untuned = Device::options().tuned_tilings(false).gpu()?;
     assert_eq!(fitted(earlier)?, fitted(tunable(&untuned)?)?, "a model that was compiled earlier");
     Ok(())
 }
@@ -183,10 +183,10 @@ fn each_precision_is_tuned_for_itself(device: &Device) -> Outcome {
     let has_matrix_units = device.info().cooperative_matrix.is_some();
     let options = Device::options().cache_directory(directory.path()).cooperative_matrices(has_matrix_units);
     let device = options.gpu()?;
-    let untuned = fitted(small(&options.clone().tuned_schedules(false).gpu()?)?)?;
+    let untuned = fitted(small(&options.clone().tuned_tilings(false).gpu()?)?)?;
     let mut model = small(&device)?;
     model.set_precision(Precision::F16)?;
-    let is_cooperative = |candidate: &Candidate| candidate.schedule.starts_with("cooperative");
+    let is_cooperative = |candidate: &Candidate| candidate.tiling.starts_with("cooperative");
     for product in &tuned(&mut model)?.products {
         assert_eq!(product.candidates.iter().any(is_cooperative), has_matrix_units);
         if device.info().kind == DeviceKind::SoftwareGpu {
@@ -201,16 +201,16 @@ fn each_precision_is_tuned_for_itself(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn without_tuning_no_schedule_is_kept(_: &Device) -> Outcome {
+fn without_tuning_no_tiling_is_kept(_: &Device) -> Outcome {
     let directory = tempfile::tempdir()?;
     fitted(tunable(&Device::options().cache_directory(directory.path()).gpu()?)?)?;
     assert!(files(directory.path()).is_empty());
     Ok(())
 }
 
-fn tuned_schedules_can_be_left_out(_: &Device) -> Outcome {
+fn tuned_tilings_can_be_left_out(_: &Device) -> Outcome {
     let directory = tempfile::tempdir()?;
-    let options = Device::options().cache_directory(directory.path()).tuned_schedules(false);
+    let options = Device::options().cache_directory(directory.path()).tuned_tilings(false);
     let device = options.gpu()?;
     let mut model = small(&device)?;
     assert_eq!(tuned(&mut model)?.kept, None);
@@ -219,11 +219,11 @@ fn tuned_schedules_can_be_left_out(_: &Device) -> Outcome {
     Ok(())
 }
 
-fn damaged_schedules_are_as_if_not_there(_: &Device) -> Outcome {
+fn damaged_tilings_are_as_if_not_there(_: &Device) -> Outcome {
     let directory = tempfile::tempdir()?;
     let options = Device::options().cache_directory(directory.path());
     let path = tuned(&mut small(&options.gpu()?)?)?.kept.expect("a file");
-    let untuned = fitted(small(&Device::options().tuned_schedules(false).gpu()?)?)?;
+    let untuned = fitted(small(&Device::options().tuned_tilings(false).gpu()?)?)?;
     let whole = fs::read(&path)?;
     for damaged in [&whole[..whole.len() / 2], b"", b"{}", &[0xff; 1000]] {
         fs::write(&path, damaged)?;
@@ -248,7 +248,7 @@ fn the_cpu_has_nothing_to_tune(device: &Device) -> Outcome {
     let mut model = tunable(device)?;
     let tuning = model.tune(64)?;
     assert_eq!((tuning.products.len(), &tuning.kept), (0, &None));
-    assert_eq!(tuning.to_string(), "nothing to tune: the products of this device have one schedule\n");
+    assert_eq!(tuning.to_string(), "nothing to tune: the products of this device have one tiling\n");
     assert_eq!(fitted(model)?, fitted(tunable(device)?)?);
     Ok(())
 }

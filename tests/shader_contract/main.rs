@@ -19,7 +19,7 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::dense_loss::{MOST_OUTPUTS, Tile};
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
-use wgrad::kernels::product::{CANDIDATES, Family, Schedule};
+use wgrad::kernels::product::{CANDIDATES, Family, Tiling};
 use wgrad::kernels::scale::Gradients;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
@@ -141,7 +141,7 @@ fn no_name_ends_like_a_side() {
     }
 }
 
-/// Updates of every schedule and rule beside an update of another shape, and the step's end: what a plan makes one dispatch.
+/// Updates of every tiling and rule beside an update of another shape, and the step's end: what a plan makes one dispatch.
 #[test]
 fn kernels_stand_side_by_side() {
     let updates: Vec<_> = products().into_iter().filter(|kernel| kernel.workgroup().is_some()).collect();
@@ -180,7 +180,7 @@ fn kernels_stand_side_by_side() {
             assert_eq!(found, expected, "{sides:?}");
             let sizes: Vec<_> = sides.iter().filter_map(|(kernel, ..)| kernel.workgroup()).collect();
             let own = (0..sizes.len()).filter(|&side| {
-                sizes[..side].iter().all(|other| other.schedule.is_none() || other.schedule != sizes[side].schedule)
+                sizes[..side].iter().all(|other| other.tiling.is_none() || other.tiling != sizes[side].tiling)
             });
             assert_eq!(workgroup_bytes(&module), own.map(|side| sizes[side].bytes).sum::<usize>(), "{sides:?}");
         }
@@ -212,7 +212,7 @@ fn uses_matrix_units(source: &str) -> bool {
 
 fn parse(source: &str) -> Result<Module, String> {
     let module = naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
-    // No capability for the default path, which asks for no feature; subgroups and matrix units for the schedules that use
+    // No capability for the default path, which asks for no feature; subgroups and matrix units for the tilings that use
     // them.
     let cooperative = uses_matrix_units(source);
     let subgroups = cooperative || source.contains("subgroupBroadcast");
@@ -359,13 +359,13 @@ fn last_layers() -> Vec<Kernel> {
 
 fn products() -> Vec<Kernel> {
     // Beside those that tuning may choose: a tile that is not square, and a slice that divides nothing.
-    let odd = Schedule::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3, splits: 4 };
+    let odd = Tiling::Staged { group_rows: 4, group_columns: 2, rows: 1, columns: 2, depth: 3, splits: 4 };
     let mut all: Vec<Kernel> = Vec::new();
     let matrices = [CooperativeMatrix { size: 8, subgroup: 8 }, CooperativeMatrix { size: 16, subgroup: 32 }];
-    let cooperative = matrices.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative);
-    for schedule in CANDIDATES.into_iter().chain([odd]).chain(cooperative) {
+    let cooperative = matrices.into_iter().flat_map(Cooperative::candidates).map(Tiling::Cooperative);
+    for tiling in CANDIDATES.into_iter().chain([odd]).chain(cooperative) {
         for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
-            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, schedule, shares: Shares::default() };
+            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares: Shares::default() };
             all.push(gradients.clone().into());
             for (rule, clip_value) in rules().into_iter().flat_map(|rule| [(rule.clone(), 0.0), (rule, 0.5)]) {
                 let (gradients, l2, weight_decay) = (gradients.clone(), clip_value, clip_value);
@@ -373,10 +373,9 @@ fn products() -> Vec<Kernel> {
             }
             for activation in ACTIVATIONS {
                 all.push(
-                    DenseForward { inputs, outputs, bias_offset, activation, schedule, shares: Shares::default() }
-                        .into(),
+                    DenseForward { inputs, outputs, bias_offset, activation, tiling, shares: Shares::default() }.into(),
                 );
-                all.push(DenseBackwardInput { inputs, outputs, activation, schedule }.into());
+                all.push(DenseBackwardInput { inputs, outputs, activation, tiling }.into());
             }
         }
     }

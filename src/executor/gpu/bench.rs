@@ -1,4 +1,4 @@
-//! Launches timed over and over on buffers of their own, for the choice of schedules. The launches of a model's steps
+//! Launches timed over and over on buffers of their own, for the choice of tilings. The launches of a model's steps
 //! are timed in `run/timing.rs`.
 
 use std::sync::Arc;
@@ -134,16 +134,16 @@ impl Bench {
     fn pass(&self, launch: &Prepared, repeats: u32) -> Result<f64> {
         if !self.context.has_timestamps() {
             let clock = Stopwatch::start();
-            let submission = self.context.scoped("timing schedules", || {
+            let submission = self.context.scoped("timing tilings", || {
                 let mut encoder = self.context.device.create_command_encoder(&Default::default());
                 record(&mut encoder, launch, repeats, None);
                 self.context.queue.submit([encoder.finish()])
             })?;
-            self.context.wait("timing schedules", submission)?;
+            self.context.wait("timing tilings", submission)?;
             return Ok(clock.seconds());
         }
         let ticks = self.context.buffer("ticks", 4, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
-        self.context.scoped("timing schedules", || {
+        self.context.scoped("timing tilings", || {
             let set = self.context.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: Some("wgrad ticks"),
                 ty: wgpu::QueryType::Timestamp,

@@ -1,4 +1,4 @@
-//! The schedules of a matrix product, which the three dense operations share: what each takes of a device, and the text that
+//! The tilings of a matrix product, which the three dense operations share: what each takes of a device, and the text that
 //! it is in WGSL.
 
 use std::fmt;
@@ -18,7 +18,7 @@ use cooperative::Cooperative;
 /// How a product is computed. All sizes are in blocks of 4 × 4 numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Schedule {
+pub enum Tiling {
     /// One invocation makes `rows` × `columns` blocks in registers; no workgroup memory.
     Direct {
         /// Blocks down.
@@ -62,7 +62,7 @@ pub enum Schedule {
     Cooperative(Cooperative),
 }
 
-/// Invocations in a subgroup of [`Schedule::Subgroup`].
+/// Invocations in a subgroup of [`Tiling::Subgroup`].
 pub const SUBGROUP: usize = 8;
 
 /// A product's size in blocks of four: rows of C (for the largest batch), columns of C, length of the sum.
@@ -79,40 +79,40 @@ pub struct Size {
 /// Bytes of workgroup memory that every device has.
 const WORKGROUP_MEMORY: usize = 16_384;
 
-impl Schedule {
+impl Tiling {
     /// A parameter as the product uses it. What is stored in halves needs no rounding.
     pub(crate) fn factor<F: Real>(self, value: F) -> F {
-        if let Schedule::Cooperative(_) = self { Cooperative::factor(value) } else { value }
+        if let Tiling::Cooperative(_) = self { Cooperative::factor(value) } else { value }
     }
 
     /// Invocations in a workgroup.
     pub fn workgroup(self) -> usize {
         match self {
-            Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. } => workgroup,
-            Schedule::Staged { group_rows, group_columns, splits, .. } => group_rows * group_columns * splits,
-            Schedule::Split { blocks, splits } => blocks * splits,
-            Schedule::Cooperative(cooperative) => cooperative.workgroup(),
+            Tiling::Direct { workgroup, .. } | Tiling::Subgroup { workgroup, .. } => workgroup,
+            Tiling::Staged { group_rows, group_columns, splits, .. } => group_rows * group_columns * splits,
+            Tiling::Split { blocks, splits } => blocks * splits,
+            Tiling::Cooperative(cooperative) => cooperative.workgroup(),
         }
     }
 
     /// Bytes of workgroup memory; `None` for matrix units, which keep to themselves.
     pub(crate) fn workgroup_bytes(self) -> Option<usize> {
         match self {
-            Schedule::Direct { .. } | Schedule::Subgroup { .. } => Some(0),
-            Schedule::Split { blocks, splits } => Some(80 * blocks * splits),
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+            Tiling::Direct { .. } | Tiling::Subgroup { .. } => Some(0),
+            Tiling::Split { blocks, splits } => Some(80 * blocks * splits),
+            Tiling::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
                 let staged = 4 * depth * (group_rows * rows + group_columns * columns);
                 let handed = splits / 2 * group_rows * group_columns * (4 * rows + 1) * columns;
                 Some(16 * (self.buffers() * staged).max(handed))
             }
-            Schedule::Cooperative(_) => None,
+            Tiling::Cooperative(_) => None,
         }
     }
 
-    /// How many slices [`Schedule::Staged`] has room for: two where they fit.
+    /// How many slices [`Tiling::Staged`] has room for: two where they fit.
     fn buffers(self) -> usize {
         match self {
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth, .. }
+            Tiling::Staged { group_rows, group_columns, rows, columns, depth, .. }
                 if 2 * 64 * depth * (group_rows * rows + group_columns * columns) <= WORKGROUP_MEMORY =>
             {
                 2
@@ -122,13 +122,13 @@ impl Schedule {
     }
 
     /// The same in workgroups of another's size, or else that other one: for a product beside which it stands.
-    pub(crate) fn beside(self, other: Schedule, size: Size) -> Schedule {
-        match (other, Schedule::on_vectors(size)) {
+    pub(crate) fn beside(self, other: Tiling, size: Size) -> Tiling {
+        match (other, Tiling::on_vectors(size)) {
             _ if self.workgroup() == other.workgroup() => self,
             (
-                Schedule::Direct { workgroup, .. } | Schedule::Subgroup { workgroup, .. },
-                Schedule::Direct { rows, columns, .. },
-            ) => Schedule::Direct { rows, columns, workgroup },
+                Tiling::Direct { workgroup, .. } | Tiling::Subgroup { workgroup, .. },
+                Tiling::Direct { rows, columns, .. },
+            ) => Tiling::Direct { rows, columns, workgroup },
             _ => other,
         }
     }
@@ -136,38 +136,38 @@ impl Schedule {
     /// Workgroups of a launch.
     pub fn workgroups(self, size: Size) -> usize {
         match self {
-            Schedule::Direct { rows, columns, workgroup } => {
+            Tiling::Direct { rows, columns, workgroup } => {
                 (size.rows.div_ceil(rows) * size.columns.div_ceil(columns)).div_ceil(workgroup)
             }
-            Schedule::Staged { group_rows, group_columns, rows, columns, .. } => {
+            Tiling::Staged { group_rows, group_columns, rows, columns, .. } => {
                 size.rows.div_ceil(group_rows * rows) * size.columns.div_ceil(group_columns * columns)
             }
-            Schedule::Split { blocks, .. } => (size.rows * size.columns).div_ceil(blocks),
-            Schedule::Subgroup { rows, workgroup } => {
+            Tiling::Split { blocks, .. } => (size.rows * size.columns).div_ceil(blocks),
+            Tiling::Subgroup { rows, workgroup } => {
                 (size.rows.div_ceil(rows) * size.columns.div_ceil(SUBGROUP)).div_ceil(workgroup / SUBGROUP)
             }
-            Schedule::Cooperative(cooperative) => cooperative.workgroups(size),
+            Tiling::Cooperative(cooperative) => cooperative.workgroups(size),
         }
     }
 
     pub(crate) fn header(self, header: &mut Header) {
         header.number("WORKGROUP", self.workgroup());
         match self {
-            Schedule::Direct { rows, columns, .. } => {
+            Tiling::Direct { rows, columns, .. } => {
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+            Tiling::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
                 header.number("SPLITS", splits).number("BUFFERS", self.buffers());
                 header.number("GROUP_ROWS", group_rows).number("GROUP_COLUMNS", group_columns).number("DEPTH", depth);
                 header.number("TILE_ROWS", rows).number("TILE_COLUMNS", columns);
             }
-            Schedule::Split { blocks, splits } => {
+            Tiling::Split { blocks, splits } => {
                 header.number("BLOCKS", blocks).number("SPLITS", splits);
             }
-            Schedule::Subgroup { rows, .. } => {
+            Tiling::Subgroup { rows, .. } => {
                 header.number("SUBGROUP", SUBGROUP).number("TILE_ROWS", rows);
             }
-            Schedule::Cooperative(cooperative) => cooperative.header(header),
+            Tiling::Cooperative(cooperative) => cooperative.header(header),
         }
     }
 
@@ -177,32 +177,32 @@ impl Schedule {
             PRODUCT_SUBGROUP, STEP,
         };
         match self {
-            Schedule::Direct { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
-            Schedule::Staged { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
-            Schedule::Split { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
-            Schedule::Subgroup { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
-            Schedule::Cooperative(_) => vec![STEP, ACTIVATION, PRODUCT_COOPERATIVE],
+            Tiling::Direct { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_DIRECT],
+            Tiling::Staged { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_STAGED],
+            Tiling::Split { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SPLIT],
+            Tiling::Subgroup { .. } => vec![STEP, ACTIVATION, PRODUCT_COMMON, PRODUCT_SUBGROUP],
+            Tiling::Cooperative(_) => vec![STEP, ACTIVATION, PRODUCT_COOPERATIVE],
         }
     }
 }
 
 /// Sizes in numbers: `staged 64 × 64, 16 deep, by 8 × 8`.
-impl fmt::Display for Schedule {
+impl fmt::Display for Tiling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Schedule::Direct { rows, columns, workgroup } => {
+            Tiling::Direct { rows, columns, workgroup } => {
                 write!(f, "direct {} × {}, by {workgroup}", 4 * rows, 4 * columns)
             }
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+            Tiling::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
                 let (down, across) = (4 * group_rows * rows, 4 * group_columns * columns);
                 write!(f, "staged {down} × {across}, {} deep, by {group_rows} × {group_columns}", 4 * depth)?;
                 if splits > 1 { write!(f, ", split in {splits}") } else { Ok(()) }
             }
-            Schedule::Split { blocks, splits } => write!(f, "split in {splits}, {blocks} blocks"),
-            Schedule::Subgroup { rows, workgroup } => {
+            Tiling::Split { blocks, splits } => write!(f, "split in {splits}, {blocks} blocks"),
+            Tiling::Subgroup { rows, workgroup } => {
                 write!(f, "subgroup {} × {}, by {workgroup}", 4 * rows, 4 * SUBGROUP)
             }
-            Schedule::Cooperative(cooperative) => cooperative.fmt(f),
+            Tiling::Cooperative(cooperative) => cooperative.fmt(f),
         }
     }
 }

@@ -59,8 +59,8 @@ impl Builder<'_> {
         for launch in updates {
             let mut changed = launch.clone();
             if let (Kernel::DenseBackwardUpdate(update), Some(size)) = (&mut changed.kernel, size(launch)) {
-                let own = &mut update.gradients.schedule;
-                *own = own.beside(most.gradients.schedule, size);
+                let own = &mut update.gradients.tiling;
+                *own = own.beside(most.gradients.tiling, size);
             }
             if room.holds(&[largest.clone(), changed.clone()]) {
                 *launch = changed;

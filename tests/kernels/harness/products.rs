@@ -1,23 +1,23 @@
-//! The schedules that the three matrix products are run with, and the shapes.
+//! The tilings that the three matrix products are run with, and the shapes.
 
 use wgrad::kernels::product::cooperative::Cooperative;
-use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Schedule};
+use wgrad::kernels::product::{CANDIDATES, SUBGROUP, Tiling};
 use wgrad::kernels::shares::Shares;
 use wgrad::{CooperativeMatrix, Device};
 
 use super::{Case, Trials};
 use crate::gpus;
 
-const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
-    Schedule::Direct { rows, columns, workgroup }
+const fn direct(rows: usize, columns: usize, workgroup: usize) -> Tiling {
+    Tiling::Direct { rows, columns, workgroup }
 }
 
-const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Schedule {
-    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
+const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Tiling {
+    Tiling::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
 }
 
-/// Every schedule, with tiles that divide the shapes below and tiles that do not.
-const SCHEDULES: [(&str, Schedule); 12] = [
+/// Every tiling, with tiles that divide the shapes below and tiles that do not.
+const TILINGS: [(&str, Tiling); 12] = [
     ("direct_1x1", direct(1, 1, 64)),
     ("direct_2x1", direct(2, 1, 32)),
     ("direct_1x2", direct(1, 2, 32)),
@@ -25,23 +25,23 @@ const SCHEDULES: [(&str, Schedule); 12] = [
     ("direct_2x3", direct(2, 3, 8)),
     ("staged_8x8", staged([8, 8], [2, 2], 4, 1)),
     ("staged_4x2", staged([4, 2], [1, 2], 3, 1)),
-    ("split_4x32", Schedule::Split { blocks: 4, splits: 32 }),
-    ("split_8x16", Schedule::Split { blocks: 8, splits: 16 }),
-    ("subgroup_4", Schedule::Subgroup { rows: 4, workgroup: 32 }),
-    ("subgroup_8", Schedule::Subgroup { rows: 8, workgroup: 32 }),
+    ("split_4x32", Tiling::Split { blocks: 4, splits: 32 }),
+    ("split_8x16", Tiling::Split { blocks: 8, splits: 16 }),
+    ("subgroup_4", Tiling::Subgroup { rows: 4, workgroup: 32 }),
+    ("subgroup_8", Tiling::Subgroup { rows: 8, workgroup: 32 }),
     ("staged_2x4_split", staged([2, 4], [2, 1], 3, 4)),
 ];
 
-/// Schedules that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
-const FOLDED: [(&str, Schedule); 3] = [
+/// Tilings that need more than 65,535 workgroups for a batch of 65,537 rows and 65 columns: the grid is folded.
+const FOLDED: [(&str, Tiling); 3] = [
     ("direct_1x1", direct(1, 1, 4)),
     ("staged_2x2", staged([2, 2], [1, 1], 1, 1)),
-    ("split_4x4", Schedule::Split { blocks: 4, splits: 4 }),
+    ("split_4x4", Tiling::Split { blocks: 4, splits: 4 }),
 ];
 
 /// Features in and out of a layer: every remainder of four, one less and one more than the edges of the direct tiles (4 and
 /// 8 numbers), the small staged tile (16) and the large one (64), one output, ten, and MNIST's two layers in narrow.
-/// Each pair is a shader to compile for each schedule, which is most of the time that these tests take.
+/// Each pair is a shader to compile for each tiling, which is most of the time that these tests take.
 pub const SHAPES: [(usize, usize); 13] = [
     (1, 1),
     (1, 10),
@@ -73,26 +73,26 @@ pub const HALF_SHAPES: [(usize, usize); 4] = [(1, 1), (7, 10), (33, 66), (130, 3
 /// with the batches of up to 129 rows.
 pub const TUNED_SHAPES: [(usize, usize); 2] = [(31, 130), (129, 66)];
 
-/// Adds a case on the CPU device, which has one schedule of its own, and on the GPU with every schedule.
+/// Adds a case on the CPU device, which has one tiling of its own, and on the GPU with every tiling.
 pub fn add<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    add_with(trials, case, &SCHEDULES, body);
+    add_with(trials, case, &TILINGS, body);
 }
 
-/// [`add`] with one schedule of each kind: for what stands in the operation's own file and not in the loops.
+/// [`add`] with one tiling of each kind: for what stands in the operation's own file and not in the loops.
 pub fn add_briefly<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    add_with(trials, case, &[SCHEDULES[0], SCHEDULES[6], SCHEDULES[8], SCHEDULES[10], SCHEDULES[11]], body);
+    add_with(trials, case, &[TILINGS[0], TILINGS[6], TILINGS[8], TILINGS[10], TILINGS[11]], body);
 }
 
 /// Cases on the CPU device with every way of sharing out memory.
 pub fn add_shared<B>(trials: &mut Trials, body: B)
 where
-    B: Fn(&Device, Schedule, Shares) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling, Shares) -> Result<(), String> + Clone + Send + 'static,
 {
     for shares in SHARES {
         let body = body.clone();
@@ -101,25 +101,25 @@ where
     }
 }
 
-/// What the schedules for matrix units are called, in the order of [`Cooperative::candidates`].
+/// What the tilings for matrix units are called, in the order of [`Cooperative::candidates`].
 const COOPERATIVE: [&str; 5] = ["32x32", "64x64", "64x128", "128x64", "128x128"];
 
 /// Subgroups and tiles that are not square, and a slice that divides nothing.
-fn odd(matrix: CooperativeMatrix) -> Schedule {
-    Schedule::Cooperative(Cooperative { matrix, group: [1, 2], tile: [2, 1], depth: 3 })
+fn odd(matrix: CooperativeMatrix) -> Tiling {
+    Tiling::Cooperative(Cooperative { matrix, group: [1, 2], tile: [2, 1], depth: 3 })
 }
 
-/// Cases in half precision with one schedule of each kind.
+/// Cases in half precision with one tiling of each kind.
 pub fn add_half<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    for (name, schedule) in [SCHEDULES[3], SCHEDULES[5], SCHEDULES[7], SCHEDULES[9], SCHEDULES[10], SCHEDULES[11]] {
+    for (name, tiling) in [TILINGS[3], TILINGS[5], TILINGS[7], TILINGS[9], TILINGS[10], TILINGS[11]] {
         let body = body.clone();
-        trials.in_half(&format!("{case}::{name}"), move |device| match schedule {
-            // Without such subgroups the schedule is tried nowhere, in single precision neither.
-            Schedule::Subgroup { .. } if device.info().subgroup_size != Some(SUBGROUP) => Ok(()),
-            _ => body(device, schedule),
+        trials.in_half(&format!("{case}::{name}"), move |device| match tiling {
+            // Without such subgroups the tiling is tried nowhere, in single precision neither.
+            Tiling::Subgroup { .. } if device.info().subgroup_size != Some(SUBGROUP) => Ok(()),
+            _ => body(device, tiling),
         });
     }
     let on_units = body.clone();
@@ -127,10 +127,10 @@ where
     add_cooperative(trials, case, 1, body);
 }
 
-/// [`add_half`] with every schedule for matrix units.
+/// [`add_half`] with every tiling for matrix units.
 pub fn add_half_tuned<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
     for index in 0..COOPERATIVE.len() {
         add_cooperative(trials, case, index, body.clone());
@@ -139,66 +139,66 @@ where
 
 fn add_cooperative<B>(trials: &mut Trials, case: &str, index: usize, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Send + 'static,
 {
     trials.on_matrix_units(&format!("{case}::cooperative_{}", COOPERATIVE[index]), move |device, matrix| {
-        body(device, Schedule::Cooperative(Cooperative::candidates(matrix)[index]))
+        body(device, Tiling::Cooperative(Cooperative::candidates(matrix)[index]))
     });
 }
 
 /// [`add`] for a batch of so many rows that the grid must be folded.
 pub fn add_folded<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
     add_with(trials, case, &FOLDED, body);
 }
 
 /// [`add`] for a sum of tens of thousands of terms. llvmpipe ends all loops of an invocation together after 65,535
-/// iterations, without a word. The staged schedule takes more for such a sum (one for each k), so no plan uses it on a
+/// iterations, without a word. The staged tiling takes more for such a sum (one for each k), so no plan uses it on a
 /// software driver, and its trials are for hardware.
 pub fn add_long<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
     let (staged, others): (Vec<_>, Vec<_>) =
-        SCHEDULES.iter().copied().partition(|(_, schedule)| matches!(schedule, Schedule::Staged { .. }));
+        TILINGS.iter().copied().partition(|(_, tiling)| matches!(tiling, Tiling::Staged { .. }));
     add_with(trials, case, &others, body.clone());
-    for (name, schedule) in staged {
+    for (name, tiling) in staged {
         let body = body.clone();
-        trials.on_hardware(&format!("{case}::{name}"), move |device| body(device, schedule));
+        trials.on_hardware(&format!("{case}::{name}"), move |device| body(device, tiling));
     }
 }
 
-/// [`add`] with the schedules that tuning may choose beyond those.
+/// [`add`] with the tilings that tuning may choose beyond those.
 pub fn add_tuned<B>(trials: &mut Trials, case: &str, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    let tested = |schedule| SCHEDULES.iter().any(|&(_, tested)| tested == schedule);
-    for schedule in CANDIDATES.into_iter().filter(|&schedule| !tested(schedule)) {
-        add_on_gpu(trials, &format!("{case}::{}", slug(schedule)), schedule, body.clone());
+    let tested = |tiling| TILINGS.iter().any(|&(_, tested)| tested == tiling);
+    for tiling in CANDIDATES.into_iter().filter(|&tiling| !tested(tiling)) {
+        add_on_gpu(trials, &format!("{case}::{}", slug(tiling)), tiling, body.clone());
     }
 }
 
-/// A trial that all schedules which do not split sums give the same bits, since their order is that of k, with checks of
+/// A trial that all tilings which do not split sums give the same bits, since their order is that of k, with checks of
 /// indexes and without.
-pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send + 'static) {
+pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Tiling) -> Case + Send + 'static) {
     trials.on_gpu("same_bits", move |device| {
         let subgroups = device.info().subgroup_size == Some(SUBGROUP);
-        let whole_sums = CANDIDATES.into_iter().filter(|schedule| match schedule {
-            Schedule::Direct { .. } => true,
-            Schedule::Staged { splits, .. } => *splits == 1,
-            Schedule::Subgroup { .. } => subgroups,
-            Schedule::Split { .. } | Schedule::Cooperative(_) => false,
+        let whole_sums = CANDIDATES.into_iter().filter(|tiling| match tiling {
+            Tiling::Direct { .. } => true,
+            Tiling::Staged { splits, .. } => *splits == 1,
+            Tiling::Subgroup { .. } => subgroups,
+            Tiling::Split { .. } | Tiling::Cooperative(_) => false,
         });
         let [_, expected] = case(direct(1, 1, 64)).launched(device)?;
         let unchecked = gpus::unchecked_gpu().ok_or("the GPU is gone")?;
-        for schedule in whole_sums {
+        for tiling in whole_sums {
             for device in [device, &unchecked] {
-                let [_, found] = case(schedule).launched(device)?;
+                let [_, found] = case(tiling).launched(device)?;
                 if found != expected {
-                    return Err(format!("{schedule} gives other bits than {} on {}", direct(1, 1, 64), device.info()));
+                    return Err(format!("{tiling} gives other bits than {} on {}", direct(1, 1, 64), device.info()));
                 }
             }
         }
@@ -206,29 +206,29 @@ pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Schedule) -> Case + Send
     });
 }
 
-/// A schedule's description as a trial's name: `staged_64x64_16_deep_by_8x8`.
-fn slug(schedule: Schedule) -> String {
-    schedule.to_string().replace(" × ", "x").replace(", ", "_").replace(' ', "_")
+/// A tiling's description as a trial's name: `staged_64x64_16_deep_by_8x8`.
+fn slug(tiling: Tiling) -> String {
+    tiling.to_string().replace(" × ", "x").replace(", ", "_").replace(' ', "_")
 }
 
-fn add_with<B>(trials: &mut Trials, case: &str, schedules: &[(&str, Schedule)], body: B)
+fn add_with<B>(trials: &mut Trials, case: &str, tilings: &[(&str, Tiling)], body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
     let on_cpu = body.clone();
     trials.on_cpu(case, move |device| on_cpu(device, direct(1, 1, 64)));
-    for &(name, schedule) in schedules {
-        add_on_gpu(trials, &format!("{case}::{name}"), schedule, body.clone());
+    for &(name, tiling) in tilings {
+        add_on_gpu(trials, &format!("{case}::{name}"), tiling, body.clone());
     }
 }
 
-fn add_on_gpu<B>(trials: &mut Trials, name: &str, schedule: Schedule, body: B)
+fn add_on_gpu<B>(trials: &mut Trials, name: &str, tiling: Tiling, body: B)
 where
-    B: Fn(&Device, Schedule) -> Result<(), String> + Clone + Send + 'static,
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    let run = move |device: &Device| body(device, schedule);
-    match schedule {
-        Schedule::Subgroup { .. } => trials.on_subgroups(name, SUBGROUP, run),
+    let run = move |device: &Device| body(device, tiling);
+    match tiling {
+        Tiling::Subgroup { .. } => trials.on_subgroups(name, SUBGROUP, run),
         _ => trials.on_gpu(name, run),
     }
 }

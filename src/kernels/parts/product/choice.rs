@@ -1,13 +1,13 @@
-//! Which schedule serves a product on a device, and which ones might serve it better. Measuring them is `tuning.rs`'s
+//! Which tiling serves a product on a device, and which ones might serve it better. Measuring them is `tuning.rs`'s
 //! concern.
 
 use std::collections::BTreeMap;
 
 use super::cooperative::{Cooperative, CooperativeMatrix};
-use super::{SUBGROUP, Schedule, Size};
+use super::{SUBGROUP, Size, Tiling};
 use crate::kernels::storage::Precision;
 
-/// A product that schedules are chosen for. Bias and activation matter little to its time, so they are left out.
+/// A product that tilings are chosen for. Bias and activation matter little to its time, so they are left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Product {
     /// The operation's name, which says how A and B lie in memory.
@@ -18,7 +18,7 @@ pub struct Product {
     pub precision: Precision,
 }
 
-/// What is known of the device that a schedule is chosen for.
+/// What is known of the device that a tiling is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Traits {
     /// Its kind.
@@ -39,7 +39,7 @@ impl Traits {
     }
 }
 
-/// What kind of device a schedule is chosen for.
+/// What kind of device a tiling is chosen for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     /// A driver that runs shaders on the CPU: workgroup memory and barriers cost more than they save.
@@ -56,14 +56,14 @@ const BUSY_WORKGROUPS: usize = 128;
 /// Tiles of 128 × 128, 64 × 64, 32 × 32 and 16 × 32 numbers. For each step of its sums a tile of T × T reads 2·T numbers: the
 /// larger, the less the caches must give for all of C. The small ones' sums are shared by four or eight invocations each, so
 /// that few tiles are still many invocations; slices are deep where sums are long, since each costs a wait.
-const LARGE: Schedule = staged([16, 16], [2, 2], 4);
-const MEDIUM: Schedule = staged([8, 8], [2, 2], 4);
-const SMALL: Schedule = shared([8, 8], [1, 1], 8, 4);
-const SMALLEST: Schedule = shared([4, 8], [1, 1], 16, 8);
+const LARGE: Tiling = staged([16, 16], [2, 2], 4);
+const MEDIUM: Tiling = staged([8, 8], [2, 2], 4);
+const SMALL: Tiling = shared([8, 8], [1, 1], 8, 4);
+const SMALLEST: Tiling = shared([4, 8], [1, 1], 16, 8);
 
-/// What tuning tries beside the schedule that [`Schedule::choose`] takes. All of them stay within the 256 invocations
+/// What tuning tries beside the tiling that [`Tiling::choose`] takes. All of them stay within the 256 invocations
 /// and the 16 KiB of workgroup memory that every device has.
-pub const CANDIDATES: [Schedule; 37] = [
+pub const CANDIDATES: [Tiling; 37] = [
     direct(1, 1, 8),
     direct(1, 1, 64),
     direct(1, 1, 128),
@@ -95,54 +95,54 @@ pub const CANDIDATES: [Schedule; 37] = [
     SMALLEST,
     shared([4, 8], [1, 1], 8, 4),
     shared([4, 4], [1, 1], 16, 8),
-    Schedule::Split { blocks: 1, splits: 128 },
-    Schedule::Split { blocks: 2, splits: 64 },
-    Schedule::Split { blocks: 4, splits: 32 },
-    Schedule::Split { blocks: 8, splits: 16 },
-    Schedule::Split { blocks: 16, splits: 8 },
-    Schedule::Split { blocks: 32, splits: 4 },
-    Schedule::Subgroup { rows: 4, workgroup: 32 },
-    Schedule::Subgroup { rows: 4, workgroup: 64 },
-    Schedule::Subgroup { rows: 8, workgroup: 32 },
-    Schedule::Subgroup { rows: 8, workgroup: 64 },
+    Tiling::Split { blocks: 1, splits: 128 },
+    Tiling::Split { blocks: 2, splits: 64 },
+    Tiling::Split { blocks: 4, splits: 32 },
+    Tiling::Split { blocks: 8, splits: 16 },
+    Tiling::Split { blocks: 16, splits: 8 },
+    Tiling::Split { blocks: 32, splits: 4 },
+    Tiling::Subgroup { rows: 4, workgroup: 32 },
+    Tiling::Subgroup { rows: 4, workgroup: 64 },
+    Tiling::Subgroup { rows: 8, workgroup: 32 },
+    Tiling::Subgroup { rows: 8, workgroup: 64 },
 ];
 
-const fn direct(rows: usize, columns: usize, workgroup: usize) -> Schedule {
-    Schedule::Direct { rows, columns, workgroup }
+const fn direct(rows: usize, columns: usize, workgroup: usize) -> Tiling {
+    Tiling::Direct { rows, columns, workgroup }
 }
 
-const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize) -> Schedule {
+const fn staged(group: [usize; 2], tile: [usize; 2], depth: usize) -> Tiling {
     shared(group, tile, depth, 1)
 }
 
-const fn shared(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Schedule {
-    Schedule::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
+const fn shared(group: [usize; 2], tile: [usize; 2], depth: usize, splits: usize) -> Tiling {
+    Tiling::Staged { group_rows: group[0], group_columns: group[1], rows: tile[0], columns: tile[1], depth, splits }
 }
 
 /// 128 invocations: with 80 bytes each they take 10 of the 16 KiB of workgroup memory that every device has.
-fn split(depth: usize) -> Schedule {
-    if depth >= 64 { Schedule::Split { blocks: 4, splits: 32 } } else { Schedule::Split { blocks: 8, splits: 16 } }
+fn split(depth: usize) -> Tiling {
+    if depth >= 64 { Tiling::Split { blocks: 4, splits: 32 } } else { Tiling::Split { blocks: 8, splits: 16 } }
 }
 
-impl Schedule {
-    /// The schedule for a product on such a device: a function of the shape, the precision and the device's traits alone,
+impl Tiling {
+    /// The tiling for a product on such a device: a function of the shape, the precision and the device's traits alone,
     /// so the order of every sum is too.
-    pub fn choose(product: Product, device: Traits) -> Schedule {
+    pub fn choose(product: Product, device: Traits) -> Tiling {
         let size = product.size;
         let matrix = device.matrix_for(product.precision);
-        if let Some(cooperative) = matrix.and_then(|matrix| Schedule::cooperative(size, matrix, device.family)) {
+        if let Some(cooperative) = matrix.and_then(|matrix| Tiling::cooperative(size, matrix, device.family)) {
             return cooperative;
         }
         match device.family {
-            Family::SoftwareSubgroups if size.columns >= SUBGROUP => Schedule::subgroup(size),
-            Family::Software | Family::SoftwareSubgroups => Schedule::on_vectors(size),
-            Family::Hardware => Schedule::hardware(size),
+            Family::SoftwareSubgroups if size.columns >= SUBGROUP => Tiling::subgroup(size),
+            Family::Software | Family::SoftwareSubgroups => Tiling::on_vectors(size),
+            Family::Hardware => Tiling::hardware(size),
         }
     }
 
     /// The largest tile of which there are enough: of the large ones two for each multiprocessor, since one alone waits for
     /// its slices.
-    fn hardware(size: Size) -> Schedule {
+    fn hardware(size: Size) -> Tiling {
         match size {
             _ if LARGE.workgroups(size) >= 2 * BUSY_WORKGROUPS => LARGE,
             _ if MEDIUM.workgroups(size) >= BUSY_WORKGROUPS => MEDIUM,
@@ -157,56 +157,56 @@ impl Schedule {
     /// On a GPU the largest tile of which there are enough to keep a large one busy; where there are not, sums are better
     /// split. A software driver's matrix units are a loop: nobody switches them on to be fast, but to see them used, so they
     /// are, unless the driver would end a long sum early.
-    fn cooperative(size: Size, matrix: CooperativeMatrix, family: Family) -> Option<Schedule> {
+    fn cooperative(size: Size, matrix: CooperativeMatrix, family: Family) -> Option<Tiling> {
         let [_, medium, _, _, large] = Cooperative::candidates(matrix);
         let chosen = match family {
             Family::Hardware if large.workgroups(size) >= 2 * BUSY_WORKGROUPS => Some(large),
             Family::Hardware => Some(medium).filter(|tile| tile.workgroups(size) >= BUSY_WORKGROUPS),
             Family::Software | Family::SoftwareSubgroups => (size.depth <= 2048).then_some(medium),
         };
-        chosen.map(Schedule::Cooperative)
+        chosen.map(Tiling::Cooperative)
     }
 
     /// The taller tile reads less, but a short sum does not pay for its longer end, nor do rows that are not there.
-    fn subgroup(size: Size) -> Schedule {
+    fn subgroup(size: Size) -> Tiling {
         let tall = size.rows >= 8 && size.depth >= 8;
-        Schedule::Subgroup { rows: if tall { 8 } else { 4 }, workgroup: 32 }
+        Tiling::Subgroup { rows: if tall { 8 } else { 4 }, workgroup: 32 }
     }
 
     /// A workgroup is the lanes of one vector, so that every thread of the driver gets some of few tiles.
-    pub(super) fn on_vectors(size: Size) -> Schedule {
+    pub(super) fn on_vectors(size: Size) -> Tiling {
         let columns = if size.columns.is_multiple_of(2) { 2 } else { 1 };
-        Schedule::Direct { rows: size.rows.min(2), columns, workgroup: 8 }
+        Tiling::Direct { rows: size.rows.min(2), columns, workgroup: 8 }
     }
 
-    /// The schedules that may serve a product on such a device, the one that [`Schedule::choose`] takes first.
-    pub fn candidates(product: Product, device: Traits) -> Vec<Schedule> {
-        let default = Schedule::choose(product, device);
+    /// The tilings that may serve a product on such a device, the one that [`Tiling::choose`] takes first.
+    pub fn candidates(product: Product, device: Traits) -> Vec<Tiling> {
+        let default = Tiling::choose(product, device);
         let matrix = device.matrix_for(product.precision);
-        let others = CANDIDATES.into_iter().filter(|schedule| schedule.suits(device.family));
-        let others = others.chain(matrix.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative));
-        std::iter::once(default).chain(others.filter(|&schedule| schedule != default)).collect()
+        let others = CANDIDATES.into_iter().filter(|tiling| tiling.suits(device.family));
+        let others = others.chain(matrix.into_iter().flat_map(Cooperative::candidates).map(Tiling::Cooperative));
+        std::iter::once(default).chain(others.filter(|&tiling| tiling != default)).collect()
     }
 
     fn suits(self, family: Family) -> bool {
         match self {
-            Schedule::Direct { .. } | Schedule::Split { .. } => true,
+            Tiling::Direct { .. } | Tiling::Split { .. } => true,
             // A software driver that ends loops early would leave its longest sums unfinished, and be fast at it.
-            Schedule::Staged { .. } => family == Family::Hardware,
-            Schedule::Subgroup { .. } => family == Family::SoftwareSubgroups,
-            Schedule::Cooperative(_) => false,
+            Tiling::Staged { .. } => family == Family::Hardware,
+            Tiling::Subgroup { .. } => family == Family::SoftwareSubgroups,
+            Tiling::Cooperative(_) => false,
         }
     }
 }
 
-/// Schedules that were chosen by measurement. Products that are not among them get the one of [`Schedule::choose`].
+/// Tilings that were chosen by measurement. Products that are not among them get the one of [`Tiling::choose`].
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Choices(pub BTreeMap<Product, Schedule>);
+pub(crate) struct Choices(pub BTreeMap<Product, Tiling>);
 
 impl Choices {
-    /// The schedule for a product on such a device.
-    pub fn choose(&self, product: Product, device: Traits) -> Schedule {
-        self.0.get(&product).copied().unwrap_or_else(|| Schedule::choose(product, device))
+    /// The tiling for a product on such a device.
+    pub fn choose(&self, product: Product, device: Traits) -> Tiling {
+        self.0.get(&product).copied().unwrap_or_else(|| Tiling::choose(product, device))
     }
 }
 
@@ -234,13 +234,13 @@ mod tests {
             for columns in [1, 2, 3, 32, 196, 512] {
                 for precision in [Precision::F32, Precision::F16] {
                     let product = product("dense_forward", columns, precision);
-                    let candidates = Schedule::candidates(product, device);
-                    assert_eq!(candidates[0], Schedule::choose(product, device));
+                    let candidates = Tiling::candidates(product, device);
+                    assert_eq!(candidates[0], Tiling::choose(product, device));
                     assert!(candidates.len() > 5);
                     for (index, candidate) in candidates.iter().enumerate() {
                         assert!(!candidates[..index].contains(candidate), "{candidate} comes twice");
                     }
-                    let cooperative = candidates.iter().any(|schedule| matches!(schedule, Schedule::Cooperative(_)));
+                    let cooperative = candidates.iter().any(|tiling| matches!(tiling, Tiling::Cooperative(_)));
                     assert_eq!(cooperative, precision == Precision::F16 && device.matrix.is_some());
                 }
             }
@@ -251,10 +251,10 @@ mod tests {
     fn matrix_units_get_what_keeps_them_busy() {
         let matrix = MATRICES[1];
         let hardware = Traits { family: Family::Hardware, matrix: Some(matrix) };
-        let [_, medium, _, _, large] = Cooperative::candidates(matrix).map(Schedule::Cooperative);
+        let [_, medium, _, _, large] = Cooperative::candidates(matrix).map(Tiling::Cooperative);
         let choose = |rows: usize, columns: usize, precision| {
             let size = Size { rows: rows / 4, columns: columns / 4, depth: 128 };
-            Schedule::choose(Product { operation: "dense_forward", size, precision }, hardware)
+            Tiling::choose(Product { operation: "dense_forward", size, precision }, hardware)
         };
         assert_eq!(choose(4096, 2048, Precision::F16), large);
         assert_eq!(choose(2048, 1024, Precision::F16), medium);
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn the_tutorial_and_the_wide_net_get_tiles_that_keep_a_large_gpu_busy() {
         let choose = |rows: usize, columns: usize, depth: usize| {
-            Schedule::hardware(Size { rows: rows / 4, columns: columns / 4, depth: depth / 4 })
+            Tiling::hardware(Size { rows: rows / 4, columns: columns / 4, depth: depth / 4 })
         };
         // Forward, the gradient of the hidden layer and the update of the tutorial's first layer; its second layer.
         assert_eq!(choose(128, 512, 784), SMALLEST);
@@ -286,31 +286,31 @@ mod tests {
         let is_cooperative = |depth: usize| {
             let size = Size { rows: 1, columns: 1, depth: depth / 4 };
             let product = Product { operation: "dense_forward", size, precision: Precision::F16 };
-            matches!(Schedule::choose(product, software), Schedule::Cooperative(_))
+            matches!(Tiling::choose(product, software), Tiling::Cooperative(_))
         };
         assert!(is_cooperative(4) && is_cooperative(8192) && !is_cooperative(8196));
     }
 
     #[test]
     fn a_slice_is_staged_and_multiplied_in_equal_shares() {
-        let staged = CANDIDATES.into_iter().filter_map(|schedule| match schedule {
-            Schedule::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
-                Some((schedule, [group_rows * rows, group_columns * columns], 4 * depth, splits))
+        let staged = CANDIDATES.into_iter().filter_map(|tiling| match tiling {
+            Tiling::Staged { group_rows, group_columns, rows, columns, depth, splits } => {
+                Some((tiling, [group_rows * rows, group_columns * columns], 4 * depth, splits))
             }
             _ => None,
         });
-        for (schedule, edges, lines, splits) in staged {
+        for (tiling, edges, lines, splits) in staged {
             for edge in edges {
-                assert!((lines * edge).is_multiple_of(schedule.workgroup()), "{schedule}: lines of an invocation");
+                assert!((lines * edge).is_multiple_of(tiling.workgroup()), "{tiling}: lines of an invocation");
             }
-            assert!(lines.is_multiple_of(splits), "{schedule}: lines of a group");
-            assert!(schedule.workgroup_bytes().is_some_and(|bytes| bytes <= WORKGROUP_MEMORY), "{schedule}");
+            assert!(lines.is_multiple_of(splits), "{tiling}: lines of a group");
+            assert!(tiling.workgroup_bytes().is_some_and(|bytes| bytes <= WORKGROUP_MEMORY), "{tiling}");
         }
     }
 
     #[test]
     fn no_two_candidates_have_one_name() {
-        let cooperative = MATRICES.into_iter().flat_map(Cooperative::candidates).map(Schedule::Cooperative);
+        let cooperative = MATRICES.into_iter().flat_map(Cooperative::candidates).map(Tiling::Cooperative);
         let all: Vec<_> = CANDIDATES.into_iter().chain(cooperative).collect();
         let names: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
         assert_eq!(names.len(), all.len());
@@ -319,13 +319,13 @@ mod tests {
     #[test]
     fn tiles_are_of_whole_matrices() {
         for matrix in MATRICES {
-            for (schedule, [down, across]) in
+            for (tiling, [down, across]) in
                 Cooperative::candidates(matrix).into_iter().zip([[32, 32], [64, 64], [64, 128], [128, 64], [128, 128]])
             {
                 let one = Size { rows: down / 4, columns: across / 4, depth: 1 };
-                assert_eq!(schedule.workgroups(one), 1, "{schedule}");
-                assert_eq!(schedule.workgroups(Size { rows: one.rows + 1, ..one }), 2, "{schedule}");
-                assert_eq!(schedule.workgroups(Size { columns: one.columns + 1, ..one }), 2, "{schedule}");
+                assert_eq!(tiling.workgroups(one), 1, "{tiling}");
+                assert_eq!(tiling.workgroups(Size { rows: one.rows + 1, ..one }), 2, "{tiling}");
+                assert_eq!(tiling.workgroups(Size { columns: one.columns + 1, ..one }), 2, "{tiling}");
             }
         }
     }
@@ -342,7 +342,7 @@ mod tests {
         let choices = Choices([(chosen, direct(1, 1, 128))].into());
         assert_eq!(choices.choose(chosen, hardware), direct(1, 1, 128));
         for other in others {
-            assert_eq!(choices.choose(other, hardware), Schedule::choose(other, hardware));
+            assert_eq!(choices.choose(other, hardware), Tiling::choose(other, hardware));
         }
     }
 }

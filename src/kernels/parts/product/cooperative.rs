@@ -1,4 +1,4 @@
-//! The matrix product's schedule for matrix units (tensor cores): the mirror of `shaders/parts/product_cooperative.wgsl`.
+//! The matrix product's tiling for matrix units (tensor cores): the mirror of `shaders/parts/product_cooperative.wgsl`.
 //! Units multiply halves, so it is for half precision alone.
 
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Schedules that were chosen by measurement, kept on disk from one run to the next. It owns the file; who measures is
+//! Tilings that were chosen by measurement, kept on disk from one run to the next. It owns the file; who measures is
 //! `tuning.rs`.
 
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use crate::cache;
 use crate::error::Result;
 use crate::files::{sha256, user_cache};
 use crate::kernels::REGISTRY;
-use crate::kernels::product::{Choices, Product, Schedule, Size, Traits};
+use crate::kernels::product::{Choices, Product, Size, Tiling, Traits};
 use crate::kernels::storage::Precision;
 
 /// The kind of file.
-const KIND: &str = "schedules";
+const KIND: &str = "tilings";
 
 /// Room for thousands of products. A larger file is not read, and the next one starts anew.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// The file for one adapter, driver and version of wgrad.
 #[derive(Debug)]
-pub(super) struct KeptSchedules {
+pub(super) struct KeptTilings {
     path: PathBuf,
     /// What the choices hold for: adapter, driver and its version, traits.
     device: String,
@@ -41,20 +41,20 @@ struct Entry {
     #[serde(flatten)]
     size: Size,
     precision: Precision,
-    schedule: Schedule,
+    tiling: Tiling,
 }
 
-impl KeptSchedules {
+impl KeptTilings {
     /// Where it is not switched off and there is a place for it.
     pub fn new(info: &DeviceInfo, traits: Traits, options: &DeviceOptions) -> Option<Self> {
-        if options.forgets_schedules {
+        if options.forgets_tilings {
             return None;
         }
         let directory = options.directory.clone().or_else(user_cache)?.join(KIND);
         // What it is for stands inside in full; a file's name had better be short.
         let device = format!("{info}, {traits:?}");
         let name = format!("{}-wgrad-{}", &sha256(&[device.as_bytes()])[..16], env!("CARGO_PKG_VERSION"));
-        Some(KeptSchedules { path: directory.join(name), device, traits })
+        Some(KeptTilings { path: directory.join(name), device, traits })
     }
 
     /// What was chosen earlier. Entries that this version would not choose are left out, whoever wrote them.
@@ -65,10 +65,10 @@ impl KeptSchedules {
         Choices(products.into_iter().flatten().filter_map(|entry| self.accept(entry)).collect())
     }
 
-    fn accept(&self, Entry { operation, size, precision, schedule }: Entry) -> Option<(Product, Schedule)> {
+    fn accept(&self, Entry { operation, size, precision, tiling }: Entry) -> Option<(Product, Tiling)> {
         let operation = REGISTRY.iter().find(|definition| definition.name == operation)?.name;
         let product = Product { operation, size, precision };
-        Schedule::candidates(product, self.traits).contains(&schedule).then_some((product, schedule))
+        Tiling::candidates(product, self.traits).contains(&tiling).then_some((product, tiling))
     }
 
     /// Adds choices to those that the file has, or puts them in their place; returns where it is.
@@ -76,11 +76,11 @@ impl KeptSchedules {
         // Another process may have added some since this one started.
         let mut all = self.load();
         all.0.extend(fresh.0.iter());
-        let entry = |(product, &schedule): (&Product, _)| Entry {
+        let entry = |(product, &tiling): (&Product, _)| Entry {
             operation: product.operation.into(),
             size: product.size,
             precision: product.precision,
-            schedule,
+            tiling,
         };
         let content = Content { device: self.device.clone(), products: all.0.iter().map(entry).collect() };
         // Names and numbers alone: there is nothing in it that JSON could not hold.
@@ -103,18 +103,18 @@ mod tests {
     const HARDWARE: Traits = Traits::of(Family::Hardware);
 
     /// The file of the CPU device's name and other traits: these tests need no GPU.
-    fn kept(directory: &Path, traits: Traits) -> KeptSchedules {
+    fn kept(directory: &Path, traits: Traits) -> KeptTilings {
         let options = Device::options().cache_directory(directory);
-        KeptSchedules::new(&Device::cpu().info(), traits, &options).unwrap()
+        KeptTilings::new(&Device::cpu().info(), traits, &options).unwrap()
     }
 
     fn product(operation: &'static str, precision: Precision) -> Product {
         Product { operation, size: Size { rows: 32, columns: 128, depth: 196 }, precision }
     }
 
-    fn choice(operation: &'static str, index: usize) -> (Product, Schedule) {
+    fn choice(operation: &'static str, index: usize) -> (Product, Tiling) {
         let product = product(operation, Precision::F32);
-        (product, Schedule::candidates(product, HARDWARE)[index])
+        (product, Tiling::candidates(product, HARDWARE)[index])
     }
 
     #[test]
@@ -162,18 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_would_not_be_chosen_is_left_out() {
+    fn a_tiling_that_would_not_be_chosen_is_left_out() {
         let directory = tempfile::tempdir().unwrap();
         let file = kept(directory.path(), HARDWARE);
         let product = product("dense_forward", Precision::F32);
         let foreign = [
-            Schedule::Direct { rows: 0, columns: 0, workgroup: 0 },
-            Schedule::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8, splits: 1 },
-            Schedule::Subgroup { rows: 4, workgroup: 32 },
+            Tiling::Direct { rows: 0, columns: 0, workgroup: 0 },
+            Tiling::Staged { group_rows: 64, group_columns: 64, rows: 8, columns: 8, depth: 8, splits: 1 },
+            Tiling::Subgroup { rows: 4, workgroup: 32 },
         ];
-        for schedule in foreign {
-            file.store(&Choices([(product, schedule)].into())).unwrap();
-            assert_eq!(file.load(), Choices::default(), "{schedule:?}");
+        for tiling in foreign {
+            file.store(&Choices([(product, tiling)].into())).unwrap();
+            assert_eq!(file.load(), Choices::default(), "{tiling:?}");
         }
         file.store(&Choices([(Product { operation: "no such operation", ..product }, foreign[0])].into())).unwrap();
         assert_eq!(file.load(), Choices::default());
@@ -185,19 +185,19 @@ mod tests {
         let matrix = CooperativeMatrix { size: 16, subgroup: 32 };
         let file = kept(directory.path(), Traits { matrix: Some(matrix), ..HARDWARE });
         let half = product("dense_forward", Precision::F16);
-        let schedule = Schedule::Cooperative(Cooperative::candidates(matrix)[1]);
-        let choices = Choices([(half, schedule), choice("dense_forward", 1)].into());
+        let tiling = Tiling::Cooperative(Cooperative::candidates(matrix)[1]);
+        let choices = Choices([(half, tiling), choice("dense_forward", 1)].into());
         file.store(&choices).unwrap();
         assert_eq!(file.load(), choices);
         // Matrix units multiply halves alone.
-        let single = (product("dense_backward_input", Precision::F32), schedule);
+        let single = (product("dense_backward_input", Precision::F32), tiling);
         file.store(&Choices([single].into())).unwrap();
         assert_eq!(file.load(), choices);
     }
 
     #[test]
     fn it_can_be_switched_off() {
-        let options = Device::options().cache_directory("anywhere").tuned_schedules(false);
-        assert!(KeptSchedules::new(&Device::cpu().info(), HARDWARE, &options).is_none());
+        let options = Device::options().cache_directory("anywhere").tuned_tilings(false);
+        assert!(KeptTilings::new(&Device::cpu().info(), HARDWARE, &options).is_none());
     }
 }
