@@ -2,13 +2,13 @@
 //   clipnorm         CLIP / max(‖g of the tensor‖, CLIP)
 //   global_clipnorm  CLIP / max(‖g of all tensors‖, CLIP), with GLOBAL
 //
-// Shapes: sums [CHUNKS]; ranges [TENSORS] of (first chunk, end); tensors: one vec4 a tensor, the factor last.
+// Shapes: sums [CHUNKS]; ranges [TENSORS] of (first chunk, end); tensors [TENSORS], see parts/tensors.wgsl.
 // Grid: one workgroup. Reference: src/kernels/gradient_scales.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> sums: array<f32>;
 @group(0) @binding(2) var<storage, read> ranges: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read_write> tensors: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> tensors: array<Tensor>;
 
 // Not max(), which may make a number of a NaN: a NaN among the gradients stays one.
 fn factor(squares: f32) -> f32 {
@@ -27,12 +27,12 @@ fn main(@builtin(local_invocation_index) local: u32) {
         let sum = lanes_sum(local, squares);
         all += sum;
         if !GLOBAL && local == 0u {
-            tensors[t].w = factor(sum);
+            tensors[t].factor = factor(sum);
         }
     }
     if GLOBAL {
         for (var t = local; t < TENSORS; t += WORKGROUP) {
-            tensors[t].w = factor(all);
+            tensors[t].factor = factor(all);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> gradients: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> tensors: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> tensors: array<Tensor>;
 @group(0) @binding(3) var<storage, read> tensor_of: array<u32>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<vec4<f32>>;
 
@@ -22,7 +22,7 @@ fn main(
         return;
     }
     let tensor = tensors[tensor_of[index / 16u]];
-    if tensor.z == 0.0 {
+    if tensor.trained == 0.0 {
         return;
     }
     let w = parameters[index];

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::kernels::scale::LossScale;
-use crate::losses::LossFunction;
+use crate::layout::Tensor;
 use crate::model::Model;
-use crate::optimizers::Optimizer;
-use crate::parameters::Tensor;
+use crate::net::losses::LossFunction;
+use crate::net::optimizers::Optimizer;
+use crate::net::sequential::Sequential;
 use crate::plan::Store;
-use crate::sequential::Sequential;
 
 /// The metadata key. There is one alone: safetensors keeps metadata in a hash map, whose order is not fixed.
 const KEY: &str = "wgrad";
@@ -37,7 +37,8 @@ struct Manifest {
     loss_scale: Option<(f32, u32)>,
 }
 
-const VERSION: u32 = 1;
+/// Version 1 knew one type of layer, Dense, which it did not name.
+const VERSION: u32 = 2;
 
 /// Numbers on their way into a file.
 struct Numbers {
@@ -104,7 +105,7 @@ impl Model {
 
     fn numbers(&self, prefix: &str, buffer: &[f32]) -> Vec<(String, Numbers)> {
         let number = |tensor: &Tensor| {
-            (format!("{prefix}{}", tensor.name), Numbers { shape: tensor.shape(), values: tensor.unpack(buffer) })
+            (format!("{prefix}{}", tensor.name), Numbers { shape: tensor.shape.clone(), values: tensor.unpack(buffer) })
         };
         self.layout.tensors.iter().map(number).collect()
     }
@@ -196,13 +197,13 @@ impl Model {
         let mut buffer = vec![0.0; self.layout.length];
         for tensor in &self.layout.tensors {
             let name = format!("{prefix}{}", tensor.name);
-            let expected = format!("tensor {name} of shape {:?} in F32", tensor.shape());
+            let expected = format!("tensor {name} of shape {:?} in F32", tensor.shape);
             let view = file.tensor(&name).map_err(|_| {
                 let mut names = file.names();
                 names.sort_unstable();
                 wrong(path, &expected, format!("only {}", names.join(", ")))
             })?;
-            if view.shape() != tensor.shape() || view.dtype() != Dtype::F32 {
+            if view.shape() != tensor.shape || view.dtype() != Dtype::F32 {
                 return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
             }
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
@@ -236,12 +237,24 @@ fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
         let expected = format!("a model saved by this crate, with metadata {KEY:?}");
         wrong(path, expected, "weights alone; load_weights can take those")
     })?;
-    let broken = |found: String| wrong(path, format!("a model's description of version {VERSION}"), found);
-    let value: serde_json::Value = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
+    let broken = |found: String| wrong(path, format!("a model's description of version 1 or {VERSION}"), found);
+    let mut value: serde_json::Value = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
+        Some(1) => name_layers(&mut value),
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => return Err(broken(format!("version {version}"))),
         None => return Err(broken("no version".into())),
     }
     serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+}
+
+/// Makes version 2 of a description of version 1: layers say what they are, and L2 is the kernel's regularizer's.
+fn name_layers(manifest: &mut serde_json::Value) {
+    let layers = manifest.pointer_mut("/model/layers").and_then(serde_json::Value::as_array_mut);
+    for layer in layers.into_iter().flatten().filter_map(serde_json::Value::as_object_mut) {
+        layer.insert("type".into(), "dense".into());
+        if let Some(l2) = layer.remove("l2") {
+            layer.insert("kernel_regularizer".into(), serde_json::json!({ "l2": l2 }));
+        }
+    }
 }

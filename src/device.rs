@@ -2,98 +2,23 @@
 
 mod adapters;
 pub(crate) mod context;
+mod info;
+mod limits;
+mod lock;
+mod open;
 mod options;
 #[cfg(feature = "native")]
 mod pipelines;
 #[cfg(feature = "native")]
 mod tilings;
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::executor;
-use crate::kernels::Kernel;
-use crate::kernels::product::cooperative::CooperativeMatrix;
 use crate::kernels::product::{Choices, Family, Traits};
-use crate::kernels::storage::Storage;
 use context::Context;
+pub use info::{DeviceInfo, DeviceKind};
 pub use options::DeviceOptions;
-
-/// What kind of thing a device is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DeviceKind {
-    /// wgrad's own CPU path.
-    Cpu,
-    /// A GPU with its own memory.
-    DiscreteGpu,
-    /// A GPU that shares the CPU's memory.
-    IntegratedGpu,
-    /// A GPU of a virtual machine's host.
-    VirtualGpu,
-    /// A driver that runs shaders on the CPU, such as lavapipe or WARP.
-    SoftwareGpu,
-    /// An adapter that does not say what it is.
-    OtherGpu,
-}
-
-impl fmt::Display for DeviceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            DeviceKind::Cpu => "CPU",
-            DeviceKind::DiscreteGpu => "discrete GPU",
-            DeviceKind::IntegratedGpu => "integrated GPU",
-            DeviceKind::VirtualGpu => "virtual GPU",
-            DeviceKind::SoftwareGpu => "software GPU",
-            DeviceKind::OtherGpu => "GPU",
-        })
-    }
-}
-
-/// What a device says of itself.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct DeviceInfo {
-    /// The adapter's name; `CPU` for the CPU device.
-    pub name: String,
-    /// What kind of thing it is.
-    pub kind: DeviceKind,
-    /// `vulkan`, `metal`, `dx12`, or `native` for the CPU device.
-    pub backend: String,
-    /// The driver's name and version, or the instruction set that the CPU device found.
-    pub driver: String,
-    /// Threads that were asked for, the calling one included, for the CPU device. The system may grant fewer.
-    pub threads: Option<usize>,
-    /// Invocations in a subgroup, for a GPU whose subgroups all have one size and are switched on.
-    pub subgroup_size: Option<usize>,
-    /// What the matrix units multiply, for a GPU on which they are switched on; see
-    /// [`DeviceOptions::cooperative_matrices`].
-    pub cooperative_matrix: Option<CooperativeMatrix>,
-    /// The device's limits, for a GPU.
-    pub limits: Option<wgpu::Limits>,
-    /// The features that are switched on, for a GPU.
-    pub features: Option<wgpu::Features>,
-}
-
-impl DeviceInfo {
-    /// Whether the device stores and converts 16-bit floats, which [`Precision::F16`](crate::Precision::F16) needs: a GPU
-    /// whose feature `shader-f16` is switched on. wgrad switches it on where it opens the device itself and the adapter
-    /// has it.
-    pub fn has_half_precision(&self) -> bool {
-        self.features.is_some_and(|features| features.contains(wgpu::Features::SHADER_F16))
-    }
-}
-
-impl fmt::Display for DeviceInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.threads {
-            Some(1) => write!(f, "{} ({}, 1 thread)", self.name, self.driver),
-            Some(threads) => write!(f, "{} ({}, {threads} threads)", self.name, self.driver),
-            None => write!(f, "{} ({}, {}, {})", self.name, self.kind, self.backend, self.driver),
-        }
-    }
-}
 
 /// Where a model lives and computes. Cheap to clone; several models may share one, from several threads.
 ///
@@ -204,7 +129,7 @@ impl Device {
     /// The limits a caller's own device must have: WebGPU's defaults. With
     /// [`Device::wanted_limits`] a step has fewer dispatches.
     pub fn required_limits() -> wgpu::Limits {
-        wgpu::Limits::default()
+        limits::required()
     }
 
     /// The limits that wgrad asks for on a device of its own, where the adapter offers these: WebGPU's defaults, buffers as
@@ -218,17 +143,7 @@ impl Device {
     /// assert_eq!(limits, Device::required_limits());
     /// ```
     pub fn wanted_limits(offered: &wgpu::Limits) -> wgpu::Limits {
-        wgpu::Limits {
-            max_buffer_size: offered.max_buffer_size,
-            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
-            max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
-            // With the step block.
-            max_buffers_and_acceleration_structures_per_shader_stage: offered
-                .max_buffers_and_acceleration_structures_per_shader_stage
-                .min(32 + 1),
-            max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
-            ..wgpu::Limits::default()
-        }
+        limits::wanted(offered)
     }
 
     /// What this device is.
@@ -245,31 +160,6 @@ impl Device {
             Backend::Cpu { .. } => None,
             Backend::Gpu(context) => Some((&context.device, &context.queue)),
         }
-    }
-
-    /// Runs one kernel once, on memory of its own: `arguments` are the words of each binding in the order of the kernel's
-    /// list, and come back as the kernel leaves them. The step block among them says how many rows there are; the launch
-    /// is made for `capacity` rows at most. For tests, and for those who add an operation.
-    ///
-    /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) for a wrong number of arguments, and whatever the device reports.
-    pub fn launch(&self, kernel: &Kernel, capacity: usize, arguments: &mut [Vec<u32>]) -> Result<()> {
-        self.launch_stored(kernel, Storage::default(), capacity, arguments)
-    }
-
-    /// [`Device::launch`] for numbers that are stored in this way: the arguments are those of [`Kernel::bindings`].
-    ///
-    /// # Errors
-    /// As [`Device::launch`], and [`Error::Configuration`](crate::Error::Configuration) for half precision on a device
-    /// without it.
-    pub fn launch_stored(
-        &self,
-        kernel: &Kernel,
-        storage: Storage,
-        capacity: usize,
-        arguments: &mut [Vec<u32>],
-    ) -> Result<()> {
-        executor::launch_once(self, (kernel, storage), capacity, arguments)
     }
 
     /// Whether [`Precision::F16`](crate::Precision::F16) may be used.

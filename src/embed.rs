@@ -6,10 +6,11 @@ use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Run, gpu};
 use crate::kernels::padded;
-use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
+use crate::model::binding::check_batch_size;
 use crate::plan::{Mode, STATISTICS_SLOTS, Store};
-use crate::train::{Samples, check_batch_size};
+use crate::records::metrics::{Meter, Score, StepStatistics};
+use crate::train::Samples;
 
 /// A matrix in a GPU buffer. Rows are padded to four numbers; the padding is zero.
 #[derive(Clone, Debug)]

@@ -7,34 +7,10 @@ pub(crate) mod rows;
 
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::{Error, Result};
-use crate::kernels::Kernel;
-use crate::kernels::scale::LossScale;
-use crate::kernels::storage::Storage;
-use crate::optimizers::Optimizer;
-use crate::parameters::Layout;
+use crate::error::Result;
+use crate::plan::compare::Verification;
 use crate::plan::{Plan, PlanKey, Store};
 use crate::step::StepBlock;
-use crate::verify::Verification;
-
-/// The model-wide buffers with their first contents, in words.
-pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, parameters: &[f32]) -> Vec<(Store, Vec<f32>)> {
-    let (chunks, ranges) = layout.chunks();
-    let words = |words: &[u32]| bytemuck::cast_slice(words).to_vec();
-    let mut buffers = vec![
-        (Store::Parameters, parameters.to_vec()),
-        (Store::Gradients, vec![0.0; layout.length]),
-        (Store::Tensors, layout.table(optimizer.weight_decay())),
-        (Store::TensorOf, words(&layout.tensor_of())),
-        (Store::Chunks, words(chunks.as_flattened())),
-        (Store::Ranges, words(ranges.as_flattened())),
-        (Store::LossScale, words(bytemuck::cast_slice(&[LossScale::default()]))),
-    ];
-    for (index, slot) in optimizer.slots().iter().enumerate() {
-        buffers.push((Store::Slot(index), vec![slot.initial; layout.slot_length(slot.used)]));
-    }
-    buffers
-}
 
 /// Programs that a model keeps: training, evaluation and a few sizes of batches and predictions. When there are more, the
 /// oldest is dropped, and made again when it is wanted.
@@ -193,30 +169,5 @@ impl Run {
             Run::Cpu(run) => run.plan(),
             Run::Gpu(run) => run.plan(),
         }
-    }
-}
-
-/// Runs one kernel once, on memory of its own: `arguments` are the words of each binding in order, which come back as the
-/// kernel leaves them. The first word of the step block's rows decides how many rows there are; `capacity` is the most
-/// that the launch is made for.
-pub(crate) fn launch_once(
-    device: &Device,
-    (kernel, storage): (&Kernel, Storage),
-    capacity: usize,
-    arguments: &mut [Vec<u32>],
-) -> Result<()> {
-    let bindings = kernel.bindings(storage);
-    if arguments.len() != bindings.len() {
-        return Err(Error::shape(kernel.definition().name, format!("{} arguments", bindings.len()), arguments.len()));
-    }
-    if storage != Storage::default() {
-        device.check_half_precision()?;
-    }
-    match &device.backend {
-        Backend::Cpu { threads } => {
-            cpu::run_once(*threads, kernel, arguments);
-            Ok(())
-        }
-        Backend::Gpu(context) => gpu::run_once(context, (kernel, storage), capacity, arguments),
     }
 }

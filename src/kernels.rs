@@ -363,6 +363,8 @@ registry! {
     dense_backward_weights DenseBackwardWeights: "The gradients of a layer's kernel and bias.",
     dense_backward_update DenseBackwardUpdate: "The update of a layer's kernel and bias, their gradients in registers.",
     dense_loss DenseLoss: "The last layer, its loss, and the gradients of its outputs and inputs.",
+    rescale_forward RescaleForward: "Numbers times a factor and plus an offset.",
+    rescale_backward RescaleBackward: "Its gradient.",
     relu_forward ReluForward: "ReLU.",
     relu_backward ReluBackward: "ReLU's gradient.",
     activation_forward ActivationForward: "Any other activation of one number.",

@@ -228,7 +228,6 @@
 
 #[cfg(feature = "native")]
 mod cache;
-mod callbacks;
 mod checkpoint;
 mod clock;
 mod cpu;
@@ -239,47 +238,45 @@ mod error;
 mod executor;
 #[cfg(feature = "native")]
 mod files;
-mod history;
-mod init;
+mod inspect;
 pub mod kernels;
-mod layers;
-mod losses;
-mod metrics;
+mod launch;
+mod layout;
 mod model;
-mod optimizers;
-mod parameters;
+mod net;
 mod plan;
-mod profile;
 mod random;
-mod sequential;
+mod records;
 pub mod shader;
 mod step;
 mod train;
-#[cfg(feature = "native")]
-mod tuning;
-mod verify;
 
-pub use callbacks::{Event, StepRecord};
 pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
 #[cfg(feature = "native")]
 pub use device::DeviceOptions;
 pub use device::{Device, DeviceInfo, DeviceKind, devices};
 pub use embed::{BufferView, Predictor, Trainer};
 pub use error::{Error, Result};
-pub use history::{EpochRecord, History};
-pub use init::Initializer;
+pub use inspect::LaunchProfile;
+#[cfg(feature = "native")]
+pub use inspect::{Candidate, TunedProduct, Tuning};
 pub use kernels::product::cooperative::CooperativeMatrix;
 pub use kernels::storage::Precision;
-pub use layers::{Activation, Dense};
-pub use losses::{Loss, LossFunction};
-pub use metrics::Score;
 pub use model::Model;
-pub use optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
-pub use profile::LaunchProfile;
-pub use sequential::{MAX_FEATURES, Sequential, Shape};
+pub use model::binding::MAX_BATCH_SIZE;
+pub use net::activation::Activation;
+pub use net::initializers::Initializer;
+pub use net::layer::Layer;
+pub use net::layers::{ActivationLayer, Dense, Flatten, Rescaling};
+pub use net::losses::{Loss, LossFunction};
+pub use net::optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
+pub use net::regularizers::Regularizer;
+pub use net::sequential::Sequential;
+pub use net::shape::{MAX_FEATURES, Shape};
+pub use plan::compare::Verification;
+pub use records::event::{Event, StepRecord};
+pub use records::history::{EpochRecord, History};
+pub use records::metrics::Score;
 pub use step::StepBlock;
-pub use train::{Fit, MAX_BATCH_SIZE, Samples};
-#[cfg(feature = "native")]
-pub use tuning::{Candidate, TunedProduct, Tuning};
-pub use verify::Verification;
+pub use train::{Fit, Samples};
 pub use wgpu;

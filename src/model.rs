@@ -1,29 +1,46 @@
-//! A compiled model: the description together with its parameters on a device. Training, evaluation and prediction are
-//! in `train.rs`, files in `checkpoint.rs`.
+//! A compiled model: the description together with its parameters on a device. Where it meets a data set is
+//! `model/binding.rs`; training, evaluation and prediction are in `train`, files in `checkpoint.rs`.
 
-use std::fmt::Write;
+pub(crate) mod binding;
+pub(crate) mod buffers;
+
 use std::sync::Arc;
 
-use crate::data::Dataset;
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
-use crate::executor::{Executor, model_buffers};
+use crate::executor::Executor;
 use crate::kernels::product::Choices;
 use crate::kernels::storage::Precision;
-use crate::losses::LossFunction;
-use crate::optimizers::{Clip, Optimizer};
-use crate::parameters::{Layout, Tensor};
-use crate::plan::{Mode, Recipe, Store};
-use crate::sequential::Sequential;
+use crate::layout::{Layout, Tensor};
+use crate::model::buffers::model_buffers;
+use crate::net::losses::LossFunction;
+use crate::net::optimizers::{Clip, Optimizer};
+use crate::net::sequential::Sequential;
+use crate::plan::{Recipe, Store};
 use crate::step::StepBlock;
-use crate::train::check_batch_size;
 
 /// The threads that may share out parameters. Sums over all of them run in the order of memory, so where there are such sums
 /// that order must not depend on the number of threads.
-fn shared_by(device: &Device, description: &Sequential, optimizer: &Optimizer) -> usize {
-    let penalised = description.layers.iter().any(|layer| layer.l2 > 0.0);
+fn shared_by(device: &Device, layout: &Layout, optimizer: &Optimizer) -> usize {
+    let penalised = layout.tensors.iter().any(Tensor::is_penalised);
     let summed = penalised || matches!(optimizer.clip(), Clip::Norm(_) | Clip::GlobalNorm(_));
     if summed { 1 } else { device.info().threads.unwrap_or(1) }
+}
+
+impl Sequential {
+    /// Checks everything, allocates on the device and initialises.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] or [`Error::Shape`] naming the layer or setting that makes no sense; [`Error::Limit`] or
+    /// [`Error::OutOfMemory`] if the device is too small.
+    pub fn compile(
+        self,
+        device: &Device,
+        optimizer: impl Into<Optimizer>,
+        loss: impl Into<LossFunction>,
+    ) -> Result<Model> {
+        Model::new(self, device, optimizer.into(), loss.into())
+    }
 }
 
 /// A model that lives on a device. Made by [`Sequential::compile`] or [`Model::load`].
@@ -51,13 +68,17 @@ impl Model {
     ) -> Result<Self> {
         description.validate(&loss)?;
         optimizer.validate()?;
-        let layout = Layout::new(&description, shared_by(device, &description, &optimizer));
+        let layout = Layout::new(&description, 1)?;
+        let layout = match shared_by(device, &layout, &optimizer) {
+            1 => layout,
+            threads => Layout::new(&description, threads)?,
+        };
         if layout.length > u32::MAX as usize {
             return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
         }
         // Before numbers are drawn, which takes as much of the host's memory.
         device.check_storage("parameters", layout.length)?;
-        let parameters = layout.initial(&description);
+        let parameters = layout.initial(&description)?;
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
         let (beta_1_power, beta_2_power) = optimizer.betas();
         let step =
@@ -125,7 +146,7 @@ impl Model {
 
     /// Outputs for a sample.
     pub fn outputs(&self) -> usize {
-        self.description.outputs()
+        self.layout.outputs()
     }
 
     /// Updates made so far.
@@ -190,7 +211,7 @@ impl Model {
 
     /// The names of the parameters with their shapes: `dense_0.kernel` \[in, out\], `dense_0.bias` \[out\], …
     pub fn parameter_names(&self) -> impl Iterator<Item = (&str, Vec<usize>)> + '_ {
-        self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape()))
+        self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.clone()))
     }
 
     /// A parameter's numbers, row-major, copied from the device.
@@ -282,74 +303,18 @@ impl Model {
         self.precision = precision;
         Ok(())
     }
-
-    /// What a training step on `data` in batches of `batch_size` runs on this model's device, one launch a line: phase,
-    /// label, operation, and the buffers that it binds, those that it writes behind an arrow. A plus before the phase marks a
-    /// launch that shares a dispatch with the one above: they depend on nothing of each other, so a GPU runs them at once.
-    ///
-    /// ```
-    /// use wgrad::{Dataset, Dense, Device, Loss, Sequential, Sgd};
-    ///
-    /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
-    /// let model = Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
-    /// assert_eq!(model.plan_summary(&data, 32)?.lines().count(), 4);
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`Model::fit`], where data and model do not fit.
-    pub fn plan_summary(&self, data: &Dataset, batch_size: usize) -> Result<String> {
-        check_batch_size(batch_size)?;
-        let key = self.plan_key(Mode::Train, data, data.sample_weights().is_some(), batch_size)?;
-        Ok(self.recipe().plan(key).to_string())
-    }
-
-    /// The model as a table, laid out as Keras's `summary` prints it.
-    ///
-    /// ```
-    /// # use wgrad::{Dense, Device, Loss, Sequential, Sgd};
-    /// # let net = Sequential::new(3).add(Dense::new(2));
-    /// # let model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
-    /// assert!(model.summary().contains("Total params: 8"));
-    /// # Ok::<(), wgrad::Error>(())
-    /// ```
-    pub fn summary(&self) -> String {
-        let rule = "=".repeat(65);
-        let mut text = format!("Model: \"sequential\"\n{}\n", "_".repeat(65));
-        let mut line = |name: &str, shape: &str, count: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, " {name:<28}{shape:<26}{count:<10}");
-        };
-        line("Layer (type)", "Output Shape", "Param #");
-        let mut rows = Vec::new();
-        for (index, (layer, (inputs, units))) in
-            self.description.layers.iter().zip(self.description.widths()).enumerate()
-        {
-            let count = inputs * units + if layer.use_bias { units } else { 0 };
-            rows.push((format!("dense_{index} (Dense)"), format!("(None, {units})"), count, layer.trainable));
-        }
-        let _ = writeln!(text, "{rule}");
-        for (name, shape, count, _) in &rows {
-            let _ = writeln!(text, " {name:<28}{shape:<26}{count:<10}");
-        }
-        let sum = |trainable: bool| rows.iter().filter(|row| row.3 == trainable).map(|row| row.2).sum::<usize>();
-        let size = |count: usize| format!("{count} ({:.2} KB)", count as f64 * 4.0 / 1024.0);
-        let _ = writeln!(text, "{rule}");
-        let _ = writeln!(text, "Total params: {}", size(sum(true) + sum(false)));
-        let _ = writeln!(text, "Trainable params: {}", size(sum(true)));
-        let _ = writeln!(text, "Non-trainable params: {}", size(sum(false)));
-        text
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Dataset;
     use crate::kernels::Kernel;
     use crate::kernels::product::{CANDIDATES, Family, Product, Tiling, Traits};
-    use crate::layers::Dense;
-    use crate::losses::Loss;
-    use crate::optimizers::RmsProp;
+    use crate::net::layers::Dense;
+    use crate::net::losses::Loss;
+    use crate::net::optimizers::RmsProp;
+    use crate::plan::Mode;
 
     /// The products of a training step with their tilings.
     fn tilings(model: &Model) -> Result<Vec<(Product, Tiling)>> {

@@ -1,21 +1,40 @@
 //! The plan: model, loss and optimizer as a list of launches over a list of buffers. Either executor runs it. A plan is
 //! made for a number of rows at most; how many rows a batch has is data, so a smaller last batch uses the same plan.
 //!
-//! It decides what is computed and in which order, and fuses what may be fused. It knows nothing of devices beyond the
-//! family that a product's tiling is chosen for.
+//! It is made in steps, each a module: the layers are lowered to the plain plan, one launch an operation (`lower`), launches
+//! are fused (`fuse`), products get their tilings (`tile`), neighbours share dispatches (`dispatches`). It knows nothing of
+//! devices beyond the family that a product's tiling is chosen for.
 
-mod build;
+pub(crate) mod compare;
 mod dispatches;
+mod fuse;
+mod graph;
+mod lower;
+mod recipe;
+mod tile;
 
 use std::fmt;
 use std::ops::Range;
 
-use crate::kernels::product::Traits;
+use crate::kernels::product::{Choices, Traits};
 use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::{Access, Kernel, Work};
+use crate::layout::Layout;
+use crate::net::losses::LossFunction;
+use crate::net::optimizers::Optimizer;
+use crate::net::sequential::Sequential;
 
-pub(crate) use build::Recipe;
 pub(crate) use dispatches::Room;
+
+/// Everything that a plan is made from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recipe<'a> {
+    pub model: &'a Sequential,
+    pub layout: &'a Layout,
+    pub loss: &'a LossFunction,
+    pub optimizer: &'a Optimizer,
+    pub choices: &'a Choices,
+}
 
 /// The part of a step that a launch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

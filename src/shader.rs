@@ -37,6 +37,7 @@ parts! {
     LOSS_SOFTMAX_CROSS_ENTROPY = "loss_softmax_cross_entropy";
     LOSS_BINARY_CROSSENTROPY = "loss_binary_crossentropy";
     LOSS_MEAN_SQUARED_ERROR = "loss_mean_squared_error";
+    TENSORS = "tensors";
     UPDATE = "update";
     SGD = "sgd";
     RMSPROP = "rmsprop";

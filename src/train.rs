@@ -1,6 +1,5 @@
 //! Training: the loop over epochs and submissions. What a step does is the plan's concern, how it runs the executor's.
 
-mod binding;
 mod evaluation;
 mod fit;
 mod pacer;
@@ -8,14 +7,14 @@ mod supply;
 
 use std::ops::ControlFlow;
 
-use crate::callbacks::{Event, StepRecord};
 use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
-use crate::error::{Error, Result};
-use crate::history::{EpochRecord, History};
-use crate::metrics::{Meter, Score, StepStatistics};
+use crate::error::Result;
 use crate::model::Model;
 use crate::plan::Mode;
+use crate::records::event::{Event, StepRecord};
+use crate::records::history::{EpochRecord, History};
+use crate::records::metrics::{Meter, Score, StepStatistics};
 use pacer::Pacer;
 use supply::Fed;
 
@@ -24,21 +23,11 @@ pub(crate) use evaluation::EVALUATION_ROWS;
 pub use evaluation::Samples;
 pub use fit::Fit;
 
-/// The largest batch: beyond it a kernel's loop over the batch could outrun what software drivers allow.
-pub const MAX_BATCH_SIZE: usize = 65_536;
-
 /// Bytes of samples that live on the device by default; larger sets are streamed.
 const DEFAULT_BUDGET: u64 = 2 << 30;
 
 /// Submissions under way at once: one runs while the next is recorded.
 const SUBMISSIONS: usize = 2;
-
-pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
-    if (1..=MAX_BATCH_SIZE).contains(&batch_size) {
-        return Ok(());
-    }
-    Err(Error::configuration("batch size", format!("1 to {MAX_BATCH_SIZE}"), batch_size))
-}
 
 impl Model {
     /// Trains on `data`: a [`Dataset`](crate::Dataset), or a [`StreamedDataset`](crate::StreamedDataset), which is
@@ -166,7 +155,7 @@ impl Model {
         }
     }
 
-    /// Makes one update from all of `data` as one batch, of [`MAX_BATCH_SIZE`] samples at most; returns its loss and
+    /// Makes one update from all of `data` as one batch, of [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) samples at most; returns its loss and
     /// accuracy before the update. Each call brings its data to the device: for many steps on one data set use
     /// [`Model::fit`].
     ///

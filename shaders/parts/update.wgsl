@@ -2,12 +2,11 @@
 // (sgd.wgsl, rmsprop.wgsl, adam.wgsl, adagrad.wgsl): it declares its slots, which follow the operation's other bindings
 // from FIRST_SLOT on, and gives update(index, g, w), which writes block `index` of `parameters` and of its slots.
 //
-// A tensor's settings are (L2 coefficient, weight decay, 1 if it is trained, the factor that clipping by norm found).
-// As in Keras the L2 term is part of the gradient, so it is clipped too; clipping by value comes next; weight decay is
-// taken off the parameter itself, before the update.
+// A tensor's settings: parts/tensors.wgsl. As in Keras the penalty is part of the gradient, so it is clipped too; clipping
+// by value comes next; weight decay is taken off the parameter itself, before the update.
 
-fn gradient_seen(gradient: vec4<f32>, w: vec4<f32>, tensor: vec4<f32>) -> vec4<f32> {
-    let seen = (gradient + 2.0 * tensor.x * w) * tensor.w;
+fn gradient_seen(gradient: vec4<f32>, w: vec4<f32>, tensor: Tensor) -> vec4<f32> {
+    let seen = (gradient + penalty_slope(w, tensor)) * tensor.factor;
     if CLIP_VALUE > 0.0 {
         // Not clamp(), which may make a number of a NaN: here a NaN is not beyond the limit, and stays one.
         let limit = vec4<f32>(CLIP_VALUE);
@@ -16,6 +15,6 @@ fn gradient_seen(gradient: vec4<f32>, w: vec4<f32>, tensor: vec4<f32>) -> vec4<f
     return seen;
 }
 
-fn decayed(w: vec4<f32>, tensor: vec4<f32>) -> vec4<f32> {
-    return w - w * tensor.y * step.learning_rate;
+fn decayed(w: vec4<f32>, tensor: Tensor) -> vec4<f32> {
+    return w - w * tensor.weight_decay * step.learning_rate;
 }

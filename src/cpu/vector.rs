@@ -53,6 +53,16 @@ impl<S: Simd> Vector<S> {
         Vector::new(self.simd, numbers)
     }
 
+    /// 1 or −1 as the number is above or below zero; zero and not-a-number stay what they are.
+    #[inline(always)]
+    pub(crate) fn sign(self) -> Self {
+        let zero = self.splat(0.0).numbers;
+        let above = self.simd.less_than_f32s(zero, self.numbers);
+        let below = self.simd.less_than_f32s(self.numbers, zero);
+        let numbers = self.simd.select_f32s(above, self.splat(1.0).numbers, self.numbers);
+        Vector::new(self.simd, self.simd.select_f32s(below, self.splat(-1.0).numbers, numbers))
+    }
+
     /// ±limit in place of numbers that are larger; not-a-number stays what it is.
     #[inline(always)]
     pub(crate) fn limited(self, limit: f32) -> Self {
@@ -118,6 +128,7 @@ mod tests {
                 let y = match which {
                     0 => x.inverse_root(),
                     1 => x.zero_below(1e-3),
+                    3 => x.sign(),
                     _ => x.limited(2.0),
                 };
                 simd.partial_store_f32s(run, y.numbers());
@@ -155,5 +166,7 @@ mod tests {
         check(1, &numbers, |x, result| result == expected(x) || (x.is_nan() && result.is_nan()));
         let expected = |x: f32| if x.is_nan() { x } else { x.clamp(-2.0, 2.0) };
         check(2, &numbers, |x, result| result == expected(x) || (x.is_nan() && result.is_nan()));
+        let expected = |x: f32| if x == 0.0 || x.is_nan() { x } else { x.signum() };
+        check(3, &numbers, |x, result| result == expected(x) || (x.is_nan() && result.is_nan()));
     }
 }

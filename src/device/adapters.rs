@@ -1,7 +1,6 @@
-//! What adapters there are, what they can do, and whether that is enough.
+//! What adapters there are, and what they can do.
 
-use super::{DeviceInfo, DeviceKind};
-use crate::error::{Error, Result};
+use super::info::{DeviceInfo, DeviceKind};
 use crate::kernels::product::cooperative::CooperativeMatrix;
 
 /// The adapters of this machine, hardware first, discrete before integrated.
@@ -64,48 +63,4 @@ pub(super) fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> 
         found.iter().any(|p| ([p.m_size, p.n_size, p.k_size], p.ab_type, p.cr_type) == (sizes, F16, F32))
     };
     [16, 8].into_iter().find(fits).map(|size| CooperativeMatrix { size: size as usize, subgroup })
-}
-
-/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
-pub(super) fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
-    let required = super::Device::required_limits();
-    let pairs: [(&'static str, u64, u64); 6] = [
-        (
-            "maxStorageBuffersPerShaderStage",
-            // Seven, not WebGPU's eight: no kernel binds more.
-            7,
-            limits.max_storage_buffers_per_shader_stage.into(),
-        ),
-        (
-            "maxComputeInvocationsPerWorkgroup",
-            required.max_compute_invocations_per_workgroup.into(),
-            limits.max_compute_invocations_per_workgroup.into(),
-        ),
-        (
-            "maxComputeWorkgroupSizeX",
-            required.max_compute_workgroup_size_x.into(),
-            limits.max_compute_workgroup_size_x.into(),
-        ),
-        (
-            "maxComputeWorkgroupStorageSize",
-            required.max_compute_workgroup_storage_size.into(),
-            limits.max_compute_workgroup_storage_size.into(),
-        ),
-        (
-            "maxComputeWorkgroupsPerDimension",
-            required.max_compute_workgroups_per_dimension.into(),
-            limits.max_compute_workgroups_per_dimension.into(),
-        ),
-        (
-            "maxStorageBufferBindingSize",
-            required.max_storage_buffer_binding_size,
-            limits.max_storage_buffer_binding_size,
-        ),
-    ];
-    for (limit, needed, available) in pairs {
-        if available < needed {
-            return Err(Error::Limit { what: format!("wgrad on {name}"), limit, needed, available });
-        }
-    }
-    Ok(())
 }

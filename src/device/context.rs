@@ -5,14 +5,17 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "native")]
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use super::adapters::{check_limits, cooperative_matrix, describe};
+use super::adapters::{cooperative_matrix, describe};
+use super::info::{DeviceInfo, DeviceKind};
+use super::limits;
+use super::lock::lock;
+use super::options::DeviceOptions;
 #[cfg(feature = "native")]
 use super::pipelines::KeptPipelines;
 #[cfg(feature = "native")]
 use super::tilings::KeptTilings;
-use super::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
@@ -75,8 +78,8 @@ impl Context {
     /// Opens an adapter.
     pub async fn open(adapter: wgpu::Adapter, info: DeviceInfo, options: &DeviceOptions) -> Result<Self> {
         let (offered, offered_features) = (adapter.limits(), adapter.features());
-        let limits = super::Device::wanted_limits(&offered);
-        check_limits(&info.name, &offered)?;
+        let wanted_limits = limits::wanted(&offered);
+        limits::check(&info.name, &offered)?;
         let taken = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::SHADER_F16;
         let mut wanted = taken | options.features();
         let matrix = options.wants_cooperative_matrices().then(|| cooperative_matrix(&adapter, &info)).flatten();
@@ -91,7 +94,7 @@ impl Context {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad device"),
             required_features: offered_features & wanted,
-            required_limits: limits,
+            required_limits: wanted_limits,
             experimental_features,
             ..Default::default()
         };
@@ -110,7 +113,7 @@ impl Context {
     /// Wraps a caller's device, leaving its handlers alone.
     pub fn wrap(device: wgpu::Device, queue: wgpu::Queue, options: &DeviceOptions) -> Result<Self> {
         let info = describe(device.adapter_info(), device.limits(), device.features());
-        check_limits(&info.name, &device.limits())?;
+        limits::check(&info.name, &device.limits())?;
         Ok(Self::new(device, queue, info, Arc::default(), options))
     }
 
@@ -142,7 +145,10 @@ impl Context {
     /// With what earlier runs left on disk.
     #[cfg(feature = "native")]
     fn with_kept(self, options: &DeviceOptions) -> Self {
-        let kept_pipelines = KeptPipelines::open(&self, options);
+        let kept_pipelines = KeptPipelines::open(&self.device, options, |create| {
+            // Without it pipelines are compiled, as they would be without the option.
+            self.scoped("opening the pipeline cache", create).ok()
+        });
         let kept_tilings = KeptTilings::new(&self.info, self.traits(), options);
         let choices = kept_tilings.as_ref().map(KeptTilings::load).unwrap_or_default();
         Context { choices: Mutex::new(Arc::new(choices)), kept_pipelines, kept_tilings, ..self }
@@ -397,9 +403,4 @@ fn layout_entry(binding: u32, access: Access) -> wgpu::BindGroupLayoutEntry {
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
         count: None,
     }
-}
-
-/// Locks, going on with what is there if another thread panicked: nothing here is left half-changed.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

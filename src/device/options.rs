@@ -1,16 +1,10 @@
-//! How a device is opened: which adapter is taken, and what is kept on disk from one run to the next.
+//! Choices for opening a device, as plain data: what is kept on disk from one run to the next, and what is switched on.
 
 #[cfg(feature = "native")]
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use super::adapters::adapters;
-use super::context::Context;
-use super::{Backend, Device, DeviceInfo, DeviceKind};
-use crate::error::{Error, Result};
-
-/// Choices for opening a device; made by [`Device::options`]. Without any, [`DeviceOptions::best`] and the others do
-/// what [`Device::best`] and the others do.
+/// Choices for opening a device; made by [`Device::options`](crate::Device::options). Without any, [`DeviceOptions::best`] and the others do
+/// what [`Device::best`](crate::Device::best) and the others do.
 ///
 /// ```
 /// use wgrad::Device;
@@ -39,7 +33,7 @@ impl DeviceOptions {
     /// drivers that have none, such as Android's.
     ///
     /// It works on Vulkan alone; elsewhere it has no effect, and neither has it on a caller's device without the
-    /// feature `PIPELINE_CACHE`. [`DeviceInfo::features`] says whether it is on. The file is `pipelines` in the
+    /// feature `PIPELINE_CACHE`. [`DeviceInfo::features`](crate::DeviceInfo::features) says whether it is on. The file is `pipelines` in the
     /// [`cache_directory`](DeviceOptions::cache_directory), one for each adapter and version of wgrad; how large it is,
     /// is the driver's business, and what is beyond 32 MiB is neither read nor written. It is written after pipelines
     /// were made, whole or not at all, if it changed. A file that is damaged, of another driver, or cannot be read or
@@ -66,7 +60,7 @@ impl DeviceOptions {
     /// default they do not: wgpu's cooperative matrices, through which they are reached, are an experimental feature.
     ///
     /// It takes an adapter that multiplies square matrices of 8 or 16 halves with sums in f32 and whose subgroups have one
-    /// size. Elsewhere, and on a caller's device, it has no effect; [`DeviceInfo::cooperative_matrix`] says whether it is on.
+    /// size. Elsewhere, and on a caller's device, it has no effect; [`DeviceInfo::cooperative_matrix`](crate::DeviceInfo::cooperative_matrix) says whether it is on.
     /// Which products the units make, follows from their size, or is [tuned](crate::Model::tune).
     ///
     /// There a layer's parameters are rounded to halves as they are multiplied, as they are under Keras's policy
@@ -113,84 +107,5 @@ impl DeviceOptions {
         return self.uses_cooperative_matrices;
         #[cfg(not(feature = "native"))]
         false
-    }
-
-    /// As [`Device::best`].
-    ///
-    /// # Errors
-    /// As [`Device::best`].
-    pub fn best(&self) -> Result<Device> {
-        pollster::block_on(self.best_async())
-    }
-
-    /// As [`Device::best_async`].
-    ///
-    /// # Errors
-    /// As [`Device::best`].
-    pub async fn best_async(&self) -> Result<Device> {
-        let mut adapters = adapters().await;
-        adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
-        match adapters.into_iter().next() {
-            Some((adapter, info)) => self.open(adapter, info).await,
-            None => Ok(Device::cpu()),
-        }
-    }
-
-    /// As [`Device::gpu`].
-    ///
-    /// # Errors
-    /// As [`Device::gpu`].
-    pub fn gpu(&self) -> Result<Device> {
-        self.gpu_named("")
-    }
-
-    /// As [`Device::gpu_named`].
-    ///
-    /// # Errors
-    /// As [`Device::gpu_named`].
-    pub fn gpu_named(&self, part: &str) -> Result<Device> {
-        pollster::block_on(self.gpu_named_async(part))
-    }
-
-    /// As [`Device::gpu_named_async`].
-    ///
-    /// # Errors
-    /// As [`Device::gpu_named`].
-    pub async fn gpu_named_async(&self, part: &str) -> Result<Device> {
-        let adapters = adapters().await;
-        let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
-        let wanted = part.to_lowercase();
-        match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {
-            Some((adapter, info)) => self.open(adapter, info).await,
-            None => Err(Error::NoAdapter {
-                wanted: if part.is_empty() { "any GPU".into() } else { format!("a name containing {part:?}") },
-                available: if names.is_empty() { "none".into() } else { names.join("; ") },
-            }),
-        }
-    }
-
-    /// As [`Device::named`].
-    ///
-    /// # Errors
-    /// As [`Device::named`].
-    pub fn named(&self, name: &str) -> Result<Device> {
-        match name {
-            "best" => self.best(),
-            "cpu" => Ok(Device::cpu()),
-            "gpu" => self.gpu(),
-            part => self.gpu_named(part),
-        }
-    }
-
-    /// Wraps a device and queue that the caller owns, as [`Device::from_wgpu`] does.
-    ///
-    /// # Errors
-    /// As [`Device::from_wgpu`].
-    pub fn wrap(&self, device: wgpu::Device, queue: wgpu::Queue) -> Result<Device> {
-        Ok(Device { backend: Backend::Gpu(Arc::new(Context::wrap(device, queue, self)?)) })
-    }
-
-    async fn open(&self, adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Device> {
-        Ok(Device { backend: Backend::Gpu(Arc::new(Context::open(adapter, info, self).await?)) })
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use super::context::{Context, lock};
+use super::lock::lock;
 use super::options::DeviceOptions;
 use crate::cache;
 use crate::files::{sha256, user_cache};
@@ -26,8 +26,12 @@ pub(super) struct KeptPipelines {
 
 impl KeptPipelines {
     /// Where it was asked for, the device can do it, and there is a place for it.
-    pub fn open(context: &Context, options: &DeviceOptions) -> Option<Self> {
-        let device = &context.device;
+    /// `scoped` calls what it is given, and says whether wgpu refused.
+    pub fn open(
+        device: &wgpu::Device,
+        options: &DeviceOptions,
+        scoped: impl FnOnce(&dyn Fn() -> wgpu::PipelineCache) -> Option<wgpu::PipelineCache>,
+    ) -> Option<Self> {
         if !options.keeps_pipelines || !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
@@ -42,8 +46,7 @@ impl KeptPipelines {
         // Whether adapter and driver are still the same, wgpu and the driver find out, and start from nothing if they
         // are not.
         let create = || unsafe { device.create_pipeline_cache(&descriptor) };
-        // Without it pipelines are compiled, as they would be without the option.
-        let cache = context.scoped("opening the pipeline cache", create).ok()?;
+        let cache = scoped(&create)?;
         Some(KeptPipelines { cache, path, on_disk: Mutex::new(data.map(|data| sha256(&[&data]))) })
     }
 

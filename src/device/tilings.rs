@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::DeviceInfo;
+use super::info::DeviceInfo;
 use super::options::DeviceOptions;
 use crate::cache;
 use crate::error::Result;

@@ -10,9 +10,9 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::{MOST_PROGRAMS, rows};
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
+use crate::plan::compare::Verification;
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
 use crate::step::StepBlock;
-use crate::verify::Verification;
 
 /// A model's buffers and programs on the CPU.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 
 /// The parameters of `activation_backward`.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,7 +6,7 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 
 /// The parameters of `activation_forward`.
 #[derive(Clone, Debug, PartialEq)]

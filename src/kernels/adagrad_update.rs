@@ -30,7 +30,7 @@ impl Operation for AdagradUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::UPDATE, shader::ADAGRAD]
+        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::ADAGRAD]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

@@ -30,7 +30,7 @@ impl Operation for AdamUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::UPDATE, shader::ADAM]
+        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::ADAM]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

@@ -9,7 +9,7 @@ use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 use super::product::{Product, Size, Tiling};
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 
 /// The parameters of `dense_backward_input`.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,6 +15,7 @@ use super::dense_backward_weights::DenseBackwardWeights;
 use super::product::Product;
 use super::update::{self, PARAMETERS, Rule, TENSOR_ENTRY, Update};
 use super::{adagrad, adam, rmsprop, sgd};
+use crate::net::regularizers::Regularizer;
 
 /// The parameters of `dense_backward_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +24,10 @@ pub struct DenseBackwardUpdate {
     pub gradients: DenseBackwardWeights,
     /// The optimizer's rule.
     pub rule: Rule,
-    /// λ of the kernel's L2 penalty; the bias has none.
-    pub l2: f32,
+    /// What the size of the kernel costs.
+    pub kernel_regularizer: Regularizer,
+    /// And that of the bias.
+    pub bias_regularizer: Regularizer,
     /// The share of a parameter that the update takes off, times the learning rate.
     pub weight_decay: f32,
     /// Gradients are cut to ±this; 0 for not at all.
@@ -48,9 +51,14 @@ impl DenseBackwardUpdate {
 
     /// The kernel, then the bias; an empty range where there is none.
     fn tensors<F: Real>(&self) -> [Tensor<F>; 2] {
-        let entry = |l2: f32| [F::of(l2), F::of(self.weight_decay), F::one(), F::one()];
+        let decay = F::of(self.weight_decay);
+        let entry =
+            |Regularizer { l1, l2 }| [F::of(l2), decay, F::one(), F::one(), F::of(l1), F::zero(), F::zero(), F::zero()];
         let bias = self.gradients.bias_offset.map(|offset| offset..offset + padded(self.gradients.outputs));
-        [(0..self.kernel_length(), entry(self.l2)), (bias.unwrap_or_default(), entry(0.0))]
+        [
+            (0..self.kernel_length(), entry(self.kernel_regularizer)),
+            (bias.unwrap_or_default(), entry(self.bias_regularizer)),
+        ]
     }
 
     /// Numbers from the start of the layer's kernel to the end of its bias.
@@ -94,12 +102,15 @@ impl Operation for DenseBackwardUpdate {
     fn header(&self, header: &mut Header) {
         self.gradients.header(header);
         self.rule.header(header, FIRST_SLOT);
-        header.float("L2", self.l2).float("WEIGHT_DECAY", self.weight_decay).float("CLIP_VALUE", self.clip_value);
+        for (name, Regularizer { l1, l2 }) in [("KERNEL", self.kernel_regularizer), ("BIAS", self.bias_regularizer)] {
+            header.float(&format!("{name}_L1"), l1).float(&format!("{name}_L2"), l2);
+        }
+        header.float("WEIGHT_DECAY", self.weight_decay).float("CLIP_VALUE", self.clip_value);
     }
 
     fn parts(&self) -> Vec<Part> {
         let mut parts = self.gradients.parts();
-        parts.extend([shader::UPDATE, self.rule.part()]);
+        parts.extend([shader::TENSORS, shader::UPDATE, self.rule.part()]);
         parts
     }
 

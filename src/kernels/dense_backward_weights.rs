@@ -10,7 +10,7 @@ use crate::step::StepBlock;
 use super::product::{Product, Size, Tiling};
 use super::shares::Shares;
 use super::storage::Precision;
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 
 /// The parameters of `dense_backward_weights`.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use crate::step::StepBlock;
 use super::product::{Product, Size, Tiling};
 use super::shares::Shares;
 use super::storage::Precision;
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 
 /// The parameters of `dense_forward`.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Destination, Matrix, product};
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 

@@ -1,5 +1,6 @@
 //! gradient_scales: the factors by which clipping by norm shrinks the gradients.
 
+use super::update::{CLIPPING_FACTOR, TENSOR_ENTRY};
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -28,7 +29,7 @@ impl Operation for GradientScales {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::LANES]
+        vec![shader::STEP, shader::LANES, shader::TENSORS]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {
@@ -45,11 +46,11 @@ impl Operation for GradientScales {
                 squares += sum;
             }
             all += squares;
-            tensors[4 * tensor + 3] = factor(clip, squares);
+            tensors[TENSOR_ENTRY * tensor + CLIPPING_FACTOR] = factor(clip, squares);
         }
         if self.global {
             for tensor in 0..self.tensors {
-                tensors[4 * tensor + 3] = factor(clip, all);
+                tensors[TENSOR_ENTRY * tensor + CLIPPING_FACTOR] = factor(clip, all);
             }
         }
     }

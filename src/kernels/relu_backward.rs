@@ -4,7 +4,7 @@
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 

@@ -3,7 +3,7 @@
 
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, blocks, padded};
 use crate::cpu::Cpu;
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 

@@ -30,7 +30,7 @@ impl Operation for RmspropUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::UPDATE, shader::RMSPROP]
+        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::RMSPROP]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

@@ -30,7 +30,7 @@ impl Operation for SgdUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::UPDATE, shader::SGD]
+        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::SGD]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

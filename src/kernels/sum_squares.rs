@@ -1,5 +1,7 @@
-//! sum_squares: sums of squares over chunks of tensors, for gradient norms and the L2 penalty. Reads 8 bytes a parameter.
+//! sum_squares: sums of squares over chunks of tensors, for gradient norms and the penalty. Reads 8 bytes a parameter.
 
+use super::update::formula::Number;
+use super::update::{self, TENSOR_ENTRY};
 use super::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -12,7 +14,7 @@ pub const CHUNK: usize = 4096;
 pub struct SumSquares {
     /// How many chunks there are.
     pub chunks: usize,
-    /// Σ (g + 2·λ·w)²; elsewhere Σ λ·w².
+    /// Σ (g + 2·l2·w + l1·sign w)²; elsewhere the penalty, Σ l2·w² + l1·|w|.
     pub of_gradients: bool,
 }
 
@@ -36,7 +38,7 @@ impl Operation for SumSquares {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::LANES]
+        vec![shader::STEP, shader::LANES, shader::TENSORS]
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {
@@ -47,13 +49,14 @@ impl Operation for SumSquares {
         let (gradients, parameters) = (inputs[0].floats(), inputs[1].floats());
         let (tensors, chunks, sums) = (inputs[2].floats(), inputs[3].words(), outputs[0].floats());
         for (sum, chunk) in sums.iter_mut().zip(chunks.chunks_exact(4)).take(self.chunks) {
-            let lambda = tensors[4 * chunk[2] as usize];
+            let entry = &tensors[TENSOR_ENTRY * chunk[2] as usize..];
+            let (l1, l2) = (entry[update::L1], entry[update::L2]);
             let start = 4 * chunk[0] as usize;
             *sum = F::zero();
             for at in start..start + 4 * chunk[1] as usize {
                 let w = parameters[at];
-                let g = gradients[at] + F::of(2.0) * lambda * w;
-                *sum += if self.of_gradients { g * g } else { lambda * w * w };
+                let g = gradients[at] + F::of(2.0) * l2 * w + l1 * w.sign();
+                *sum += if self.of_gradients { g * g } else { l2 * w * w + l1 * w.abs() };
             }
         }
     }

@@ -5,10 +5,10 @@ use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
 use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
-use crate::layers::Activation;
-use crate::metrics::{Meter, Score, StepStatistics};
 use crate::model::Model;
+use crate::net::activation::Activation;
 use crate::plan::Mode;
+use crate::records::metrics::{Meter, Score, StepStatistics};
 use crate::step::StepBlock;
 
 /// Rows of a batch in evaluation and prediction. It changes no result beyond rounding.
@@ -134,8 +134,8 @@ impl Model {
     }
 
     fn outputs_are_logits(&self) -> bool {
-        let linear = self.description().layers.last().is_some_and(|layer| layer.activation == Activation::Linear);
-        linear && self.description().loss_takes_logits(self.loss())
+        let linear = self.description().last_activation() == Activation::Linear;
+        linear && self.loss().loss.activation().is_some()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use super::{DEFAULT_BUDGET, check_batch_size};
-use crate::callbacks::Event;
+use super::DEFAULT_BUDGET;
 use crate::data::AnyDataset;
 use crate::error::{Error, Result};
+use crate::model::binding::check_batch_size;
+use crate::records::event::Event;
 
 type Observer<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
 

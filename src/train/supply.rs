@@ -1,11 +1,10 @@
 //! What a run is fed with: a set in memory, bound once, or a streamed one, window after window.
 
-use super::binding;
 use crate::data::batches::fill_order;
 use crate::data::{AnyDataset, ReadAhead, StreamedDataset, Windows};
 use crate::error::Result;
 use crate::executor::Run;
-use crate::model::Model;
+use crate::model::{Model, binding};
 use crate::plan::Mode;
 use crate::step::StepBlock;
 

@@ -20,11 +20,12 @@ use wgrad::kernels::sgd::Sgd;
 use wgrad::kernels::sgd_update::SgdUpdate;
 use wgrad::kernels::update::{Common, Rule, TENSOR_ALIGNMENT};
 use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
+use wgrad::Regularizer;
 
 use crate::harness::arrays::Place;
 use crate::harness::case::{Values, reference};
 use crate::harness::products::{self, HALF_SHAPES, SHAPES};
-use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error};
+use crate::harness::{Array, Case, Output, POISON, Random, Trials, UNIT, batches, step_of, sum_error, tensor_entry};
 
 /// Units of the change that its dozen operations may be off by.
 const CHANGE: f64 = 48.0;
@@ -131,7 +132,9 @@ fn case_with(
     for range in slots(&rule) {
         updated.push(range.map_or_else(Output::dummy, |range| state(layer, bias_offset, &mut random, range)));
     }
-    let kernel = DenseBackwardUpdate { gradients, rule, l2, weight_decay, clip_value };
+    let (kernel_regularizer, bias_regularizer) = (Regularizer::l1_l2(0.3 * l2, l2), Regularizer::l1_l2(0.2 * l2, 0.5 * l2));
+    let kernel =
+        DenseBackwardUpdate { gradients, rule, kernel_regularizer, bias_regularizer, weight_decay, clip_value };
     let mut case = Case {
         kernel: kernel.clone().into(),
         step: step_of(rows),
@@ -214,8 +217,10 @@ fn bounds(kernel: &DenseBackwardUpdate, case: &Case) -> Vec<Vec<f64>> {
 fn one_after_the_other(kernel: &DenseBackwardUpdate, case: &Case, mut gradients: Vec<f64>) -> Vec<Vec<f64>> {
     let length = gradients.len().next_multiple_of(TENSOR_ALIGNMENT);
     gradients.resize(length, 0.0);
-    let decay = f64::from(kernel.weight_decay);
-    let tensors = [f64::from(kernel.l2), decay, 1.0, 1.0, 0.0, decay, 1.0, 1.0];
+    let entry = |regularizer: Regularizer| {
+        tensor_entry([regularizer.l2, kernel.weight_decay, 1.0, 1.0, regularizer.l1]).map(f64::from)
+    };
+    let tensors = [entry(kernel.kernel_regularizer), entry(kernel.bias_regularizer)].concat();
     let bias = kernel.gradients.bias_offset.unwrap_or(length) / TENSOR_ALIGNMENT;
     let tensor_of: Vec<_> = (0..length / TENSOR_ALIGNMENT).map(|run| u32::from(run >= bias)).collect();
     let mut outputs: Vec<Vec<f64>> = Vec::new();

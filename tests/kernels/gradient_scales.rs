@@ -4,8 +4,9 @@
 //! units.
 
 use wgrad::kernels::gradient_scales::GradientScales;
+use wgrad::kernels::update::TENSOR_ENTRY;
 
-use crate::harness::{Array, Case, Output, Random, Trials, UNIT, step_of, sum_error};
+use crate::harness::{Array, Case, Output, Random, Trials, UNIT, step_of, sum_error, tensor_entry};
 
 /// Chunks of each tensor.
 const CHUNKS: [usize; 7] = [1, 2, 63, 64, 65, 700, 5];
@@ -33,10 +34,10 @@ fn case(chunks: &[usize], clip: f32, global: bool) -> Case {
         first += count as u32;
     }
     let sums = random.list(first as usize, 0.0, 1.0);
-    let tensors: Vec<_> = chunks.iter().flat_map(|_| [0.1, 0.2, 1.0, f32::NAN]).collect();
+    let tensors: Vec<_> = chunks.iter().flat_map(|_| tensor_entry([0.1, 0.2, 1.0, f32::NAN, 0.3])).collect();
     let error = sum_error(first as usize) + 12.0 * UNIT;
-    // The three settings beside the factor are not the operation's to change.
-    let output = Output::list(tensors.len(), tensors.len(), tensors.len()).within(move |at, factor| match at % 4 {
+    // The settings beside the factor are not the operation's to change.
+    let output = Output::list(tensors.len(), tensors.len(), tensors.len()).within(move |at, factor| match at % TENSOR_ENTRY {
         3 => error * factor,
         _ => 0.0,
     });

@@ -19,6 +19,7 @@ pub use case::Case;
 pub use devices::{Trials, alone};
 pub use random::Random;
 
+use wgrad::kernels::update::TENSOR_ENTRY;
 use wgrad::{Activation, StepBlock};
 
 /// Half the distance from 1 to the next f32: the relative error of one correctly rounded operation.
@@ -67,6 +68,11 @@ pub const ACTIVATIONS: [(&str, Activation); 12] = [
 pub fn step_of(rows: usize) -> StepBlock {
     let rows = rows as u32;
     StepBlock { iteration: 7, position: 3, rows, samples: 2 * rows + 11, batch_size: rows, slot: 5, ..base_step() }
+}
+
+/// A tensor's entry in the tensor table, from L2, weight decay, trained, clipping factor and L1; what is not used would show.
+pub fn tensor_entry([l2, decay, trained, factor, l1]: [f32; 5]) -> [f32; TENSOR_ENTRY] {
+    [l2, decay, trained, factor, l1, f32::NAN, f32::NAN, f32::NAN]
 }
 
 /// A learning rate that f32 cannot hold exactly, and β powers of the third step.

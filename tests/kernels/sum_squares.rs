@@ -1,11 +1,11 @@
-//! sum_squares: Σ (g + 2·λ·w)² or Σ λ·w², chunk by chunk.
+//! sum_squares: Σ (g + 2·l2·w + l1·sign w)² or Σ l2·w² + l1·|w|, chunk by chunk.
 //!
-//! Bound: sum_error of the chunk's length, and a few roundings of each term, relative to Σ (|g| + 2·λ·|w|)²: where g and
-//! the L2 term nearly cancel, the roundings of both stay.
+//! Bound: sum_error of the chunk's length, and a few roundings of each term, relative to Σ (|g| + 2·l2·|w| + l1)²: where
+//! g and the penalty's slope nearly cancel, the roundings of both stay.
 
 use wgrad::kernels::sum_squares::{CHUNK, SumSquares};
 
-use crate::harness::{Array, Case, Output, Random, Trials, UNIT, step_of, sum_error};
+use crate::harness::{Array, Case, Output, Random, Trials, UNIT, step_of, sum_error, tensor_entry};
 
 /// Blocks of four in each chunk.
 const LENGTHS: [usize; 10] = [1, 2, 15, 16, 63, 64, 65, 257, CHUNK / 4 - 1, CHUNK / 4];
@@ -28,7 +28,8 @@ pub fn cases(trials: &mut Trials) {
 fn case(lengths: &[usize], of_gradients: bool) -> Case {
     let mut random = Random::new(lengths.len());
     let blocks: usize = lengths.iter().sum();
-    let tensors = [0.0, 0.01, 0.5].map(|lambda| [lambda, 0.25, 1.0, 0.75]);
+    let tensors = [(0.0, 0.0), (0.01, 0.3), (0.5, 0.0), (0.0, 0.2)];
+    let tensors = tensors.map(|(l2, l1)| tensor_entry([l2, 0.25, 1.0, 0.75, l1]));
     let mut chunks = Vec::new();
     let mut start = 0;
     for (index, &length) in lengths.iter().enumerate() {

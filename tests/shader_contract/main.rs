@@ -36,7 +36,7 @@ use wgrad::kernels::{
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };
-use wgrad::{Activation, StepBlock};
+use wgrad::{Activation, Regularizer, StepBlock};
 
 /// WebGPU has 8, of which Metal keeps one for itself.
 const STORAGE_BUFFERS: usize = 7;
@@ -368,8 +368,19 @@ fn products() -> Vec<Kernel> {
             let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares: Shares::default() };
             all.push(gradients.clone().into());
             for (rule, clip_value) in rules().into_iter().flat_map(|rule| [(rule.clone(), 0.0), (rule, 0.5)]) {
-                let (gradients, l2, weight_decay) = (gradients.clone(), clip_value, clip_value);
-                all.push(DenseBackwardUpdate { gradients, rule, l2, weight_decay, clip_value }.into());
+                let (gradients, weight_decay) = (gradients.clone(), clip_value);
+                let (kernel_regularizer, bias_regularizer) = (Regularizer::l1_l2(0.1, clip_value), Regularizer::NONE);
+                all.push(
+                    DenseBackwardUpdate {
+                        gradients,
+                        rule,
+                        kernel_regularizer,
+                        bias_regularizer,
+                        weight_decay,
+                        clip_value,
+                    }
+                    .into(),
+                );
             }
             for activation in ACTIVATIONS {
                 all.push(

@@ -16,9 +16,9 @@ use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
 use crate::kernels::padded;
+use crate::plan::compare::Verification;
 use crate::plan::{Argument, Launch, Mode, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
-use crate::verify::Verification;
 
 /// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
 /// step block's.

@@ -1,7 +1,7 @@
 //! The formulas of the activations, f and f′, one number at a time: the mirror of `shaders/parts/activation.wgsl`.
 
 use crate::kernels::Real;
-use crate::layers::Activation;
+use crate::net::activation::Activation;
 use crate::shader::Header;
 
 const GELU_SCALE: f64 = 0.797_884_560_802_865_4; // √(2/π)

@@ -1,6 +1,6 @@
 //! Adam's rule, and AdamW's: the mirror of `shaders/parts/adam.wgsl`.
 
-use super::update::{Formula, Number};
+use super::update::formula::{Formula, Number};
 use crate::kernels::{Binding, Real};
 use crate::shader::Header;
 use crate::step::StepBlock;

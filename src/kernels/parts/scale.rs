@@ -6,12 +6,9 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::storage::{Storage, within};
+use super::storage::{LARGEST_HALF, Storage, within};
 use crate::kernels::{Input, Kernel, Output, Real};
 use crate::step::StepBlock;
-
-/// The largest number of half precision.
-pub const LARGEST_HALF: f32 = 65_504.0;
 
 /// Keras's `initial_scale` of its `LossScaleOptimizer`.
 pub(crate) const INITIAL: f32 = 32_768.0;

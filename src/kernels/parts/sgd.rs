@@ -1,6 +1,6 @@
 //! Gradient descent's rule: the mirror of `shaders/parts/sgd.wgsl`.
 
-use super::update::{Formula, Number};
+use super::update::formula::{Formula, Number};
 use crate::kernels::{Binding, Real};
 use crate::shader::Header;
 use crate::step::StepBlock;

@@ -4,9 +4,11 @@
 use half::f16;
 use serde::{Deserialize, Serialize};
 
-use super::scale::LARGEST_HALF;
 use crate::error::{Error, Result};
 use crate::kernels::Real;
+
+/// The largest number of half precision.
+pub const LARGEST_HALF: f32 = 65_504.0;
 
 /// What a model's batches are stored in between the launches of a step: activations and their gradients. Parameters, the
 /// optimizer's state, outputs, losses and all arithmetic are in f32 with either.

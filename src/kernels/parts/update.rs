@@ -1,8 +1,6 @@
 //! What the optimizers' updates share: the settings of a tensor, the gradient as a rule sees it, and the rules under one
 //! name. The mirror of `shaders/parts/update.wgsl`.
 
-use std::ops::{Add, Div, Mul, Sub};
-
 use pulp::{Simd, WithSimd};
 
 use crate::cpu::Cpu;
@@ -12,17 +10,28 @@ use crate::kernels::{Binding, Input, Output, Real, WORKGROUP};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
+pub(crate) mod formula;
+
 use super::adagrad::Adagrad;
 use super::adam::Adam;
 use super::rmsprop::Rmsprop;
 use super::sgd::Sgd;
+use formula::{Formula, Number};
 
 /// Numbers between the starts of tensors in the parameter buffer: 256 bytes, the offset that every device accepts for a
 /// binding.
 pub const TENSOR_ALIGNMENT: usize = 64;
 
-/// Words of a tensor's entry in the tensor table: L2 coefficient, weight decay, 1 if it is trained, clipping factor.
-pub const TENSOR_ENTRY: usize = 4;
+/// Words of a tensor's entry in the tensor table: L2 coefficient, weight decay, 1 if it is trained, clipping factor, L1
+/// coefficient, and three that are not used.
+pub const TENSOR_ENTRY: usize = 8;
+
+/// Where in an entry the clipping factor stands.
+pub(crate) const CLIPPING_FACTOR: usize = 3;
+
+/// Where in an entry the coefficients of its penalty stand, l2 and l1.
+pub(crate) const L2: usize = 0;
+pub(crate) const L1: usize = 4;
 
 pub(crate) const GRADIENTS: Binding = Binding::read("gradients");
 pub(crate) const TENSORS: Binding = Binding::read("tensors");
@@ -31,83 +40,6 @@ pub(crate) const PARAMETERS: Binding = Binding::update("parameters");
 
 /// The first slot's binding in the operations that update all parameters.
 const FIRST_SLOT: usize = 5;
-
-/// A number, or as many as a vector holds: what rules are written in, once for the references and the CPU device.
-pub(crate) trait Number<F>:
-    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
-{
-    /// A constant, as this kind of number.
-    fn like(self, constant: F) -> Self;
-    /// √x.
-    fn root(self) -> Self;
-    /// 1/√x.
-    fn inverse_root(self) -> Self;
-    /// The number, or zero where it is too small to be held to full precision: many processors take a hundred times as
-    /// long with such numbers, and averages that decay would be among them for good. GPUs may flush them as well.
-    fn flushed(self) -> Self;
-    /// Cut to ±limit; not-a-number stays what it is.
-    fn limited(self, limit: F) -> Self;
-}
-
-impl<F: Real> Number<F> for F {
-    fn like(self, constant: F) -> Self {
-        constant
-    }
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-    fn inverse_root(self) -> Self {
-        self.sqrt().recip()
-    }
-    fn flushed(self) -> Self {
-        if self.abs() < F::min_positive_value() { F::zero() } else { self }
-    }
-    fn limited(self, limit: F) -> Self {
-        if self.abs() > limit { limit * self.signum() } else { self }
-    }
-}
-
-impl<S: Simd> Number<f32> for Vector<S> {
-    #[inline(always)]
-    fn like(self, constant: f32) -> Self {
-        self.splat(constant)
-    }
-    #[inline(always)]
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-    #[inline(always)]
-    fn inverse_root(self) -> Self {
-        Vector::inverse_root(self)
-    }
-    #[inline(always)]
-    fn flushed(self) -> Self {
-        self.zero_below(f32::MIN_POSITIVE)
-    }
-    #[inline(always)]
-    fn limited(self, limit: f32) -> Self {
-        Vector::limited(self, limit)
-    }
-}
-
-/// How a parameter and its slots follow from a gradient.
-pub(crate) trait Formula: Sync {
-    /// How many of the slots are used where the formula is plain; they are the first ones.
-    const PLAIN_SLOTS: usize;
-
-    /// Whether everything that can be left out of the formula is.
-    fn is_plain(&self) -> bool;
-
-    /// The parameter and the slots after a step; slots that are not used come back as they are. `PLAIN` says when the code
-    /// is compiled that the formula is plain, so that the loop over a tile has neither questions nor slots to spare.
-    fn apply<F: Real, T: Number<F>, const PLAIN: bool>(
-        &self,
-        step: &StepBlock,
-        g: T,
-        w: T,
-        slots: [T; 3],
-    ) -> (T, [T; 3]);
-}
 
 /// An optimizer's rule: how a parameter and its slots follow from a gradient. Each is a part of its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,13 +114,17 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
     /// From the gradient as the product leaves it to the parameter's new value.
     #[inline(always)]
     fn apply<T: Number<F>, const PLAIN: bool>(&self, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
-        let [l2, decay, _, factor] = self.entry;
+        let [l2, decay, _, factor, l1, ..] = self.entry;
         let (mut gradient, mut decayed) = (g, w);
         if PLAIN {
             return self.formula.apply::<F, T, true>(self.step, gradient, decayed, slots);
         }
-        if l2 != F::zero() || factor != F::one() {
-            gradient = (g + g.like(F::of(2.0) * l2) * w) * g.like(factor);
+        if l2 != F::zero() || factor != F::one() || l1 != F::zero() {
+            let mut penalised = g + g.like(F::of(2.0) * l2) * w;
+            if l1 != F::zero() {
+                penalised = penalised + g.like(l1) * w.sign();
+            }
+            gradient = penalised * g.like(factor);
         }
         if self.clip_value > 0.0 {
             gradient = gradient.limited(F::of(self.clip_value));
@@ -201,8 +137,8 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
 
     /// Whether gradients and parameters reach the formula as they are, and it is plain itself.
     fn is_plain(&self) -> bool {
-        let [l2, decay, _, factor] = self.entry;
-        let unchanged = l2 == F::zero() && factor == F::one() && decay == F::zero();
+        let [l2, decay, _, factor, l1, ..] = self.entry;
+        let unchanged = l2 == F::zero() && l1 == F::zero() && factor == F::one() && decay == F::zero();
         unchanged && self.clip_value <= 0.0 && self.formula.is_plain()
     }
 

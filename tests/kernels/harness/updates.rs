@@ -13,18 +13,18 @@ use wgrad::{Device, StepBlock};
 
 use super::arrays::Place;
 use super::case::{Values, compare, launch, reference};
-use super::{Array, Output, Random, UNIT};
+use super::{Array, Output, Random, UNIT, tensor_entry};
 
 const CHANGE: f64 = 48.0;
 
-/// The tensors: (runs of 64 numbers, L2, weight decay, trained, clipping factor). The third is frozen.
-const TENSORS: [(usize, [f32; 4]); 6] = [
-    (1, [0.0, 0.0, 1.0, 1.0]),
-    (5, [0.01, 0.0, 1.0, 1.0]),
-    (2, [0.01, 0.1, 0.0, 1.0]),
-    (3, [0.0, 0.1, 1.0, 1.0]),
-    (1, [0.0, 0.0, 1.0, 0.25]),
-    (7, [0.05, 0.02, 1.0, 0.5]),
+/// The tensors: runs of 64 numbers, and L2, weight decay, trained, clipping factor, L1. The third is frozen.
+const TENSORS: [(usize, [f32; 5]); 6] = [
+    (1, [0.0, 0.0, 1.0, 1.0, 0.0]),
+    (5, [0.01, 0.0, 1.0, 1.0, 0.0]),
+    (2, [0.01, 0.1, 0.0, 1.0, 0.1]),
+    (3, [0.0, 0.1, 1.0, 1.0, 0.03]),
+    (1, [0.0, 0.0, 1.0, 0.25, 0.0]),
+    (7, [0.05, 0.02, 1.0, 0.5, 0.02]),
 ];
 const FROZEN: u32 = 2;
 
@@ -97,7 +97,7 @@ impl Update {
                 _ => random.uniform(-1.0, 1.0),
             })
             .collect();
-        let tensors: Vec<_> = TENSORS.iter().flat_map(|(_, entry)| *entry).collect();
+        let tensors: Vec<_> = TENSORS.iter().flat_map(|(_, entry)| tensor_entry(*entry)).collect();
         vec![Array::floats(&gradients), Array::floats(&tensors), Array::words(self.tensor_of.clone())]
     }
 

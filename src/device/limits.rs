@@ -1,0 +1,67 @@
+//! The limits that wgrad needs and those that it asks for, and whether a device's are enough.
+
+use crate::error::{Error, Result};
+
+/// WebGPU's defaults.
+pub(super) fn required() -> wgpu::Limits {
+    wgpu::Limits::default()
+}
+
+/// What is asked for where the adapter offers it.
+pub(super) fn wanted(offered: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits {
+        max_buffer_size: offered.max_buffer_size,
+        max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+        max_storage_buffers_per_shader_stage: offered.max_storage_buffers_per_shader_stage.min(32),
+        // With the step block.
+        max_buffers_and_acceleration_structures_per_shader_stage: offered
+            .max_buffers_and_acceleration_structures_per_shader_stage
+            .min(32 + 1),
+        max_compute_workgroup_storage_size: offered.max_compute_workgroup_storage_size.min(32 << 10),
+        ..wgpu::Limits::default()
+    }
+}
+
+/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
+pub(super) fn check(name: &str, limits: &wgpu::Limits) -> Result<()> {
+    let required = required();
+    let pairs: [(&'static str, u64, u64); 6] = [
+        (
+            "maxStorageBuffersPerShaderStage",
+            // Seven, not WebGPU's eight: no kernel binds more.
+            7,
+            limits.max_storage_buffers_per_shader_stage.into(),
+        ),
+        (
+            "maxComputeInvocationsPerWorkgroup",
+            required.max_compute_invocations_per_workgroup.into(),
+            limits.max_compute_invocations_per_workgroup.into(),
+        ),
+        (
+            "maxComputeWorkgroupSizeX",
+            required.max_compute_workgroup_size_x.into(),
+            limits.max_compute_workgroup_size_x.into(),
+        ),
+        (
+            "maxComputeWorkgroupStorageSize",
+            required.max_compute_workgroup_storage_size.into(),
+            limits.max_compute_workgroup_storage_size.into(),
+        ),
+        (
+            "maxComputeWorkgroupsPerDimension",
+            required.max_compute_workgroups_per_dimension.into(),
+            limits.max_compute_workgroups_per_dimension.into(),
+        ),
+        (
+            "maxStorageBufferBindingSize",
+            required.max_storage_buffer_binding_size,
+            limits.max_storage_buffer_binding_size,
+        ),
+    ];
+    for (limit, needed, available) in pairs {
+        if available < needed {
+            return Err(Error::Limit { what: format!("wgrad on {name}"), limit, needed, available });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! Verify mode: every launch of a step against its reference, on the device's own inputs. A tool for finding driver bugs:
+//! it names the first launch whose result is wrong.
+
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::model::Model;
+use crate::model::binding::check_batch_size;
+use crate::plan::Mode;
+use crate::plan::compare::Verification;
+
+impl Model {
+    /// Trains for `steps` steps on the first batches of `data`, comparing each launch with its reference in f64 on the
+    /// device's own inputs. Slow: everything is copied to the host before and after every launch.
+    ///
+    /// ```
+    /// use wgrad::{Activation, Dataset, Dense, Device, Loss, RmsProp, Sequential};
+    ///
+    /// let data = Dataset::from_classes(vec![0.1, 0.9, 0.8, 0.2], 2, vec![0, 1], 2)?;
+    /// let mut model = Sequential::new(2)
+    ///     .add(Dense::new(2).activation(Activation::Softmax))
+    ///     .compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    /// println!("{}", model.verify(&data, 2, 1)?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Verification`] naming the first launch that differs, and what [`Model::fit`] may return.
+    pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        check_batch_size(batch_size)?;
+        let batch_size = batch_size.min(data.len().max(1));
+        let weights = data.sample_weights().map(<[f32]>::to_vec);
+        let mut run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let order: Vec<u32> = (0..data.len() as u32).collect();
+        let mut verification = Verification::default();
+        for step in 0..steps {
+            if step % data.len().div_ceil(batch_size) == 0 {
+                let start = self.step().start(data.len() as u32, batch_size as u32);
+                self.executor.begin(&mut run, &order, start)?;
+            }
+            self.executor.verify_step(&mut run, &mut verification)?;
+            self.advance(1);
+        }
+        Ok(verification)
+    }
+}
+
+#[cfg(test)]
+mod tests;

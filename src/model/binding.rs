@@ -1,0 +1,159 @@
+//! Where a model meets a data set: the checks that they fit, and what makes a run of both.
+
+use crate::data::{Dataset, InputRows, StreamedDataset, TargetRows};
+use crate::error::{Error, Result};
+use crate::executor::{Feed, Run};
+use crate::kernels::storage::LARGEST_HALF;
+use crate::kernels::storage::Precision;
+use crate::model::Model;
+use crate::net::losses::Loss;
+use crate::plan::{DataFormat, Mode, PlanKey, Room};
+
+/// The largest batch: beyond it a kernel's loop over the batch could outrun what software drivers allow.
+pub const MAX_BATCH_SIZE: usize = 65_536;
+
+pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
+    if (1..=MAX_BATCH_SIZE).contains(&batch_size) {
+        return Ok(());
+    }
+    Err(Error::configuration("batch size", format!("1 to {MAX_BATCH_SIZE}"), batch_size))
+}
+
+impl Model {
+    /// Makes what a way of using the model needs, and binds it to a data set.
+    pub(crate) fn open(
+        &mut self,
+        mode: Mode,
+        data: &Dataset,
+        weights: Option<Vec<f32>>,
+        batch_size: usize,
+        budget: u64,
+    ) -> Result<Run> {
+        let key = self.plan_key(mode, data, weights.is_some(), batch_size)?;
+        let (recipe, executor) = self.parts();
+        executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size, window: None })
+    }
+
+    /// [`Model::open`] for a streamed set, of which `window` rows at most are bound at a time. Nothing is bound yet.
+    pub(crate) fn open_streamed(
+        &mut self,
+        mode: Mode,
+        data: &StreamedDataset,
+        weighted: bool,
+        window: usize,
+        batch_size: usize,
+        budget: u64,
+    ) -> Result<Run> {
+        let example = data.example();
+        let key = self.plan_key(mode, example, weighted, batch_size)?;
+        let (recipe, executor) = self.parts();
+        let feed = Feed { budget, batch_size, window: Some(window) };
+        executor.open(key, || recipe.plan(key), example, weighted.then(|| vec![1.0]), feed)
+    }
+
+    /// What the plan depends on, once it is clear that model and data set fit.
+    pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
+        check_not_empty(data.len())?;
+        self.check_features(data)?;
+        check_range(data, self.precision(), true)?;
+        if mode != Mode::Predict {
+            self.check_targets(data)?;
+        }
+        let byte_scale = match data.inputs() {
+            InputRows::Bytes { scale, .. } => Some(scale),
+            InputRows::Floats(_) => None,
+        };
+        let ids = matches!(data.targets(), TargetRows::Classes { .. });
+        let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
+        let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
+        Ok(PlanKey { mode, capacity, format, fused, precision, device, room: self.room() })
+    }
+
+    /// What a dispatch may take of the device. The CPU device runs launches alone.
+    pub(crate) fn room(&self) -> Room {
+        let Some((gpu, _)) = self.device().wgpu() else { return Room::default() };
+        let limits = gpu.limits();
+        Room {
+            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+            buffers: limits.max_buffers_and_acceleration_structures_per_shader_stage as usize,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
+        }
+    }
+
+    pub(crate) fn check_features(&self, data: &Dataset) -> Result<()> {
+        match data.features() == self.features() {
+            true => Ok(()),
+            false => {
+                let layer = self.layout.places.first().map_or("none", |place| place.name.as_str());
+                let what = format!("samples for layer {layer}");
+                Err(Error::shape(what, features(self.features()), features(data.features())))
+            }
+        }
+    }
+
+    fn check_targets(&self, data: &Dataset) -> Result<()> {
+        let outputs = self.outputs();
+        let (fits, found) = match data.targets() {
+            TargetRows::Classes { classes, .. } => {
+                // One output can stand for two classes, but not after softmax over that one output.
+                let one_for_two = outputs == 1 && classes == 2 && self.loss().loss != Loss::CategoricalCrossentropy;
+                (classes == outputs || one_for_two, format!("{classes} classes"))
+            }
+            TargetRows::Rows { width, .. } => (width == outputs, format!("target rows of {width}")),
+        };
+        if fits {
+            return Ok(());
+        }
+        let layer = self.layout.places.last().map_or("none", |place| place.name.as_str());
+        Err(Error::shape(format!("targets for layer {layer}"), format!("{outputs} outputs"), found))
+    }
+
+    /// Whether accuracy means anything: not for regression.
+    pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
+        self.loss().loss != Loss::MeanSquaredError || matches!(data.targets(), TargetRows::Classes { .. })
+    }
+}
+
+/// Sample weights times class weights; `None` where every sample weighs 1.
+pub(crate) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
+    let own = data.sample_weights();
+    let Some(class_weight) = class_weight else { return Ok(own.map(<[f32]>::to_vec)) };
+    let TargetRows::Classes { ids, classes } = data.targets() else {
+        return Err(Error::configuration("class weights", "targets that are class ids", "target rows"));
+    };
+    if class_weight.len() != classes {
+        return Err(Error::shape("class weights", format!("{classes} numbers"), class_weight.len()));
+    }
+    if let Some(weight) = class_weight.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        return Err(Error::configuration("class weights", "finite numbers that are not negative", weight));
+    }
+    let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
+    Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
+}
+
+/// Half precision has no number for samples beyond its range. `says_where` if these are samples as the caller counts
+/// them, not a piece of a streamed set.
+pub(crate) fn check_range(data: &Dataset, precision: Precision, says_where: bool) -> Result<()> {
+    if precision == Precision::F32 {
+        return Ok(());
+    }
+    let beyond = |value: &f32| value.abs() > LARGEST_HALF;
+    let found = match data.inputs() {
+        InputRows::Bytes { scale, .. } => Some(255.0 * scale).filter(beyond).map(|value| (value, String::new())),
+        InputRows::Floats(values) => values.iter().position(beyond).map(|at| {
+            let (row, column) = (at / data.features(), at % data.features());
+            (values[at], if says_where { format!(" in row {row}, column {column}") } else { String::new() })
+        }),
+    };
+    let Some((value, place)) = found else { return Ok(()) };
+    let expected = format!("numbers from −{LARGEST_HALF} to {LARGEST_HALF}");
+    Err(Error::configuration("samples in half precision", expected, format!("{value}{place}")))
+}
+
+pub(crate) fn check_not_empty(samples: usize) -> Result<()> {
+    if samples == 0 { Err(Error::shape("data set", "at least one sample", "none")) } else { Ok(()) }
+}
+
+fn features(count: usize) -> String {
+    format!("{count} features")
+}

@@ -1,0 +1,162 @@
+//! One launch against its reference, on the device's own inputs: what verify mode does with each launch of a step.
+
+use std::fmt;
+
+use crate::error::{Error, Result};
+use crate::kernels::storage::unpack_halves;
+use crate::kernels::{Access, Binding, Element, Input, Output};
+use crate::plan::Launch;
+use crate::step::StepBlock;
+
+/// How far an element may be from its reference, as a share of its own size and of the largest element of its output.
+/// A sum of n terms in f32 is off by at most n·2⁻²⁴ of the sum of their sizes and by about √n·2⁻²⁴ as a rule: 2e-6 for
+/// a thousand terms. Drivers' `exp` and `log` add about 2e-6. Twenty times that, and a wrong index still stands out.
+const TOLERANCE: f64 = 1e-4;
+
+/// What storing a number in half precision adds: half the distance to the next of its 11 bits, and below its smallest
+/// normal number, 2⁻¹⁴, half of 2⁻²⁴. Twice that, since a value near the middle of two may round to either.
+const HALF_TOLERANCE: f64 = 1.0 / 1024.0;
+const SMALLEST_HALF: f64 = 1.0 / 16_777_216.0;
+
+/// What verify mode found, all being well.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verification {
+    /// Steps that were made.
+    pub steps: usize,
+    /// Launches that were compared.
+    pub launches: usize,
+    /// The largest difference found, as a share of what is tolerated.
+    pub largest_share: f64,
+    /// The launch where it was found.
+    pub largest_at: String,
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} launches of {} steps agree with their references; largest difference {:.2} % of the tolerance, in {}",
+            self.launches,
+            self.steps,
+            100.0 * self.largest_share,
+            self.largest_at
+        )
+    }
+}
+
+/// A binding's words as a reference takes them.
+enum Values {
+    Floats(Vec<f64>),
+    Words(Vec<u32>),
+}
+
+/// A binding's numbers, whether they are halves or not; words as numbers.
+fn numbers(element: Element, words: &[u32]) -> Vec<f64> {
+    match element {
+        Element::Float => words.iter().map(|&word| f32::from_bits(word).into()).collect(),
+        Element::Half => unpack_halves(words).into_iter().map(f64::from).collect(),
+        Element::Word => words.iter().map(|&word| word.into()).collect(),
+    }
+}
+
+impl Values {
+    fn new(binding: &Binding, words: &[u32]) -> Self {
+        match binding.element {
+            Element::Float | Element::Half => Values::Floats(numbers(binding.element, words)),
+            Element::Word => Values::Words(words.to_vec()),
+        }
+    }
+
+    fn input(&self) -> Input<'_, f64> {
+        match self {
+            Values::Floats(values) => Input::Floats(values),
+            Values::Words(words) => Input::Words(words),
+        }
+    }
+
+    fn output(&mut self) -> Output<'_, f64> {
+        match self {
+            Values::Floats(values) => Output::Floats(values),
+            Values::Words(words) => Output::Words(words),
+        }
+    }
+}
+
+impl Verification {
+    /// Compares one launch: what it bound before, and after.
+    pub(crate) fn check(
+        &mut self,
+        launch: &Launch,
+        step: &StepBlock,
+        before: Vec<Vec<u32>>,
+        after: Vec<Vec<u32>>,
+    ) -> Result<()> {
+        let bindings = launch.kernel.bindings(launch.storage);
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for (binding, words) in bindings.iter().zip(&before) {
+            match binding.access {
+                Access::Step => {}
+                Access::Read => inputs.push(Values::new(binding, words)),
+                Access::Write | Access::Update => outputs.push(Values::new(binding, words)),
+            }
+        }
+        let input_views: Vec<_> = inputs.iter().map(Values::input).collect();
+        let mut output_views: Vec<_> = outputs.iter_mut().map(Values::output).collect();
+        launch.kernel.reference_stored(launch.storage, step, &input_views, &mut output_views);
+        let found = bindings.iter().zip(&after).filter(|(binding, _)| binding.is_output());
+        for ((binding, found), expected) in found.zip(&outputs) {
+            self.compare(launch, binding, found, expected)?;
+        }
+        self.launches += 1;
+        Ok(())
+    }
+
+    fn compare(&mut self, launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<()> {
+        let pairs: Vec<(f64, f64)> = match expected {
+            Values::Floats(values) => numbers(binding.element, found).into_iter().zip(values.iter().copied()).collect(),
+            Values::Words(words) if is_block(binding) => step_pairs(found, words),
+            Values::Words(words) => {
+                numbers(binding.element, found).into_iter().zip(numbers(binding.element, words)).collect()
+            }
+        };
+        let sizes = pairs.iter().map(|pair| pair.1.abs()).filter(|size| size.is_finite());
+        let largest = sizes.fold(0.0, f64::max);
+        for (element, &(found, expected)) in pairs.iter().enumerate() {
+            let mut tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
+            match binding.element {
+                Element::Float => {}
+                Element::Half => tolerance += HALF_TOLERANCE * expected.abs() + SMALLEST_HALF,
+                // Indexes, bytes, bits: the step block alone holds numbers among its words.
+                Element::Word if is_block(binding) => {}
+                Element::Word => tolerance = 0.0,
+            }
+            let apart = (found - expected).abs();
+            let same = found == expected || (found.is_nan() && expected.is_nan());
+            if !same && !matches!(apart.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {
+                let (launch, output) = (launch.label.clone(), binding.name);
+                return Err(Error::Verification { launch, output, element, expected, found, tolerance });
+            }
+            if !same && apart / tolerance > self.largest_share {
+                self.largest_share = apart / tolerance;
+                self.largest_at = launch.label.clone();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this is a step block: that of the step, or of the next.
+fn is_block(binding: &Binding) -> bool {
+    matches!(binding.name, "step" | "next")
+}
+
+/// The step block holds numbers of two kinds; as f32 and as words they are all compared as numbers.
+fn step_pairs(found: &[u32], expected: &[u32]) -> Vec<(f64, f64)> {
+    let block = |words: &[u32]| bytemuck::pod_read_unaligned::<StepBlock>(bytemuck::cast_slice(words));
+    let numbers = |step: StepBlock| {
+        let words = [step.iteration, step.position, step.rows, step.samples, step.batch_size, step.slot];
+        let floats = [step.learning_rate, step.beta_1_power, step.beta_2_power];
+        words.into_iter().map(f64::from).chain(floats.into_iter().map(f64::from)).collect::<Vec<_>>()
+    };
+    numbers(block(found)).into_iter().zip(numbers(block(expected))).collect()
+}

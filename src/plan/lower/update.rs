@@ -1,0 +1,130 @@
+//! What follows the gradients: norms and penalties, the optimizer's update of all parameters, and the end of the step.
+
+use crate::kernels::adagrad::Adagrad;
+use crate::kernels::adagrad_update::AdagradUpdate;
+use crate::kernels::adam;
+use crate::kernels::adam_update::AdamUpdate;
+use crate::kernels::advance_step::{self, AdvanceStep};
+use crate::kernels::gradient_scales::GradientScales;
+use crate::kernels::rmsprop::Rmsprop;
+use crate::kernels::rmsprop_update::RmspropUpdate;
+use crate::kernels::sgd::Sgd;
+use crate::kernels::sgd_update::SgdUpdate;
+use crate::kernels::sum_squares::SumSquares;
+use crate::kernels::update::{Common, Rule};
+use crate::kernels::{Kernel, padded};
+use crate::layout::Tensor;
+use crate::net::optimizers::{Adam, AdamW, Clip, Optimizer};
+use crate::plan::graph::Graph;
+use crate::plan::{Argument, Mode, Phase, STATISTICS_SLOTS, Store};
+
+/// The factors by which clipping by norm shrinks gradients, where there is such clipping.
+pub(super) fn clip(graph: &mut Graph<'_>) {
+    let (clip, global) = match graph.recipe.optimizer.clip() {
+        Clip::Norm(limit) => (limit, false),
+        Clip::GlobalNorm(limit) => (limit, true),
+        Clip::None | Clip::Value(_) => return,
+    };
+    let gradients = graph.gradients();
+    let sums = sum_squares(graph, "gradient_squares", true, gradients);
+    let tensors = graph.recipe.layout.tensors.len();
+    let ranges = graph.buffer("ranges", Store::Ranges, 2 * tensors);
+    let arguments = [graph.step, sums, ranges, graph.tensors()];
+    graph.launch(Phase::Reduce, "gradient_scales", GradientScales { tensors, clip, global }, &arguments);
+}
+
+/// The chunks of the penalty and their count: that of the parameters as they are before the update.
+pub(super) fn penalties(graph: &mut Graph<'_>) -> (Argument, usize) {
+    let penalised = graph.recipe.layout.tensors.iter().any(Tensor::is_penalised);
+    if graph.key.mode != Mode::Train || !penalised {
+        return (graph.local("no_penalties", 4), 0);
+    }
+    let parameters = graph.parameters();
+    let sums = sum_squares(graph, "penalty", false, parameters);
+    (sums, graph.recipe.layout.chunks().0.len())
+}
+
+/// Sums of squares over all chunks: the squares of the gradients, or the penalty, which has no use for gradients.
+fn sum_squares(graph: &mut Graph<'_>, label: &str, of_gradients: bool, gradients: Argument) -> Argument {
+    let chunks = graph.recipe.layout.chunks().0.len();
+    let sums = graph.local(label, padded(chunks));
+    let arguments = [
+        graph.step,
+        gradients,
+        graph.parameters(),
+        graph.tensors(),
+        graph.buffer("chunks", Store::Chunks, 4 * chunks),
+        sums,
+    ];
+    graph.launch(Phase::Reduce, label, SumSquares { chunks, of_gradients }, &arguments);
+    sums
+}
+
+/// One update of all parameters.
+pub(super) fn update(graph: &mut Graph<'_>) {
+    let optimizer = graph.recipe.optimizer;
+    let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
+    let common = Common { length: graph.recipe.layout.length, clip_value };
+    let kernel: Kernel = match rule(optimizer) {
+        Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
+        Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
+        Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
+        Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
+    };
+    let tensor_of = graph.recipe.layout.tensor_of().len();
+    let mut arguments = vec![
+        graph.step,
+        graph.gradients(),
+        graph.tensors(),
+        graph.buffer("tensor_of", Store::TensorOf, tensor_of),
+        graph.parameters(),
+    ];
+    arguments.extend(slots(graph));
+    graph.launch(Phase::Update, "update", kernel, &arguments);
+}
+
+/// The optimizer's slots; of one that its settings do not use four words that nobody reads.
+fn slots(graph: &mut Graph<'_>) -> Vec<Argument> {
+    let layout = graph.recipe.layout;
+    let mut arguments = Vec::new();
+    for (index, slot) in graph.recipe.optimizer.slots().iter().enumerate() {
+        let whole = graph.buffer(slot.name, Store::Slot(index), layout.slot_length(slot.used));
+        arguments.push(if slot.used { whole } else { Argument { words: 4, ..whole } });
+    }
+    arguments
+}
+
+fn rule(optimizer: &Optimizer) -> Rule {
+    match *optimizer {
+        Optimizer::RmsProp(o) => {
+            Rule::Rmsprop(Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered })
+        }
+        Optimizer::Sgd(o) => Rule::Sgd(Sgd { momentum: o.momentum, nesterov: o.nesterov }),
+        Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
+        | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => Rule::Adam(adam::Adam { beta_1, beta_2, epsilon }),
+        Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
+    }
+}
+
+/// What an update of all parameters does, if a launch is one: its rule and its clipping by value.
+pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
+    let (rule, common) = match kernel {
+        Kernel::RmspropUpdate(update) => (Rule::Rmsprop(update.rule.clone()), update.common),
+        Kernel::SgdUpdate(update) => (Rule::Sgd(update.rule.clone()), update.common),
+        Kernel::AdamUpdate(update) => (Rule::Adam(update.rule.clone()), update.common),
+        Kernel::AdagradUpdate(update) => (Rule::Adagrad(update.rule.clone()), update.common),
+        _ => return None,
+    };
+    Some((rule, common.clip_value))
+}
+
+/// Adds up the step's figures, and moves on.
+pub(super) fn advance(graph: &mut Graph<'_>, rows: Argument, (penalties, count): (Argument, usize)) {
+    let (beta_1, beta_2) = graph.recipe.optimizer.betas();
+    let statistics = graph.local("statistics", 4 * STATISTICS_SLOTS);
+    let workgroup = advance_step::WORKGROUP;
+    let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, beta_1, beta_2, workgroup };
+    let arguments = [graph.step, rows, penalties, graph.next, statistics];
+    graph.launch(Phase::Update, "advance_step", kernel, &arguments);
+    graph.statistics = Some(statistics);
+}

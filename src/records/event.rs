@@ -1,0 +1,38 @@
+//! What an observer of a training is told.
+
+use crate::records::history::EpochRecord;
+use crate::records::metrics::Score;
+
+/// The figures of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepRecord {
+    /// Which epoch, counted from 1.
+    pub epoch: usize,
+    /// How many epochs there are.
+    pub epochs: usize,
+    /// Which step of the epoch, counted from 1.
+    pub step: usize,
+    /// How many steps an epoch has.
+    pub steps: usize,
+    /// This step's mean loss before its update, L2 penalty included.
+    pub loss: f64,
+    /// Mean loss and accuracy of the epoch so far.
+    pub so_far: Score,
+    /// Samples seen in this epoch so far.
+    pub samples: usize,
+    /// Seconds since the epoch began; 0 without a clock.
+    pub seconds: f64,
+}
+
+/// What happened in a training.
+///
+/// Many steps go to the device at once, so step events come in bursts; none is left out, and their order is kept. An
+/// observer that answers `ControlFlow::Break` ends the training; steps that are on the device already still count.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A step is done.
+    Step(StepRecord),
+    /// An epoch is done, validation included.
+    Epoch(EpochRecord),
+}
