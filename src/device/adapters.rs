@@ -66,7 +66,7 @@ pub(super) fn cooperative_matrix(adapter: &wgpu::Adapter, info: &DeviceInfo) -> 
     [16, 8].into_iter().find(fits).map(|size| CooperativeMatrix { size: size as usize, subgroup })
 }
 
-/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
+/// Compares the limits that the kernels depend on; no kernel depends on textures and the like.
 pub(super) fn check_limits(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let required = super::Device::required_limits();
     let pairs: [(&'static str, u64, u64); 6] = [
