@@ -154,7 +154,9 @@ fn every_chapter_of_the_guide_is_in_the_documentation() {
     assert!(!chapters.is_empty());
     for chapter in chapters {
         let name = chapter.file_stem().unwrap().to_str().unwrap();
-        for text in [format!("include_str!(\"guide/{name}.md\")"), format!("pub mod {name} {{}}"), format!("[`{name}`]")] {
+        for text in
+            [format!("include_str!(\"guide/{name}.md\")"), format!("pub mod {name} {{}}"), format!("[`{name}`]")]
+        {
             assert!(guide.contains(&text), "src/guide.rs has no {text}");
         }
     }
