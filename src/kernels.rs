@@ -201,9 +201,9 @@ pub struct Work {
 pub struct Workgroup {
     /// How many invocations it has.
     pub invocations: usize,
-    /// Its memory.
+    /// Bytes of its memory.
     pub bytes: usize,
-    /// What that is laid out by, where it is a product's: two of one tiling can have the same.
+    /// The tiling that lays its memory out, where the operation is a product: products of one tiling can share it.
     pub tiling: Option<product::Tiling>,
 }
 
@@ -437,7 +437,8 @@ impl Kernel {
             .collect()
     }
 
-    /// Whose workgroup memory each of several kernels has that share a dispatch: the first's of its tiling, or its own.
+    /// For each of several kernels that share a dispatch, which of them its workgroup memory belongs to: the first with
+    /// the same tiling, else itself.
     pub(crate) fn memories<'a>(kernels: impl Iterator<Item = &'a Kernel>) -> Vec<usize> {
         let tilings: Vec<_> = kernels.map(|kernel| kernel.workgroup().and_then(|workgroup| workgroup.tiling)).collect();
         let first = |(index, tiling): (usize, &Option<product::Tiling>)| {

@@ -36,7 +36,7 @@ use wgrad::{Activation, StepBlock};
 const STEP: f64 = 1e-5;
 const TOLERANCE: f64 = 1e-7;
 
-/// The tiling is nothing to a reference.
+/// A reference does not depend on the tiling.
 const TILING: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 64 };
 
 const ACTIVATIONS: [Activation; 10] = [

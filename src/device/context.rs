@@ -88,7 +88,7 @@ impl Context {
             wanted |= wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
             // SAFETY: wgpu does not answer for what experimental features do, so they are on only where the caller asked for
             // this one. One shader uses it, product_cooperative.wgsl, in uniform control flow, on matrices that lie in their
-            // arrays whole. DESIGN.md, Safety, says what is left to the driver.
+            // arrays whole. docs/safety.md says what is left to the driver.
             experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         }
         let descriptor = wgpu::DeviceDescriptor {
@@ -358,7 +358,7 @@ impl Context {
             // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
             // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan: no
             // access leaves the buffer, and all of these are the engine's own. Indexes into other memory are made of constants,
-            // counters and the invocation's place alone, and DESIGN.md, Safety, says why each lies within its array. Where a
+            // counters and the invocation's place alone, and docs/safety.md says why each lies within its array. Where a
             // subgroup's number has a part in them, in shaders for matrix units, they stay checked.
             let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
             let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

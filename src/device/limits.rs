@@ -22,7 +22,7 @@ pub(super) fn wanted(offered: &wgpu::Limits) -> wgpu::Limits {
     }
 }
 
-/// Compares the limits that the kernels depend on; textures and the like are nobody's concern here.
+/// Compares the limits that the kernels depend on; no kernel depends on textures and the like.
 pub(super) fn check(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let required = required();
     let pairs: [(&'static str, u64, u64); 6] = [

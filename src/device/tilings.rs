@@ -1,5 +1,5 @@
-//! Tilings that were chosen by measurement, kept on disk from one run to the next. It owns the file; who measures is
-//! `tuning.rs`.
+//! Tilings that were chosen by measurement, kept on disk from one run to the next. It owns the file;
+//! `tuning.rs` measures.
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The choice of tilings by measurement: every candidate for every product of a model is timed on the device at hand,
-//! and the fastest is kept. Which candidates there are is `kernels/parts/product/choice.rs`'s concern, where choices are kept
-//! `device/tilings.rs`'s, how a launch is timed `executor/gpu/bench.rs`'s.
+//! and the fastest is kept. Which candidates there are, is in `kernels/parts/product/choice.rs`; where choices are kept, in
+//! `device/tilings.rs`; how a launch is timed, in `executor/gpu/bench.rs`.
 
 mod report;
 
@@ -70,12 +70,12 @@ impl Model {
     /// the model and a batch take. Parameters and optimizer are left alone. Other work on the device disturbs the
     /// measurements. A candidate whose results on made-up numbers are not those of the default, up to rounding, is out.
     ///
-    /// Updates that share a dispatch with a larger one ([`Model::plan_summary`] marks them) are left out: their workgroups are of
-    /// the larger one's size.
+    /// Updates that share a dispatch with a larger one ([`Model::plan_summary`] marks them) are left out: their workgroups
+    /// are of the larger one's size.
     ///
-    /// Without this call tilings are a function of shape, kind of device and, for updates, what they share a dispatch with. A choice that was measured may be
-    /// another one on the next machine, or after the next call. As long as one stands, the same seed gives the same
-    /// bits; two choices agree up to rounding.
+    /// Without this call a tiling is a function of the shape, the kind of device and, for updates, what they share a
+    /// dispatch with. A choice that was measured may differ on the next machine, or after the next call. As long as it
+    /// stands, the same seed gives the same bits; two choices agree up to rounding.
     ///
     /// On the CPU device, whose products have one tiling, there is nothing to choose: the report is empty.
     ///
@@ -104,7 +104,7 @@ impl Model {
         let buffers = model_buffers(&self.layout, self.optimizer(), &parameters);
         let mut races = Vec::new();
         for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
-            // Anew, with the parameters as they are: updates that are timed change them until they are nobody's.
+            // Anew, with the parameters as they are: updates that are timed spoil their copy.
             let executor = gpu::Executor::new(context.clone(), buffers.clone())?;
             let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();
             races.extend(self.race(&executor, mode, capacity, &known)?);
@@ -179,7 +179,7 @@ impl Track<'_> {
         Recipe { choices: &choices, ..self.recipe }.plan(self.key).launches.swap_remove(race.launch)
     }
 
-    /// Who does not compute what the default computes is out.
+    /// Drops the candidates that do not compute what the default computes.
     fn qualify(&self, race: &mut Race) -> Result<()> {
         let launches: Vec<_> = (0..race.runners.len()).map(|runner| self.launch(race, runner)).collect();
         let products: Vec<_> = launches.iter().map(product_alone).collect();

@@ -93,7 +93,7 @@ fn every_shader_can_be_said_to_metal_and_dx12() {
     }
 }
 
-/// On hardware through Vulkan shaders do not check these indexes: DESIGN.md, Safety, says why each of them is within its array
+/// On hardware through Vulkan shaders do not check these indexes: docs/safety.md says why each of them is within its array
 /// for every invocation, which holds for all data only if data have no part in them.
 #[test]
 fn no_index_outside_of_buffers_is_made_of_data() {

@@ -1,6 +1,6 @@
 //! Which expressions of a shader are made of data: of what buffers hold, or what was computed from it. Everything else is made
 //! of constants, counters and the invocation's place. Where data decide which way control goes, how far a counter runs, is
-//! not followed: that is for DESIGN.md, Safety, to look at.
+//! not followed: that is for docs/safety.md to look at.
 
 use std::collections::BTreeSet;
 

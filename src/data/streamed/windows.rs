@@ -207,7 +207,7 @@ mod native {
     use crate::error::Result;
 
     pub(crate) struct Reader {
-        /// Taken when the reader is dropped, which is how the thread learns that nobody wants more.
+        /// Taken when the reader is dropped, which tells the thread that no more is wanted.
         windows: Option<Receiver<Result<Window>>>,
         thread: Option<JoinHandle<()>>,
     }
@@ -245,7 +245,7 @@ mod native {
         fn drop(&mut self) {
             self.windows = None;
             if let Some(thread) = self.thread.take() {
-                // A panic in a window that nobody asked for is nobody's concern.
+                // A panic while reading ahead is dropped: that window is no longer wanted.
                 drop(thread.join());
             }
         }

@@ -1,5 +1,4 @@
-//! The tilings of a matrix product, which the three dense operations share: what each takes of a device, and the text that
-//! it is in WGSL.
+//! The tilings of a matrix product, which the dense operations share: what each needs of a device, and its text in WGSL.
 
 use std::fmt;
 

@@ -155,8 +155,8 @@ impl Tiling {
     }
 
     /// On a GPU the largest tile of which there are enough to keep a large one busy; where there are not, sums are better
-    /// split. A software driver's matrix units are a loop: nobody switches them on to be fast, but to see them used, so they
-    /// are, unless the driver would end a long sum early.
+    /// split. A software driver's matrix units are a loop, and switched on to be tested, not to be fast. So they are used
+    /// there, unless the driver would end a long sum early.
     fn cooperative(size: Size, matrix: CooperativeMatrix, family: Family) -> Option<Tiling> {
         let [_, medium, _, _, large] = Cooperative::candidates(matrix);
         let chosen = match family {
