@@ -244,6 +244,7 @@ mod init;
 pub mod kernels;
 mod layers;
 mod losses;
+mod memory;
 mod metrics;
 mod model;
 mod optimizers;

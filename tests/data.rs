@@ -104,7 +104,10 @@ fn wrong_lengths_are_refused() {
 
 fn wrong_values_are_refused() {
     let labelled = Dataset::from_images(vec![0; 3], 1, vec![9, 10, 11], 10);
-    refuses(labelled, "label 10 in row 1 is out of range: expected a class below 10");
+    refuses(
+        labelled,
+        "label 10 in row 1 is out of range: expected a class below 10, counted from 0; labels of 1 to 10 need 1 taken off",
+    );
     let inputs = Dataset::from_classes(vec![0.0, 1.0, 2.0, f32::NAN], 2, vec![0, 0], 1);
     refuses(inputs, "the inputs: expected finite numbers, found NaN in row 1, column 1");
     let targets = Dataset::from_rows(vec![0.0; 3], 1, vec![0.0, 0.0, f32::NEG_INFINITY], 1);
@@ -115,9 +118,12 @@ fn wrong_values_are_refused() {
 }
 
 fn wrong_settings_are_refused() {
-    refuses(Dataset::from_images(vec![], 0, vec![], 10), "features: expected at least 1, found 0");
-    refuses(Dataset::from_images(vec![], 1, vec![], 0), "classes: expected at least 1, found 0");
-    refuses(Dataset::from_rows(vec![], 1, vec![], 0), "the width of the targets: expected at least 1, found 0");
+    refuses(Dataset::from_images(vec![], 0, vec![0; 0], 10), "features: expected at least 1, found 0");
+    refuses(Dataset::from_images(vec![], 1, vec![0; 0], 0), "classes: expected at least 1, found 0");
+    refuses(
+        Dataset::from_rows(vec![0.0; 0], 1, vec![0.0; 0], 0),
+        "the width of the targets: expected at least 1, found 0",
+    );
     let inputs = Inputs::Bytes { values: vec![1].into(), scale: f32::NAN };
     let scaled = Dataset::new(inputs, 1, Targets::Classes { ids: vec![0].into(), classes: 1 });
     refuses(scaled, "the scale of the inputs: expected a finite number, found NaN");
@@ -128,7 +134,7 @@ fn wrong_settings_are_refused() {
 }
 
 fn an_empty_set_can_be_made() {
-    let empty = Dataset::from_images(vec![], 784, vec![], 10).unwrap();
+    let empty = Dataset::from_images(vec![], 784, vec![0; 0], 10).unwrap();
     assert!(empty.is_empty() && empty.take(5).is_empty() && empty.range(0..0).unwrap().is_empty());
     assert_eq!(empty.class_counts(), Some(vec![0; 10]));
     refuses(empty.split_validation(0.5), "the validation split: expected samples on both sides, found 0 and 0 for 0.5");
@@ -137,7 +143,10 @@ fn an_empty_set_can_be_made() {
 fn one_hot_rows_are_checked() {
     let one_hot = wgrad::data::to_categorical;
     assert_eq!(one_hot(&[1, 0], 2).unwrap(), [0.0, 1.0, 1.0, 0.0]);
-    refuses(one_hot(&[1, 3], 3), "label 3 in row 1 is out of range: expected a class below 3");
+    refuses(
+        one_hot(&[1, 3], 3),
+        "label 3 in row 1 is out of range: expected a class below 3, counted from 0; labels of 1 to 3 need 1 taken off",
+    );
     refuses(one_hot(&[1], 0), "classes: expected at least 1, found 0");
     #[cfg(target_pointer_width = "64")]
     refuses(one_hot(&[1], usize::MAX), "classes: expected at most 4294967295, found 18446744073709551615");

@@ -232,7 +232,7 @@ impl fmt::Debug for StreamedDataset {
 
 /// What all samples of a set have in common.
 #[derive(PartialEq)]
-struct Kind {
+pub(super) struct Kind {
     features: usize,
     /// For bytes, the bits of their scale.
     scale: Option<u32>,
@@ -242,7 +242,7 @@ struct Kind {
 }
 
 impl Kind {
-    fn of(data: &Dataset) -> Self {
+    pub(super) fn of(data: &Dataset) -> Self {
         let scale = match data.inputs() {
             InputRows::Bytes { scale, .. } => Some(scale.to_bits()),
             InputRows::Floats(_) => None,
