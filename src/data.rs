@@ -12,6 +12,8 @@ mod download;
 pub mod idx;
 pub mod mnist;
 pub mod npy;
+#[cfg(feature = "native")]
+mod npz;
 mod own;
 mod select;
 mod streamed;
@@ -122,7 +124,7 @@ impl Dataset {
     /// use wgrad::{Error, data::Dataset};
     ///
     /// let refused = Dataset::from_classes(vec![0.0, 1.0, 2.0], 1, vec![0, 1, 2], 2);
-    /// assert!(matches!(refused, Err(Error::LabelOutOfRange { row: 2, label: 2, classes: 2 })));
+    /// assert!(matches!(refused, Err(Error::LabelOutOfRange { row: 2, label: 2, classes: 2, .. })));
     /// ```
     pub fn from_classes<R: Row, L: Label>(
         inputs: Vec<R>,

@@ -68,7 +68,7 @@ pub enum Error {
     /// A class label below 0 or beyond the number of classes.
     #[error(
         "label {label} in row {row} is out of range: expected a class below {classes}{}",
-        from_one(*label, *classes)
+        if *from_one { one_off(*classes) } else { String::new() }
     )]
     LabelOutOfRange {
         /// The row, counted from 0.
@@ -77,6 +77,8 @@ pub enum Error {
         label: i128,
         /// How many classes there are.
         classes: usize,
+        /// Whether the labels are those of somebody who counts from 1: all from 1 to `classes`, and none is 0.
+        from_one: bool,
     },
     /// A NaN or an infinity where a finite number is needed.
     #[error("{what}: expected finite numbers, found {value} in row {row}, column {column}")]
@@ -182,11 +184,8 @@ pub enum Error {
 }
 
 /// What those need to hear who count classes from 1.
-pub(crate) fn from_one(label: i128, classes: usize) -> String {
-    if label != classes as i128 {
-        return String::new();
-    }
-    format!(", counted from 0; labels of 1 to {classes} need 1 taken off")
+pub(crate) fn one_off(classes: usize) -> String {
+    format!("; labels from 1 to {classes} need 1 taken off, since classes count from 0")
 }
 
 impl Error {
