@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, View};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
@@ -156,6 +156,7 @@ impl Model {
     pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
         let manifest = manifest(bytes, path)?;
         let file = parse(bytes, path)?;
+        manifest.check_tensors(&file, path)?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
         let parameters = model.gather(&file, "", path)?;
         model.executor.write(Store::Parameters, &parameters)?;
@@ -197,15 +198,7 @@ impl Model {
         let mut buffer = vec![0.0; self.layout.length];
         for tensor in &self.layout.tensors {
             let name = format!("{prefix}{}", tensor.name);
-            let expected = format!("tensor {name} of shape {:?} in F32", tensor.shape);
-            let view = file.tensor(&name).map_err(|_| {
-                let mut names = file.names();
-                names.sort_unstable();
-                wrong(path, &expected, format!("only {}", names.join(", ")))
-            })?;
-            if view.shape() != tensor.shape || view.dtype() != Dtype::F32 {
-                return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
-            }
+            let view = view(file, &name, &tensor.shape, path)?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
             if let Some(at) = values.iter().position(|value| !value.is_finite()) {
                 return Err(wrong(path, format!("finite numbers in {name}"), format!("{} at {at}", values[at])));
@@ -214,6 +207,39 @@ impl Model {
         }
         Ok(buffer)
     }
+}
+
+impl Manifest {
+    /// That the file has every tensor that its description announces, before memory is taken for the model. safetensors
+    /// has held each tensor's size against the file's.
+    fn check_tensors(&self, file: &SafeTensors<'_>, path: &Path) -> Result<()> {
+        let slots = self.optimizer.slots();
+        let slots = slots.iter().filter(|slot| slot.used && self.iterations.is_some());
+        let prefixes: Vec<_> = slots.map(|slot| format!("optimizer.{}.", slot.name)).collect();
+        for placed in self.model.placed()? {
+            for tensor in &placed.tensors {
+                for prefix in [""].into_iter().chain(prefixes.iter().map(String::as_str)) {
+                    view(file, &format!("{prefix}{}.{}", placed.name, tensor.name), &tensor.shape, path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tensor of this name, if it is of this shape and in F32.
+fn view<'b>(file: &SafeTensors<'b>, name: &str, shape: &[usize], path: &Path) -> Result<TensorView<'b>> {
+    let expected = format!("tensor {name} of shape {shape:?} in F32");
+    let view = file.tensor(name).map_err(|_| {
+        let mut names = file.names();
+        names.sort_unstable();
+        let found = if names.is_empty() { "no tensors".to_owned() } else { format!("only {}", names.join(", ")) };
+        wrong(path, &expected, found)
+    })?;
+    if view.shape() != shape || view.dtype() != Dtype::F32 {
+        return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
+    }
+    Ok(view)
 }
 
 fn wrong(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {

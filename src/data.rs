@@ -1,9 +1,9 @@
 //! Data sets: what a model is trained on and measured with.
 //!
 //! This module owns the samples of a set (inputs, targets, weights), the checks that they fit together, and the places
-//! where sets come from: IDX files ([`idx`]), MNIST ([`mnist`]), drawn digits ([`synthetic`]), and, for sets that do not
-//! fit in memory, readers and `.npy` files ([`StreamedDataset`], [`npy`]). It knows nothing of devices, models or
-//! losses: whether a target suits a loss is checked where the two meet.
+//! where sets come from: IDX files ([`idx`]), MNIST ([`mnist`]), drawn digits ([`synthetic`]), NumPy's files ([`npy`]) and,
+//! for sets that do not fit in memory, readers ([`StreamedDataset`]). Choosing among samples is in `select.rs`. It knows
+//! nothing of devices, models or losses: whether a target suits a loss is checked where the two meet.
 
 mod arrays;
 pub(crate) mod batches;
@@ -12,6 +12,10 @@ mod download;
 pub mod idx;
 pub mod mnist;
 pub mod npy;
+#[cfg(feature = "native")]
+mod npz;
+mod own;
+mod select;
 mod streamed;
 pub mod synthetic;
 
@@ -20,10 +24,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use arrays::{InputRows, Inputs, TargetRows, Targets, to_categorical};
+pub use own::{Label, Row};
 pub use streamed::{AnyDataset, ReadError, StreamedDataset};
 pub(crate) use streamed::{ReadAhead, Windows};
 
 use crate::error::{Error, Result};
+use crate::memory::shared;
 
 /// Samples with their targets: `inputs` of shape \[samples, features\], row-major, and one target a sample.
 ///
@@ -91,7 +97,7 @@ impl Dataset {
     }
 
     /// Grey or colour images: bytes in rows of `features` pixels, seen by a model as 0 … 1 (`byte / 255`), and a class
-    /// below `classes` for each.
+    /// below `classes` for each, of any integer type.
     ///
     /// # Errors
     ///
@@ -102,16 +108,13 @@ impl Dataset {
     /// assert_eq!(data.len(), 2);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn from_images(pixels: Vec<u8>, features: usize, labels: Vec<u8>, classes: usize) -> Result<Self> {
-        let ids = labels.into_iter().map(u32::from).collect();
-        Self::new(
-            Inputs::Bytes { values: pixels.into(), scale: 1.0 / 255.0 },
-            features,
-            Targets::Classes { ids, classes },
-        )
+    pub fn from_images<L: Label>(pixels: Vec<u8>, features: usize, labels: Vec<L>, classes: usize) -> Result<Self> {
+        let values = shared(pixels, || "keeping the pixels of a data set".to_owned())?;
+        Self::new(Inputs::Bytes { values, scale: 1.0 / 255.0 }, features, Self::classes(&labels, classes)?)
     }
 
-    /// Floats in rows of `features` and a class below `classes` for each row.
+    /// Floats in rows of `features`, one after the other or as arrays, and a class below `classes` for each row, of any
+    /// integer type.
     ///
     /// # Errors
     ///
@@ -121,13 +124,19 @@ impl Dataset {
     /// use wgrad::{Error, data::Dataset};
     ///
     /// let refused = Dataset::from_classes(vec![0.0, 1.0, 2.0], 1, vec![0, 1, 2], 2);
-    /// assert!(matches!(refused, Err(Error::LabelOutOfRange { row: 2, label: 2, classes: 2 })));
+    /// assert!(matches!(refused, Err(Error::LabelOutOfRange { row: 2, label: 2, classes: 2, .. })));
     /// ```
-    pub fn from_classes(inputs: Vec<f32>, features: usize, ids: Vec<u32>, classes: usize) -> Result<Self> {
-        Self::new(Inputs::Floats(inputs.into()), features, Targets::Classes { ids: ids.into(), classes })
+    pub fn from_classes<R: Row, L: Label>(
+        inputs: Vec<R>,
+        features: usize,
+        ids: Vec<L>,
+        classes: usize,
+    ) -> Result<Self> {
+        Self::new(Self::floats(inputs, features)?, features, Self::classes(&ids, classes)?)
     }
 
     /// Floats in rows of `features` and a row of `width` targets for each: regression targets, one-hot or soft labels.
+    /// Both may be flat or arrays, row by row.
     ///
     /// # Errors
     ///
@@ -139,8 +148,22 @@ impl Dataset {
     /// assert_eq!(data.target_width(), 1);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
-    pub fn from_rows(inputs: Vec<f32>, features: usize, targets: Vec<f32>, width: usize) -> Result<Self> {
-        Self::new(Inputs::Floats(inputs.into()), features, Targets::Rows { values: targets.into(), width })
+    pub fn from_rows<R: Row, T: Row>(inputs: Vec<R>, features: usize, targets: Vec<T>, width: usize) -> Result<Self> {
+        let inputs = Self::floats(inputs, features)?;
+        let values = shared(T::flatten(targets, "the targets", Some(width))?, || {
+            "keeping the targets of a data set".to_owned()
+        })?;
+        Self::new(inputs, features, Targets::Rows { values, width })
+    }
+
+    fn floats<R: Row>(inputs: Vec<R>, features: usize) -> Result<Inputs> {
+        let numbers = R::flatten(inputs, "the inputs", Some(features))?;
+        Ok(Inputs::Floats(shared(numbers, || "keeping the inputs of a data set".to_owned())?))
+    }
+
+    fn classes<L: Label>(labels: &[L], classes: usize) -> Result<Targets> {
+        let ids = shared(own::class_ids(labels, classes)?, || "keeping the labels of a data set".to_owned())?;
+        Ok(Targets::Classes { ids, classes })
     }
 
     /// The same set with a weight for each sample, by which its loss counts. Without weights each counts 1.
@@ -165,7 +188,8 @@ impl Dataset {
         if let Some(row) = weights.iter().position(|&weight| weight < 0.0) {
             return Err(Error::configuration(WHAT, "none below 0", format!("{} in row {row}", weights[row])));
         }
-        self.weights = Some(Weights { values: weights.into(), first: self.rows.start });
+        let values = shared(weights, || "keeping the sample weights of a data set".to_owned())?;
+        self.weights = Some(Weights { values, first: self.rows.start });
         Ok(self)
     }
 
@@ -213,7 +237,8 @@ impl Dataset {
         self.targets.width()
     }
 
-    /// How many samples each class has, in the order of the classes; `None` where the targets are rows of numbers.
+    /// How many samples each class has, in the order of the classes; `None` where the targets name no classes, as
+    /// [`Dataset::class_ids`] says.
     ///
     /// ```
     /// let data = wgrad::data::Dataset::from_images(vec![1, 2, 3], 1, vec![2, 0, 2], 3)?;
@@ -221,7 +246,7 @@ impl Dataset {
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     pub fn class_counts(&self) -> Option<Vec<usize>> {
-        let TargetRows::Classes { ids, classes } = self.targets() else { return None };
+        let (ids, classes) = self.named_classes().ok()?;
         let mut counts = vec![0; classes];
         ids.iter().for_each(|&id| counts[id as usize] += 1);
         Some(counts)

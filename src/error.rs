@@ -65,15 +65,20 @@ pub enum Error {
         /// The one it has.
         found: String,
     },
-    /// A class label beyond the number of classes.
-    #[error("label {label} in row {row} is out of range: expected a class below {classes}")]
+    /// A class label below 0 or beyond the number of classes.
+    #[error(
+        "label {label} in row {row} is out of range: expected a class below {classes}{}",
+        if *from_one { one_off(*classes) } else { String::new() }
+    )]
     LabelOutOfRange {
         /// The row, counted from 0.
         row: usize,
-        /// The label found there.
-        label: u32,
+        /// The label found there, as it was given.
+        label: i128,
         /// How many classes there are.
         classes: usize,
+        /// Whether the labels are those of somebody who counts from 1: all from 1 to `classes`, and none is 0.
+        from_one: bool,
     },
     /// A NaN or an infinity where a finite number is needed.
     #[error("{what}: expected finite numbers, found {value} in row {row}, column {column}")]
@@ -127,10 +132,10 @@ pub enum Error {
         /// How much the device offers.
         available: u64,
     },
-    /// The device has no memory left.
-    #[error("out of device memory while {during}")]
+    /// The device, or the host, has no memory left. What was being done says which.
+    #[error("out of memory while {during}")]
     OutOfMemory {
-        /// What was being done.
+        /// What was being done; a device's memory is named.
         during: String,
     },
     /// The device is gone: unplugged, reset by a watchdog, or destroyed.
@@ -178,7 +183,16 @@ pub enum Error {
     },
 }
 
+/// What those need to hear who count classes from 1.
+pub(crate) fn one_off(classes: usize) -> String {
+    format!("; labels from 1 to {classes} need 1 taken off, since classes count from 0")
+}
+
 impl Error {
+    pub(crate) fn invalid_file(path: &std::path::Path, expected: impl ToString, found: impl ToString) -> Self {
+        Error::InvalidFile { path: path.to_owned(), expected: expected.to_string(), found: found.to_string() }
+    }
+
     pub(crate) fn shape(what: impl Into<String>, expected: impl ToString, found: impl ToString) -> Self {
         Error::Shape { what: what.into(), expected: expected.to_string(), found: found.to_string() }
     }

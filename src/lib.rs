@@ -52,6 +52,7 @@ mod inspect;
 pub mod kernels;
 mod launch;
 mod layout;
+mod memory;
 mod model;
 mod net;
 mod plan;

@@ -52,6 +52,64 @@ impl StepBlock {
             ..self
         }
     }
+
+    /// The block of the step that follows `iterations` updates, at the start of which nothing is bound: what
+    /// [`StepBlock::advance`] would make of the first step's block in as many turns, to the bit, in milliseconds
+    /// whatever the number, which may come from a file. β is from 0 to 1, as every optimizer has it.
+    ///
+    /// ```
+    /// let step = wgrad::StepBlock::default().after(u32::MAX, 0.9, 0.999);
+    /// assert_eq!((step.iteration, step.slot), (u32::MAX, u32::MAX));
+    /// ```
+    pub fn after(self, iterations: u32, beta_1: f32, beta_2: f32) -> Self {
+        StepBlock {
+            iteration: iterations,
+            slot: iterations,
+            beta_1_power: running_product(beta_1, iterations),
+            beta_2_power: running_product(beta_2, iterations),
+            ..StepBlock { learning_rate: self.learning_rate, ..StepBlock::default() }
+        }
+    }
+}
+
+/// `beta`, multiplied `times` times by `beta` with f32's rounding after each.
+///
+/// As long as the product keeps its exponent, a multiplication takes a whole number of its last places off. That number
+/// never grows as the product shrinks, so how often it stays the same is found by halving, and those turns are made in
+/// one: a few thousand jumps for a binary exponent at most, of which there are 150.
+fn running_product(beta: f32, times: u32) -> f32 {
+    let (mut product, mut left) = (beta, times);
+    // The size of a fall in last places, while the exponent stays.
+    let fall = |bits: u32| {
+        let next = (f32::from_bits(bits) * beta).to_bits();
+        (next >> 23 == bits >> 23).then(|| bits.checked_sub(next))?
+    };
+    while left > 0 {
+        let (next, bits) = (product * beta, product.to_bits());
+        if next.to_bits() == bits {
+            break; // It changes no more.
+        }
+        let turns = match fall(bits) {
+            Some(step) => {
+                // Turns after which the exponent is still the same, and so the fall can be.
+                let most = ((bits & 0x007f_ffff) / step).min(left);
+                let same = |turns: u32| fall(bits - turns * step) == Some(step);
+                let (mut known, mut beyond) = (0, most);
+                while known < beyond {
+                    let middle = known + (beyond - known).div_ceil(2);
+                    if middle < left && same(middle) { known = middle } else { beyond = middle - 1 }
+                }
+                product = f32::from_bits(bits - known * step) * beta;
+                known + 1
+            }
+            None => {
+                product = next;
+                1
+            }
+        };
+        left -= turns;
+    }
+    product
 }
 
 #[cfg(test)]
@@ -68,5 +126,31 @@ mod tests {
         }
         assert_eq!(seen, [(0, 4), (4, 4), (8, 2)]);
         assert_eq!((step.iteration, step.slot, step.beta_1_power), (3, 3, 0.0625));
+    }
+
+    #[test]
+    fn any_number_of_updates_gives_the_bits_of_as_many_turns() {
+        let turns = |beta: f32, times: u32| (0..times).fold(beta, |product, _| product * beta);
+        let mut random = crate::random::Random::new(5, 0);
+        let mut betas = vec![0.0, 0.5, 0.9, 0.999, 0.9999, 0.999_999_94, 1e-30, 1.0 - 3.0 * f32::EPSILON, 1.0];
+        betas.extend((0..200).map(|_| 1.0 - random.unit().powi(3)));
+        for beta in betas {
+            for times in [0, 1, 2, 3, 10, 1000, 4097, random.below(200_000) as u32] {
+                let (found, expected) = (running_product(beta, times), turns(beta, times));
+                assert_eq!(found.to_bits(), expected.to_bits(), "{beta} after {times}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_of_updates_from_a_file_is_no_number_of_turns() {
+        // It would be 1.2·10⁹ turns one by one; here the slowest betas of all take milliseconds.
+        for places in [1, 2, 3, 100, 2000, 3000, 10_000] {
+            let beta = 1.0 - places as f32 * f32::EPSILON / 2.0;
+            let step = StepBlock { learning_rate: 0.5, ..StepBlock::default() }.after(u32::MAX, beta, beta);
+            assert_eq!((step.iteration, step.slot, step.learning_rate), (u32::MAX, u32::MAX, 0.5));
+            let last = step.beta_1_power;
+            assert!((last * beta).to_bits() == last.to_bits(), "{places}: {last}");
+        }
     }
 }

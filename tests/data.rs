@@ -115,9 +115,12 @@ fn wrong_values_are_refused() {
 }
 
 fn wrong_settings_are_refused() {
-    refuses(Dataset::from_images(vec![], 0, vec![], 10), "features: expected at least 1, found 0");
-    refuses(Dataset::from_images(vec![], 1, vec![], 0), "classes: expected at least 1, found 0");
-    refuses(Dataset::from_rows(vec![], 1, vec![], 0), "the width of the targets: expected at least 1, found 0");
+    refuses(Dataset::from_images(vec![], 0, vec![0; 0], 10), "features: expected at least 1, found 0");
+    refuses(Dataset::from_images(vec![], 1, vec![0; 0], 0), "classes: expected at least 1, found 0");
+    refuses(
+        Dataset::from_rows(vec![0.0; 0], 1, vec![0.0; 0], 0),
+        "the width of the targets: expected at least 1, found 0",
+    );
     let inputs = Inputs::Bytes { values: vec![1].into(), scale: f32::NAN };
     let scaled = Dataset::new(inputs, 1, Targets::Classes { ids: vec![0].into(), classes: 1 });
     refuses(scaled, "the scale of the inputs: expected a finite number, found NaN");
@@ -128,7 +131,7 @@ fn wrong_settings_are_refused() {
 }
 
 fn an_empty_set_can_be_made() {
-    let empty = Dataset::from_images(vec![], 784, vec![], 10).unwrap();
+    let empty = Dataset::from_images(vec![], 784, vec![0; 0], 10).unwrap();
     assert!(empty.is_empty() && empty.take(5).is_empty() && empty.range(0..0).unwrap().is_empty());
     assert_eq!(empty.class_counts(), Some(vec![0; 10]));
     refuses(empty.split_validation(0.5), "the validation split: expected samples on both sides, found 0 and 0 for 0.5");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, lowest first; of a file the longest prefix counts. A new file needs a place here.
 const FLOORS: &[&[&str]] = &[
-    &["error", "clock", "random", "step", "shader"],
+    &["error", "clock", "memory", "random", "step", "shader"],
     &["files", "cache", "net"],
     &["data", "cpu", "records"],
     &["kernels"],

@@ -5,7 +5,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::own::Label;
 use crate::error::{Error, Result};
+use crate::memory::zeros;
 
 /// The inputs of a set, row-major \[samples, features\].
 #[derive(Clone)]
@@ -135,29 +137,25 @@ impl Targets {
     }
 }
 
-/// One-hot rows, \[ids, classes\]: 1 in the column of each id, 0 elsewhere.
+/// One-hot rows, \[ids, classes\]: 1 in the column of each id, 0 elsewhere. Ids may be of any integer type.
 ///
 /// # Errors
 ///
 /// [`Error::LabelOutOfRange`] with the first id that is not below `classes`; [`Error::Configuration`] where `classes`
-/// is 0 or so large that the rows do not fit in memory.
+/// is 0 or more than 2³² − 1; [`Error::OutOfMemory`] where the rows do not fit in memory.
 ///
 /// ```
 /// let rows = wgrad::data::to_categorical(&[2, 0], 3)?;
 /// assert_eq!(rows, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-pub fn to_categorical(ids: &[u32], classes: usize) -> Result<Vec<f32>> {
+pub fn to_categorical<L: Label>(ids: &[L], classes: usize) -> Result<Vec<f32>> {
     check_classes(classes)?;
     check_labels(ids, classes)?;
-    let mut rows = Vec::new();
-    let room = ids.len().checked_mul(classes).filter(|&numbers| rows.try_reserve_exact(numbers).is_ok());
-    let Some(numbers) = room else {
-        let found = format!("{} rows of {classes}", ids.len());
-        return Err(Error::configuration("classes", "one-hot rows that fit in memory", found));
-    };
-    rows.resize(numbers, 0.0);
-    ids.iter().zip(rows.chunks_exact_mut(classes)).for_each(|(&id, row)| row[id as usize] = 1.0);
+    let during = || format!("making {} one-hot rows of {classes}", ids.len());
+    let mut rows = zeros::<f32>(ids.len().saturating_mul(classes), during)?;
+    let ids = ids.iter().map(|&id| id.value() as usize);
+    ids.zip(rows.chunks_exact_mut(classes)).for_each(|(id, row)| row[id] = 1.0);
     Ok(rows)
 }
 
@@ -171,14 +169,29 @@ pub(super) fn check_finite(what: &str, values: &[f32], width: usize) -> Result<(
     }
 }
 
-fn check_labels(ids: &[u32], classes: usize) -> Result<()> {
-    match ids.iter().position(|&id| id as usize >= classes) {
+pub(super) fn check_labels<L: Label>(ids: &[L], classes: usize) -> Result<()> {
+    match ids.iter().position(|id| !(0..classes as i128).contains(&id.value())) {
         None => Ok(()),
-        Some(row) => Err(Error::LabelOutOfRange { row, label: ids[row], classes }),
+        Some(row) => {
+            let from_one = counts_from_one(ids.iter().map(|id| id.value()), classes);
+            Err(Error::LabelOutOfRange { row, label: ids[row].value(), classes, from_one })
+        }
     }
 }
 
-fn check_classes(classes: usize) -> Result<()> {
+/// Whether these are the labels of somebody who counts from 1. Fewer labels than classes are no sign of it.
+pub(super) fn counts_from_one(labels: impl Iterator<Item = i128>, classes: usize) -> bool {
+    let (mut count, mut last_class) = (0, false);
+    for label in labels {
+        if !(1..=classes as i128).contains(&label) {
+            return false;
+        }
+        (count, last_class) = (count + 1, last_class || label == classes as i128);
+    }
+    last_class && count >= classes
+}
+
+pub(super) fn check_classes(classes: usize) -> Result<()> {
     check_at_least_one("classes", classes)?;
     match u32::try_from(classes) {
         Ok(_) => Ok(()),

@@ -1,6 +1,6 @@
 //! Fetching one file from the first of several mirrors that delivers it whole. This module owns the transfer: the HTTP
-//! client, the lock that keeps two processes from fetching at once, the temporary file, and that a file appears under
-//! its name only after it was verified and is on disk. What is fetched, from where, and what makes it right is the
+//! client, the lock that keeps two processes from fetching at once, and that a file appears under its name only after it
+//! was verified. What is fetched, from where, and what makes it right is the
 //! caller's concern.
 
 use std::fs::{self, File};
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::files::Unfinished;
 
 /// How far a download is.
 #[derive(Clone, Copy, Debug)]
@@ -85,30 +86,15 @@ fn attempt<T>(
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<T, String> {
     let response = transport.get(url)?;
-    let part = Part(order.destination.with_extension("part"));
-    let local = |error: std::io::Error| format!("cannot write {}: {error}", part.0.display());
-    let mut file = File::create(&part.0).map_err(local)?;
+    // Left by a killed process of version 0.1, which had one name for it. The lock is held.
+    fs::remove_file(order.destination.with_extension("part")).ok();
+    let mut part = Unfinished::beside(&order.destination).map_err(|error| error.to_string())?;
     let name = order.destination.file_name().unwrap_or_default().to_string_lossy();
     let total = response.length;
-    receive(response, &mut file, order.most, |received| progress(Progress { file: &name, url, received, total }))?;
-    file.sync_all().map_err(local)?;
-    drop(file);
-    let value = (order.verify)(&part.0).map_err(without_path)?;
-    fs::rename(&part.0, &order.destination)
-        .and_then(|()| crate::files::sync_directory(&order.destination))
-        .map_err(local)?;
+    receive(response, part.file(), order.most, |received| progress(Progress { file: &name, url, received, total }))?;
+    let value = (order.verify)(part.path()).map_err(without_path)?;
+    part.finish(&order.destination).map_err(|error| error.to_string())?;
     Ok(value)
-}
-
-/// A file that is not whole yet, in the directory of the whole one so that a rename suffices. There is one name for
-/// it, since the lock is held: what a killed process leaves behind is overwritten, not added to.
-struct Part(PathBuf);
-
-impl Drop for Part {
-    /// After the rename there is nothing to remove, and a part that stays does no harm: nothing ever reads it.
-    fn drop(&mut self) {
-        fs::remove_file(&self.0).ok();
-    }
 }
 
 fn receive(response: Response, file: &mut File, most: u64, mut arrived: impl FnMut(u64)) -> Result<(), String> {

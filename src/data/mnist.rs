@@ -7,6 +7,8 @@ mod cache;
 mod files;
 #[cfg(feature = "native")]
 mod loader;
+#[cfg(feature = "native")]
+mod names;
 
 use std::fmt;
 use std::path::PathBuf;

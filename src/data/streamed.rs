@@ -85,7 +85,9 @@ impl StreamedDataset {
     /// at once, the others when they are needed: by one thread at a time, but not always the same one, which is why
     /// `read` takes no `&mut self`. The same rows must be the same samples each time.
     ///
-    /// A panic in `read` becomes one in the call that needed the samples.
+    /// Where `read` returns the error of a [`Dataset`] that it could not make, the row is counted on from the range's
+    /// start, so that a message names the row of the whole set. A panic in `read` becomes one in the call that needed the
+    /// samples.
     ///
     /// # Errors
     ///
@@ -232,7 +234,7 @@ impl fmt::Debug for StreamedDataset {
 
 /// What all samples of a set have in common.
 #[derive(PartialEq)]
-struct Kind {
+pub(super) struct Kind {
     features: usize,
     /// For bytes, the bits of their scale.
     scale: Option<u32>,
@@ -242,7 +244,7 @@ struct Kind {
 }
 
 impl Kind {
-    fn of(data: &Dataset) -> Self {
+    pub(super) fn of(data: &Dataset) -> Self {
         let scale = match data.inputs() {
             InputRows::Bytes { scale, .. } => Some(scale.to_bits()),
             InputRows::Floats(_) => None,
@@ -270,12 +272,20 @@ impl fmt::Display for Kind {
 
 /// What `read` returns for these rows, if it is as many.
 fn checked(read: &Read, rows: Range<usize>) -> Result<Dataset> {
-    let data = read(rows.clone()).map_err(|source| reader(rows.clone(), source))?;
+    let data = read(rows.clone()).map_err(|source| reader(rows.clone(), counted_from(rows.start, source)))?;
     if data.len() == rows.len() {
         return Ok(data);
     }
     let count = Error::shape("what the reader returned", format!("{} samples", rows.len()), data.len());
     Err(reader(rows, count.into()))
+}
+
+/// What a reader says of a row of the data set that it was about to return, counted from the start of the whole set.
+fn counted_from(start: usize, mut source: ReadError) -> ReadError {
+    if let Some(Error::LabelOutOfRange { row, .. } | Error::NotFinite { row, .. }) = source.downcast_mut::<Error>() {
+        *row = row.saturating_add(start);
+    }
+    source
 }
 
 fn reader(rows: Range<usize>, source: ReadError) -> Error {

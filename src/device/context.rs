@@ -220,7 +220,9 @@ impl Context {
 
     fn translate(&self, during: &str, error: wgpu::Error) -> Error {
         match error {
-            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { during: during.into() },
+            wgpu::Error::OutOfMemory { .. } => {
+                Error::OutOfMemory { during: format!("{during}, in the device's memory") }
+            }
             other => self.refusal(during, other.to_string()),
         }
     }

@@ -17,6 +17,7 @@ pub fn add(suite: &mut Suite) {
         one_device_loads_what_another_saved,
         a_failed_save_leaves_the_old_file,
         damaged_files_are_refused,
+        a_description_larger_than_its_file_is_refused,
         other_files_are_refused,
         another_models_weights_are_refused,
     );
@@ -161,7 +162,8 @@ fn a_failed_save_leaves_the_old_file(device: &Device) -> Outcome {
     let taken = directory.path().join("taken");
     std::fs::create_dir(&taken)?;
     std::fs::write(taken.join("inside"), "kept")?;
-    refused(model.save(&taken), &format!("cannot replace {}: …", taken.display()));
+    let message = "expected a regular file to replace, or none, found a directory";
+    refused(model.save(&taken), &format!("{}: {message}", taken.display()));
     assert_eq!((files(directory.path()), files(&taken)), (vec!["taken".into()], vec!["inside".into()]));
     // A later save replaces an earlier one whole.
     let path = directory.path().join("model.safetensors");
@@ -215,6 +217,38 @@ fn damaged_files_are_refused(device: &Device) -> Outcome {
     std::fs::write(&path, &poisoned)?;
     let message = Model::load(&path, device).map(drop).expect_err("NaN is refused").to_string();
     assert!(message.contains(": expected finite numbers in ") && message.contains(", found NaN at "), "{message}");
+    Ok(())
+}
+
+/// Whatever size a description announces, nothing is made of it before the tensors are found: the device here would give
+/// the memory, and making the nets would take minutes.
+fn a_description_larger_than_its_file_is_refused(device: &Device) -> Outcome {
+    let large = |units: &str, bias: &str, tensor: &str| {
+        let layer = format!(
+            r#"{{"units": {units}, "activation": "linear", "use_bias": {bias}, "kernel_initializer": "glorot_uniform",
+            "l2": 0.0, "trainable": true}}"#
+        );
+        let description = format!(
+            r#"{{"version": 1, "model": {{"input": [65000], "layers": [{layer}], "seed": 0}}, "optimizer":
+            {{"name": "sgd"}}, "loss": {{"loss": "mean_squared_error", "label_smoothing": 0.0, "from_logits": false}},
+            "iterations": null}}"#
+        );
+        let quoted = serde_json::Value::from(description);
+        let header = format!(r#"{{"__metadata__": {{"wgrad": {quoted}}}{tensor}}}"#);
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+    };
+    let refuse = |bytes: &[u8], found: &str, name: &str| {
+        let message = format!("checkpoint memory: expected tensor {name} in F32, found {found}");
+        refused(Model::from_bytes(bytes, Path::new("memory"), device), &message);
+    };
+    refuse(&large("65000", "false", ""), "no tensors", "dense_0.kernel of shape [65000, 65000]");
+    refuse(&large("23000", "true", ""), "no tensors", "dense_0.kernel of shape [65000, 23000]");
+    let empty = r#", "dense_0.kernel": {"dtype": "F32", "shape": [65000, 0], "data_offsets": [0, 0]}"#;
+    let found = "shape [65000, 0] in F32";
+    refuse(&large("65000", "false", empty), found, "dense_0.kernel of shape [65000, 65000]");
+    let claimed = r#", "dense_0.kernel": {"dtype": "F32", "shape": [65000, 65000], "data_offsets": [0, 16900000000]}"#;
+    let refused_at_all = Model::from_bytes(&large("65000", "false", claimed), Path::new("memory"), device);
+    assert!(matches!(refused_at_all, Err(wgrad::Error::Checkpoint { .. })), "a tensor beyond the file's end");
     Ok(())
 }
 

@@ -89,7 +89,9 @@ fn a_failed_transfer_leaves_the_old_file_and_a_good_one_replaces_it_and_what_a_k
     fs::write(directory.path().join("file.part"), "a longer half of something").unwrap();
     fetch(directory.path(), vec![Mirror::Stalls(b"go")]).unwrap_err();
     assert_eq!(fs::read(directory.path().join("file.gz")).unwrap(), b"old");
-    fs::write(directory.path().join("file.part"), "a longer half of something").unwrap();
+    for left in ["file.part", ".file.gz.012345678abc.part"] {
+        fs::write(directory.path().join(left), "a longer half of something").unwrap();
+    }
     fetch(directory.path(), vec![Mirror::Serves(b"good", None)]).unwrap();
     assert_eq!(fs::read(directory.path().join("file.gz")).unwrap(), b"good");
     assert_eq!(names(directory.path()), ["file.gz"]);
@@ -116,7 +118,7 @@ fn a_directory_that_cannot_be_written_to_is_named() {
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
     let failures = fetch(&file, vec![Mirror::Serves(b"good", None)]).unwrap_err().join("");
-    assert!(failures.starts_with(&format!("0: cannot write {}: ", file.join("file.part").display())), "{failures}");
+    assert!(failures.starts_with(&format!("0: cannot look at {}: ", file.join("file.gz").display())), "{failures}");
     let message = lock(&file).unwrap_err().to_string();
     assert!(message.starts_with(&format!("cannot create {}: ", file.display())), "{message}");
 }

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::files::{Arrays, NAMES, side_by_side};
+use super::files::{NAMES, side_by_side};
 use super::loader::not_found;
 use crate::data::download::{self, Order, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};
@@ -37,6 +37,9 @@ pub(super) static MNIST: Collection = Collection {
         Content { elements: 10_000, sha256: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2" },
     ],
 };
+
+/// The content of the four files, in the order of [`NAMES`].
+pub(super) struct Arrays(pub [IdxArray; 4]);
 
 /// What is needed to fetch files; without it, nothing is.
 pub(super) type Network<'a> = Option<(&'a dyn Transport, &'a mut dyn FnMut(Progress<'_>))>;
@@ -102,7 +105,7 @@ impl Content {
     }
 }
 
-fn path_of(file: usize, directory: &Path) -> PathBuf {
+pub(super) fn path_of(file: usize, directory: &Path) -> PathBuf {
     directory.join(format!("{}.gz", NAMES[file]))
 }
 

@@ -1,25 +1,52 @@
-//! The four files of a set in MNIST's form: their names, reading them side by side, and that they fit together. Where
-//! they lie, and whether they are to be trusted, is the callers' concern.
+//! The four files of a set in MNIST's form: reading them side by side, and that they fit together. Where they lie is found
+//! by `names.rs`; whether they are to be trusted is the callers' concern.
 
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::{Mnist, Source};
+use super::{Mnist, Source, names};
 use crate::data::Dataset;
-use crate::data::idx::{IdxArray, read_idx};
-use crate::error::{Error, Result};
+use crate::data::idx::{IdxArray, IdxLabels, read_idx, read_labels};
+use crate::error::{Error, Result, one_off};
 
-/// In the order in which [`Arrays`] has them, the one that takes longest to inflate first.
-pub(super) const NAMES: [&str; 4] =
-    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+pub(super) use super::names::NAMES;
 
-/// The content of the four files, in the order of [`NAMES`].
-pub(super) struct Arrays(pub [IdxArray; 4]);
+/// The content of the four files, in the order of [`NAMES`], with where each was read.
+pub(super) struct Files {
+    pub images: [IdxArray; 2],
+    pub labels: [IdxLabels; 2],
+    pub paths: [PathBuf; 4],
+}
 
-/// Reads the four files of `directory`, each plain or gzipped.
-pub(super) fn read_directory(directory: &Path) -> Result<Arrays> {
-    let [a, b, c, d] = side_by_side(|file| read_idx(find(directory, NAMES[file])?));
-    Ok(Arrays([a?, b?, c?, d?]))
+/// How the labels of a set are counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting {
+    pub classes: usize,
+    /// The label of the first class.
+    pub first: u32,
+}
+
+enum Content {
+    Images(IdxArray),
+    Labels(IdxLabels),
+}
+
+/// Reads the four files of `directory`, each plain or gzipped, of the set with this prefix where there are several.
+pub(super) fn read_directory(directory: &Path, prefix: Option<&str>) -> Result<Files> {
+    let paths = names::find(directory, prefix)?;
+    let read = side_by_side(|file| {
+        let path = &paths[file];
+        Ok(if file % 2 == 0 { Content::Images(read_idx(path)?) } else { Content::Labels(read_labels(path)?) })
+    });
+    let [Content::Images(a), Content::Labels(b), Content::Images(c), Content::Labels(d)] = all(read)? else {
+        // Which is which depends on the number alone.
+        return Err(invalid(directory, "images and labels in turns", "another order"));
+    };
+    Ok(Files { images: [a, c], labels: [b, d], paths })
+}
+
+fn all<T>([a, b, c, d]: [Result<T>; 4]) -> Result<[T; 4]> {
+    Ok([a?, b?, c?, d?])
 }
 
 /// What `read` returns for each of the four, 0 to 3, the first on a thread of its own: it is six times as large as the
@@ -39,28 +66,25 @@ pub(super) fn side_by_side<T: Send>(read: impl Fn(usize) -> T + Sync) -> [T; 4] 
     })
 }
 
-/// The plain file is preferred: it needs no inflating.
-fn find(directory: &Path, name: &str) -> Result<PathBuf> {
-    let plain = directory.join(name);
-    let zipped = directory.join(format!("{name}.gz"));
-    [plain, zipped].into_iter().find(|path| path.exists()).ok_or_else(|| Error::DataNotFound {
-        what: format!("{name}.gz"),
-        reason: format!("{} has neither it nor {name}", directory.display()),
-    })
-}
+impl Files {
+    /// The files of a cache, which have been verified: bytes, all of them.
+    #[cfg(feature = "download")]
+    pub fn of_bytes([a, b, c, d]: [IdxArray; 4], paths: [PathBuf; 4]) -> Self {
+        Files { images: [a, c], labels: [b.into(), d.into()], paths }
+    }
 
-impl Arrays {
-    /// The set that the arrays are, where they fit together. `paths` are for messages.
-    pub(super) fn into_mnist(self, paths: &[PathBuf; 4], classes: usize, source: Source) -> Result<Mnist> {
-        let [train_images, train_labels, test_images, test_labels] = self.0;
-        let [train_path, _, test_path, _] = paths;
+    /// The set that the files are, where they fit together.
+    pub fn into_mnist(self, counting: Counting, source: Source) -> Result<Mnist> {
+        let [train_images, test_images] = self.images;
+        let [train_labels, test_labels] = self.labels;
+        let [train_path, _, test_path, _] = &self.paths;
         let (trained, tested) = (image_size(&train_images, train_path)?, image_size(&test_images, test_path)?);
         if trained != tested {
             let expected = format!("images of {} by {}, as for training", trained[0], trained[1]);
             return Err(invalid(test_path, expected, format!("{} by {}", tested[0], tested[1])));
         }
-        let train = dataset(train_images, train_labels, &paths[1], classes)?;
-        let test = dataset(test_images, test_labels, &paths[3], classes)?;
+        let train = dataset(train_images, train_labels, &self.paths[1], counting)?;
+        let test = dataset(test_images, test_labels, &self.paths[3], counting)?;
         Ok(Mnist { train, test, source })
     }
 }
@@ -73,24 +97,40 @@ fn image_size(images: &IdxArray, path: &Path) -> Result<[usize; 2]> {
 }
 
 /// `images` have been found to be images.
-fn dataset(images: IdxArray, labels: IdxArray, path: &Path, classes: usize) -> Result<Dataset> {
+fn dataset(images: IdxArray, labels: IdxLabels, path: &Path, counting: Counting) -> Result<Dataset> {
     let (count, features) = (images.dims[0], images.dims[1..].iter().product());
-    if labels.dims != [count] {
-        return Err(invalid(
-            path,
-            format!("{count} labels, one for each image"),
-            format!("dimensions {:?}", labels.dims),
-        ));
-    }
-    Dataset::from_images(images.values, features, labels.values, classes).map_err(|error| match error {
+    let columns = match labels.dims[..] {
+        [labels] if labels == count => 1,
+        // QMNIST's: the class, then seven numbers on where the digit is from.
+        [labels, columns @ (1 | 8)] if labels == count => columns,
+        _ => {
+            let found = format!("dimensions {:?}", labels.dims);
+            return Err(invalid(path, format!("{count} labels, one for each image"), found));
+        }
+    };
+    let mut ids: Vec<i64> = labels.values.into_iter().step_by(columns).collect();
+    ids.iter_mut().for_each(|id| *id = id.saturating_sub(counting.first.into()));
+    Dataset::from_images(images.values, features, ids, counting.classes).map_err(|error| match error {
         // A label in a file has a file, which a message should name.
-        Error::LabelOutOfRange { row, label, classes } => {
-            invalid(path, format!("labels below {classes}"), format!("label {label} in row {row}"))
+        Error::LabelOutOfRange { row, label, classes, from_one } => {
+            wrong_label(path, counting, row, label, from_one.then_some(classes))
         }
         other => other,
     })
 }
 
-fn invalid(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {
-    Error::InvalidFile { path: path.to_owned(), expected: expected.into(), found: found.into() }
+/// `label` has been counted from 0; in the file it is counted as `counting` says.
+fn wrong_label(path: &Path, counting: Counting, row: usize, label: i128, from_one: Option<usize>) -> Error {
+    let Counting { classes, first } = counting;
+    let hint = from_one.filter(|_| first == 0).map(|classes| format!("{}: Loader::labels_from(1)", one_off(classes)));
+    let expected = match first {
+        0 => format!("labels below {classes}"),
+        first => format!("labels from {first} to {}", u64::from(first) + classes as u64 - 1),
+    };
+    let found = format!("label {} in row {row}{}", label + i128::from(first), hint.unwrap_or_default());
+    invalid(path, expected, found)
+}
+
+fn invalid(path: &Path, expected: impl ToString, found: impl ToString) -> Error {
+    Error::invalid_file(path, expected, found)
 }

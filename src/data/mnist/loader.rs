@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{CLASSES, Mnist, Source, files};
+#[cfg(feature = "download")]
+use super::files::Files;
+use super::files::{self, Counting};
+use super::{CLASSES, Mnist, Source};
 #[cfg(feature = "download")]
 use super::{Progress, cache};
 use crate::error::{Error, Result};
@@ -36,8 +39,10 @@ pub fn load() -> Result<Mnist> {
 
 /// Loads any set that has MNIST's four file names (Fashion-MNIST, KMNIST, a set of your own) from `directory`:
 /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte` and `t10k-labels-idx1-ubyte`, each
-/// plain or with `.gz`. Images may be of any one size; there are [`CLASSES`] classes. The content is checked for being
-/// well-formed, not for being MNIST.
+/// plain or with `.gz`. The names that other tools give them are found too: `train-images.idx3-ubyte`, each file in a
+/// folder of its name, torchvision's `MNIST/raw/`, and the names of EMNIST and QMNIST, with a prefix and `test` for `t10k`.
+/// Images may be of any one size; there are [`CLASSES`] classes; labels may be of any integer type that IDX has, and of
+/// QMNIST's eight numbers the first counts. The content is checked for being well-formed, not for being MNIST.
 ///
 /// # Errors
 ///
@@ -74,6 +79,8 @@ pub fn load_from(directory: impl AsRef<Path>) -> Result<Mnist> {
 pub struct Loader {
     directory: Option<PathBuf>,
     classes: Option<usize>,
+    first_label: u32,
+    prefix: Option<String>,
     #[cfg(feature = "download")]
     cache: Option<PathBuf>,
     #[cfg(feature = "download")]
@@ -97,6 +104,26 @@ impl Loader {
     /// How many classes a set read from a directory has, where it isn't 10. MNIST from the cache always has 10.
     pub fn classes(mut self, classes: usize) -> Self {
         self.classes = Some(classes);
+        self
+    }
+
+    /// The label of the first class in a set read from a directory, where it isn't 0: EMNIST's letters have labels from 1
+    /// to 26. A model always sees classes from 0.
+    ///
+    /// ```no_run
+    /// let letters = wgrad::mnist::Loader::new().directory("gzip").prefix("emnist-letters").classes(26).labels_from(1);
+    /// let set = letters.load()?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn labels_from(mut self, first: u32) -> Self {
+        self.first_label = first;
+        self
+    }
+
+    /// Which of several sets in one directory is meant, by what stands before `-train-images-idx3-ubyte`: EMNIST's six
+    /// come together, as `emnist-letters`, `emnist-digits` and so on. Where there is one alone it need not be said.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = Some(prefix.into());
         self
     }
 
@@ -146,9 +173,9 @@ impl Loader {
     pub fn load(self) -> Result<Mnist> {
         match self.directory.clone().or_else(|| variable(VARIABLE)) {
             Some(directory) => {
-                let arrays = files::read_directory(&directory)?;
-                let paths = files::NAMES.map(|name| directory.join(name));
-                arrays.into_mnist(&paths, self.classes.unwrap_or(CLASSES), Source::Directory(directory))
+                let files = files::read_directory(&directory, self.prefix.as_deref())?;
+                let counting = Counting { classes: self.classes.unwrap_or(CLASSES), first: self.first_label };
+                files.into_mnist(counting, Source::Directory(directory))
             }
             None => self.load_cached(),
         }
@@ -167,8 +194,9 @@ impl Loader {
         let transport = crate::data::download::Https::new();
         let network = (!self.offline).then_some((&transport as _, progress));
         let arrays = cache::load(&cache::MNIST, &directory, network)?;
-        let paths = files::NAMES.map(|name| directory.join(name));
-        arrays.into_mnist(&paths, CLASSES, Source::Downloaded(directory))
+        let paths = [0, 1, 2, 3].map(|file| cache::path_of(file, &directory));
+        let counting = Counting { classes: CLASSES, first: 0 };
+        Files::of_bytes(arrays.0, paths).into_mnist(counting, Source::Downloaded(directory))
     }
 
     #[cfg(not(feature = "download"))]

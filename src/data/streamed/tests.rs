@@ -156,11 +156,33 @@ fn what_a_reader_returns_is_checked() {
             "each sample: expected 2 floats with one of 3 classes, as in the first, found 2 floats with a row of 3 targets",
         ),
         (3..6, "what the reader returned: expected 3 samples, found 2"),
-        (4..6, "the inputs: expected finite numbers, found NaN in row 0, column 0"),
+        (4..6, "the inputs: expected finite numbers, found NaN in row 4, column 0"),
     ] {
         let expected = format!("cannot read samples {}..{} {cannot}{expected}", rows.start, rows.end);
         assert_eq!(message(set.read(rows)), expected);
     }
     assert!(StreamedDataset::from_fn(0, other).is_err());
     assert!(numbered(3).block_size(0).is_err() && numbered(3).shuffle_buffer(0).is_err());
+}
+
+#[test]
+fn rows_in_errors_are_those_of_the_whole_set() {
+    let labels = |bad: usize| {
+        StreamedDataset::from_fn(100_000, move |rows| {
+            let ids: Vec<i64> = rows.map(|row| if row == bad { 7 } else { 0 }).collect();
+            Ok(Dataset::from_classes(vec![0.5; ids.len()], 1, ids, 2)?)
+        })
+    };
+    let message = labels(90_000).unwrap().read(85_600..96_300).unwrap_err().to_string();
+    let start = "cannot read samples 85600..96300 of the streamed data set: ";
+    assert_eq!(message, format!("{start}label 7 in row 90000 is out of range: expected a class below 2"));
+    let part = labels(90_000).unwrap().range(50_000..100_000).unwrap();
+    assert!(part.read(39_000..41_000).unwrap_err().to_string().contains("label 7 in row 90000 "));
+    let inputs = StreamedDataset::from_fn(1000, |rows| {
+        let x: Vec<f32> = rows.map(|row| if row == 700 { f32::NAN } else { 0.0 }).collect();
+        let targets = x.len();
+        Ok(Dataset::from_rows(x, 1, vec![0.0; targets], 1)?)
+    });
+    let message = inputs.unwrap().read(600..800).unwrap_err().to_string();
+    assert!(message.ends_with(": the inputs: expected finite numbers, found NaN in row 700, column 0"), "{message}");
 }
