@@ -1,6 +1,6 @@
 // advance_step: adds up what the step found, keeps it, and makes the step block of the next batch
-//   statistics[slot mod SLOTS] = (Σ loss, Σ correct, L2 penalty, rows)
-//   next = step with position, rows, iteration, slot and the powers of β₁ and β₂ moved on, as src/step.rs has them
+//   statistics[slot mod SLOTS] = (Σ loss, Σ correct, penalty, rows)
+//   next = step moved on, as src/step.rs has it: iteration and the powers of β₁ and β₂ by an update, the rest by a batch
 //
 // The block of this step stays as it is: launches beside this one read it.
 // Shapes: rows [B] of (loss, correct); penalties [PENALTIES]; statistics [SLOTS]. One sum over the batch: each invocation
@@ -33,11 +33,17 @@ fn main(@builtin(local_invocation_index) local: u32) {
     }
     statistics[step.slot % SLOTS] = vec4<f32>(loss, correct, penalty, f32(step.rows));
     next = step;
-    next.iteration += 1u;
     next.slot += 1u;
+    next.batch += 1u;
     next.position += step.rows;
     next.rows = min(step.batch_size, step.samples - next.position);
-    next.beta_1_power *= BETA_1;
-    next.beta_2_power *= BETA_2;
+    if step.micro + 1u >= step.accumulate {
+        next.micro = 0u;
+        next.iteration += 1u;
+        next.beta_1_power *= BETA_1;
+        next.beta_2_power *= BETA_2;
+    } else {
+        next.micro += 1u;
+    }
     adapt_scale();
 }

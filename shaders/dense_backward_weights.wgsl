@@ -1,7 +1,8 @@
 // dense_backward_weights: dW = xᵀ·dz, db = Σ over the batch of dz
 //
 // Shapes: x [B, I], dz [B, O], dW [I, O] and db [O] one after the other in `gradients`; rows padded to blocks of four
-// with zeros. The factors as blocks: parts/product_weights.wgsl.
+// with zeros. The factors as blocks: parts/product_weights.wgsl; sums over
+// several batches: parts/gradients.wgsl.
 // Grid and loops: the tiling, shaders/parts/product_*.wgsl. Reference: src/kernels/dense_backward_weights.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -12,10 +13,10 @@
 fn store(row: u32, column: u32, block: mat4x4<f32>) {
     for (var i = 0u; i < 4u; i++) {
         let at = 4u * row + i;
-        gradients[at * COLUMN_BLOCKS + column] = gradient_line(at, column, block[i]);
+        keep_gradient(at * COLUMN_BLOCKS + column, gradient_line(at, column, block[i]));
     }
 }
 
 fn store_sums(column: u32, sums: vec4<f32>) {
-    gradients[BIAS_OFFSET + column] = true_gradient(sums);
+    keep_gradient(BIAS_OFFSET + column, true_gradient(sums));
 }

@@ -1,9 +1,9 @@
 // gather_batch: x[r, i] = scale · samples[order[position + r], i], and the same samples' targets and weights as labels.
-// It opens the step: step = next, the block that the step before has made. What runs beside advance_step reads that of its own
-// step still.
+// It opens the step: step = next, the block that the step before has made, with the learning rate that the host has put into
+// the ring for it. What runs beside advance_step reads that of its own step still.
 //
 // Shapes: samples [N, I] as bytes (four a word) or floats, each row padded to WORDS_PER_ROW words; order [samples of the
-// epoch]; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; labels [B] of TARGET_WORDS words and the weight.
+// epoch]; learning_rates [INPUT_SLOTS], by the step's slot; x [B, I] padded to COLUMN_BLOCKS blocks of four columns; labels [B] of TARGET_WORDS words and the weight.
 // Rows that fill the last block of four, and columns behind I, become zero.
 // Grid: one invocation for each block of four columns, then one a target word, then one for the weight, row after row.
 // Reference: src/kernels/gather_batch.rs.
@@ -13,9 +13,10 @@
 @group(0) @binding(2) var<storage, read> sample_targets: array<u32>;
 @group(0) @binding(3) var<storage, read> sample_weights: array<f32>;
 @group(0) @binding(4) var<storage, read> order: array<u32>;
-@group(0) @binding(5) var<storage, read_write> x: array<x_vec4>;
-@group(0) @binding(6) var<storage, read_write> labels: array<u32>;
-@group(0) @binding(7) var<storage, read_write> step: Step;
+@group(0) @binding(5) var<storage, read> learning_rates: array<f32>;
+@group(0) @binding(6) var<storage, read_write> x: array<x_vec4>;
+@group(0) @binding(7) var<storage, read_write> labels: array<u32>;
+@group(0) @binding(8) var<storage, read_write> step: Step;
 
 fn load(sample: u32, column: u32) -> vec4<f32> {
     if BYTES {
@@ -46,6 +47,7 @@ fn main(
     let item = linear_group(group, groups) * WORKGROUP + local;
     if item == 0u {
         step = next;
+        step.learning_rate = learning_rates[next.slot % INPUT_SLOTS];
     }
     let row = item / per_row;
     let column = item % per_row;

@@ -32,6 +32,9 @@ struct Manifest {
     loss: LossFunction,
     /// Updates made, if the optimizer's state is there too.
     iterations: Option<u32>,
+    /// Training batches seen, where they are not as many as updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batches: Option<u32>,
     /// The loss scale and the steps since it changed, if they are not those of a new model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss_scale: Option<(f32, u32)>,
@@ -39,6 +42,9 @@ struct Manifest {
 
 /// Version 1 knew one type of layer, Dense, which it did not name.
 const VERSION: u32 = 2;
+
+/// What stands before the names of gradients that wait for an update.
+const ACCUMULATED: &str = "accumulated.";
 
 /// Numbers on their way into a file.
 struct Numbers {
@@ -87,14 +93,18 @@ impl Model {
                 tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &values));
             }
         }
+        if with_optimizer && self.step().micro > 0 {
+            tensors.extend(self.numbers(ACCUMULATED, &self.executor.read(Store::Gradients)?));
+        }
         let scale = LossScale::from_words(bytemuck::cast_slice(&self.executor.read(Store::LossScale)?));
         let scaled = with_optimizer && scale != LossScale::default();
         let manifest = Manifest {
             version: VERSION,
             model: self.description().clone(),
-            optimizer: *self.optimizer(),
+            optimizer: self.optimizer().clone(),
             loss: *self.loss(),
             iterations: with_optimizer.then(|| self.iterations()),
+            batches: (with_optimizer && self.batches() != self.iterations()).then(|| self.batches()),
             loss_scale: scaled.then_some((scale.scale, scale.steps)),
         };
         let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
@@ -165,7 +175,13 @@ impl Model {
                 let values = model.gather(&file, &format!("optimizer.{}.", slot.name), path)?;
                 model.executor.write(Store::Slot(index), &values)?;
             }
-            model.set_iterations(iterations);
+            let batches = manifest.batches.unwrap_or(iterations);
+            model.check_progress(batches, iterations, path)?;
+            model.set_progress(batches, iterations);
+            if model.step().micro > 0 {
+                let gradients = model.gather(&file, ACCUMULATED, path)?;
+                model.executor.write(Store::Gradients, &gradients)?;
+            }
         }
         if let Some((scale, steps)) = manifest.loss_scale {
             let block = LossScale::new(scale, steps).ok_or_else(|| {
@@ -191,6 +207,17 @@ impl Model {
         let bytes = read(path.as_ref())?;
         let parameters = self.gather(&parse(&bytes, path.as_ref())?, "", path.as_ref())?;
         self.executor.write(Store::Parameters, &parameters)
+    }
+
+    /// Whether so many batches and updates can have been.
+    fn check_progress(&self, batches: u32, iterations: u32, path: &Path) -> Result<()> {
+        let of_update = u64::from(self.optimizer().gradient_accumulation_steps());
+        let least = u64::from(iterations) * of_update;
+        if (least..least + of_update).contains(&u64::from(batches)) {
+            return Ok(());
+        }
+        let expected = format!("{of_update} batches for each of {iterations} updates, and fewer than that more");
+        Err(wrong(path, expected, format!("{batches} batches")))
     }
 
     /// A buffer in the parameters' layout, filled from the tensors whose names start with `prefix`.

@@ -5,6 +5,7 @@ use crate::data::Dataset;
 use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Run, gpu};
+use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::model::Model;
 use crate::model::binding::check_batch_size;
@@ -39,6 +40,8 @@ pub struct Trainer<'m> {
     counts_answers: bool,
     /// The ring slot of the epoch's first step.
     first_slot: u32,
+    /// Steps whose learning rates are in the ring and that have not been recorded.
+    free: usize,
 }
 
 /// Predictions that stay on the GPU; made by [`Model::predictor`].
@@ -99,7 +102,8 @@ impl Model {
         refuse_streaming(&run)?;
         let order = (0..data.len() as u32).collect();
         let counts_answers = self.counts_answers(data);
-        let mut trainer = Trainer { model: self, run, order, batch_size, steps_left: 0, counts_answers, first_slot: 0 };
+        let mut trainer =
+            Trainer { model: self, run, order, batch_size, steps_left: 0, counts_answers, first_slot: 0, free: 0 };
         trainer.start()?;
         Ok(trainer)
     }
@@ -118,7 +122,8 @@ impl Model {
         refuse_streaming(&run)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
         let step = self.step().start(data.len() as u32, data.len() as u32);
-        self.executor.begin(&mut run, &order, step)?;
+        let rates = self.rates();
+        self.executor.begin(&mut run, &order, step, rates)?;
         let Run::Gpu(run) = run else { return Err(self.needs_gpu("predictions on the GPU")) };
         if let Executor::Gpu(gpu) = &mut self.executor {
             // Its outputs and its step block are to stay as they are, whatever else is predicted meanwhile.
@@ -155,7 +160,7 @@ impl Trainer<'_> {
     /// # Errors
     /// Whatever the device reports.
     pub fn begin_epoch(&mut self, seed: u64, shuffle: bool) -> Result<()> {
-        let epoch = u64::from(self.model.iterations()) / self.steps_per_epoch() as u64;
+        let epoch = u64::from(self.model.batches()) / self.steps_per_epoch() as u64;
         let samples = self.order.len();
         fill_order(&mut self.order, samples, seed, epoch, shuffle);
         self.start()
@@ -165,19 +170,45 @@ impl Trainer<'_> {
         let step = self.model.step().start(self.order.len() as u32, self.batch_size as u32);
         self.first_slot = step.slot;
         self.steps_left = self.steps_per_epoch();
-        self.model.executor.begin(&mut self.run, &self.order, step)
+        let rates = self.model.rates();
+        self.model.executor.begin(&mut self.run, &self.order, step, rates)?;
+        self.free_ring()
     }
 
-    /// Records up to `steps` steps, no more than the epoch has left; returns how many. They are made when the caller
+    /// Frees the ring of learning rates for steps to come.
+    fn free_ring(&mut self) -> Result<()> {
+        self.free = INPUT_SLOTS;
+        match &mut self.run {
+            Run::Gpu(run) => run.fill_ring(INPUT_SLOTS),
+            Run::Cpu(_) => Ok(()),
+        }
+    }
+
+    /// Waits for what was submitted. Where the optimizer has a schedule, at most 1024 steps can be recorded from one call
+    /// of this, or of [`Trainer::begin_epoch`], to the next: their learning rates wait in a ring.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn wait(&mut self) -> Result<()> {
+        if let Run::Gpu(run) = &self.run {
+            run.read_statistics()?;
+        }
+        self.free_ring()
+    }
+
+    /// Records up to `steps` steps, no more than the epoch has left, nor, with a schedule, than [`Trainer::wait`] says;
+    /// returns how many. They are made when the caller
     /// submits the encoder.
     pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, steps: usize) -> usize {
-        let steps = steps.min(self.steps_left);
+        let scheduled = self.model.optimizer().schedule().is_some();
+        let steps = steps.min(self.steps_left).min(if scheduled { self.free } else { usize::MAX });
         if let Run::Gpu(run) = &mut self.run {
             run.record(encoder, steps);
             run.recorded(steps);
         }
         self.model.advance(steps);
         self.steps_left -= steps;
+        self.free -= steps.min(self.free);
         steps
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod rows;
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
 use crate::error::Result;
+use crate::net::schedules::Schedule;
 use crate::plan::compare::Verification;
 use crate::plan::{Plan, PlanKey, Store};
 use crate::step::StepBlock;
@@ -28,6 +29,22 @@ pub(crate) enum Executor {
 pub(crate) enum Run {
     Cpu(Box<cpu::Run>),
     Gpu(Box<gpu::Run>),
+}
+
+/// The learning rates of a run's steps: a ring on the device, filled as steps are submitted.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Rates {
+    Constant(f32),
+    Schedule(Schedule),
+}
+
+impl Rates {
+    pub fn of(&self, batch: u32) -> f32 {
+        match self {
+            Rates::Constant(rate) => *rate,
+            Rates::Schedule(schedule) => schedule.at(batch),
+        }
+    }
 }
 
 /// How a run gets at its data set.
@@ -82,14 +99,14 @@ impl Executor {
         })
     }
 
-    /// Starts a pass over the samples in the given order.
-    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock) -> Result<()> {
+    /// Starts a pass over the samples in the given order, at these learning rates.
+    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock, rates: Rates) -> Result<()> {
         match (self, run) {
             (Executor::Cpu(cpu), Run::Cpu(run)) => {
-                cpu.begin(run, order, step);
+                cpu.begin(run, order, step, rates);
                 Ok(())
             }
-            (_, Run::Gpu(run)) => run.begin(order, step),
+            (_, Run::Gpu(run)) => run.begin(order, step, rates),
             _ => Ok(()),
         }
     }

@@ -10,7 +10,9 @@ use crate::shader::{self, Header, Part, Side};
 use crate::step::StepBlock;
 
 pub mod parts;
-pub use parts::{activation, adagrad, adam, lanes, loss, product, rmsprop, scale, sgd, storage, targets, update};
+pub use parts::{
+    activation, adagrad, adam, gradients, lanes, loss, product, rmsprop, scale, sgd, storage, targets, update,
+};
 
 pub use crate::cpu::shares;
 

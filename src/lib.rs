@@ -82,6 +82,10 @@ pub use net::layers::{ActivationLayer, Dense, Flatten, Rescaling};
 pub use net::losses::{Loss, LossFunction};
 pub use net::optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 pub use net::regularizers::Regularizer;
+pub use net::schedules::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate, PiecewiseConstantDecay,
+    PolynomialDecay, Schedule,
+};
 pub use net::sequential::Sequential;
 pub use net::shape::{MAX_FEATURES, Shape};
 pub use plan::compare::Verification;

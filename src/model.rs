@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
-use crate::executor::Executor;
+use crate::executor::{Executor, Rates};
 use crate::kernels::product::Choices;
 use crate::kernels::storage::Precision;
 use crate::layout::{Layout, Tensor};
@@ -81,8 +81,13 @@ impl Model {
         let parameters = layout.initial(&description)?;
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
         let (beta_1_power, beta_2_power) = optimizer.betas();
-        let step =
-            StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() };
+        let step = StepBlock {
+            learning_rate: optimizer.rate_of(0),
+            beta_1_power,
+            beta_2_power,
+            accumulate: optimizer.gradient_accumulation_steps(),
+            ..StepBlock::default()
+        };
         let (device, choices) = (device.clone(), device.choices());
         Ok(Model {
             device,
@@ -154,28 +159,19 @@ impl Model {
         self.step.iteration
     }
 
+    /// Training batches seen so far: as many as updates, unless gradients are accumulated.
+    pub fn batches(&self) -> u32 {
+        self.step.batch
+    }
+
     pub(crate) fn step(&self) -> StepBlock {
         self.step
     }
 
-    pub(crate) fn set_iterations(&mut self, iterations: u32) {
+    /// Goes on as if so many training batches and updates had been made.
+    pub(crate) fn set_progress(&mut self, batches: u32, iterations: u32) {
         let (beta_1, beta_2) = self.optimizer.betas();
-        let start = StepBlock {
-            learning_rate: self.step.learning_rate,
-            beta_1_power: beta_1,
-            beta_2_power: beta_2,
-            ..StepBlock::default()
-        };
-        let powers = |step: &StepBlock| (step.beta_1_power, step.beta_2_power);
-        let mut step = start;
-        for _ in 0..iterations {
-            let next = step.advance(beta_1, beta_2);
-            if powers(&next) == powers(&step) {
-                break; // They change no more.
-            }
-            step = next;
-        }
-        self.step = StepBlock { iteration: iterations, slot: iterations, ..step };
+        self.step = self.step.after(batches, iterations, beta_1, beta_2);
     }
 
     /// Moves the host's copy of the step block on by steps that were submitted.
@@ -187,21 +183,33 @@ impl Model {
         }
     }
 
-    /// The learning rate of the next update.
+    /// The learning rate of the next batch.
     pub fn learning_rate(&self) -> f32 {
-        self.step.learning_rate
+        self.optimizer.rate_of(self.step.batch)
     }
 
     /// Changes the learning rate from the next `fit` on.
     ///
     /// # Errors
-    /// [`Error::Configuration`] if it is negative or not finite.
+    /// [`Error::Configuration`] if it is negative or not finite, or the optimizer has a schedule, which says what it is.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<()> {
-        let optimizer = self.optimizer.with_learning_rate(learning_rate);
+        if self.optimizer.schedule().is_some() {
+            let expected = "an optimizer without a schedule; give it a number with `learning_rate`";
+            return Err(Error::configuration("learning rate", expected, "one with a schedule"));
+        }
+        let optimizer = self.optimizer.clone().with_learning_rate(learning_rate);
         optimizer.validate()?;
         self.optimizer = optimizer;
         self.step.learning_rate = learning_rate;
         Ok(())
+    }
+
+    /// The learning rates of batches to come.
+    pub(crate) fn rates(&self) -> Rates {
+        match self.optimizer.schedule() {
+            Some(schedule) => Rates::Schedule(schedule.clone()),
+            None => Rates::Constant(self.optimizer.learning_rate()),
+        }
     }
 
     /// Parameters in all layers.

@@ -10,6 +10,7 @@ pub(crate) mod layers;
 pub(crate) mod losses;
 pub(crate) mod optimizers;
 pub(crate) mod regularizers;
+pub(crate) mod schedules;
 pub(crate) mod sequential;
 pub(crate) mod shape;
 pub(crate) mod tensor;

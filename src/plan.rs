@@ -53,6 +53,17 @@ pub enum Phase {
     Update,
 }
 
+/// When a launch runs. Where gradients are accumulated, several batches make one update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// With every batch.
+    Batch,
+    /// With every update.
+    Update,
+    /// At the end of every step.
+    End,
+}
+
 /// Whose a buffer is, and so how long it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Store {
@@ -123,6 +134,7 @@ pub(crate) struct Launch {
     /// `dense_0.forward` and the like.
     pub label: String,
     pub phase: Phase,
+    pub segment: Segment,
     pub kernel: Kernel,
     /// How the numbers of its bindings are stored.
     pub storage: Storage,
@@ -158,6 +170,8 @@ pub(crate) struct PlanKey {
     pub fused: bool,
     /// What activations and their gradients are stored in.
     pub precision: Precision,
+    /// Whether gradients are added up over several batches before an update.
+    pub accumulates: bool,
     /// What products' tilings are chosen for.
     pub device: Traits,
     /// What a dispatch may take.
@@ -176,6 +190,8 @@ pub(crate) struct Plan {
     pub step: usize,
     /// That of the next step's: what a run starts with is written there.
     pub next: usize,
+    /// The ring of learning rates, one for each slot: the host fills it as it submits steps.
+    pub learning_rates: usize,
     /// The statistics' buffer; `None` where nothing is counted.
     pub statistics: Option<usize>,
     /// The model's outputs, in a plan for predictions; others may have none in memory.
@@ -207,6 +223,17 @@ impl Plan {
     pub fn label(launches: &[Launch]) -> String {
         let labels: Vec<_> = launches.iter().map(|launch| launch.label.as_str()).collect();
         labels.join(" + ")
+    }
+
+    /// The launches of a step, with those of the update or without.
+    pub fn of_step(&self, updates: bool) -> impl Iterator<Item = &Launch> {
+        self.launches.iter().filter(move |launch| updates || launch.segment != Segment::Update)
+    }
+
+    /// The dispatches of a step, by their place in the plan.
+    pub fn dispatches_of_step(&self, updates: bool) -> impl Iterator<Item = usize> + '_ {
+        let runs = move |dispatch: &Range<usize>| updates || self.launches[dispatch.start].segment != Segment::Update;
+        (0..self.dispatches.len()).filter(move |&index| runs(&self.dispatches[index]))
     }
 
     /// The launches of each dispatch.

@@ -26,6 +26,7 @@ macro_rules! parts {
 parts! {
     STEP = "step";
     ACTIVATION = "activation";
+    GRADIENTS = "gradients";
     LANES = "lanes";
     STORAGE = "storage";
     SCALE_NONE = "scale_none";

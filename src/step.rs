@@ -26,8 +26,12 @@ pub struct StepBlock {
     pub beta_1_power: f32,
     /// β₂ᵗ with t = iteration + 1.
     pub beta_2_power: f32,
-    /// Zero: a uniform buffer's size is a multiple of 16 bytes.
-    pub reserved: [u32; 3],
+    /// Training batches before this step; more than the updates where gradients are accumulated.
+    pub batch: u32,
+    /// Batches whose gradients wait for the update to come.
+    pub micro: u32,
+    /// Batches of an update; 0 counts as 1.
+    pub accumulate: u32,
 }
 
 impl StepBlock {
@@ -39,32 +43,60 @@ impl StepBlock {
         StepBlock { position: 0, samples, batch_size, rows: batch_size.min(samples), ..self }
     }
 
-    /// The block one step later. Powers of β are running products in f32, as the device keeps them.
+    /// Whether an update follows this step's batch, or waits for further ones.
+    pub fn updates(&self) -> bool {
+        self.micro + 1 >= self.accumulate
+    }
+
+    /// The block one step later. Powers of β are running products in f32, as the device keeps them; they and the iteration
+    /// move with an update, all else with a batch.
     pub fn advance(self, beta_1: f32, beta_2: f32) -> Self {
         let position = self.position + self.rows;
-        StepBlock {
-            iteration: self.iteration.wrapping_add(1),
+        let next = StepBlock {
             slot: self.slot.wrapping_add(1),
+            batch: self.batch.wrapping_add(1),
             position,
             rows: self.batch_size.min(self.samples - position),
+            ..self
+        };
+        if !self.updates() {
+            return StepBlock { micro: self.micro + 1, ..next };
+        }
+        StepBlock {
+            micro: 0,
+            iteration: self.iteration.wrapping_add(1),
             beta_1_power: self.beta_1_power * beta_1,
             beta_2_power: self.beta_2_power * beta_2,
-            ..self
+            ..next
         }
     }
 
-    /// The block of the step that follows `iterations` updates, at the start of which nothing is bound: what
-    /// [`StepBlock::advance`] would make of the first step's block in as many turns, to the bit, in milliseconds
+    /// All its words as numbers, in their order.
+    pub(crate) fn numbers(&self) -> [f64; StepBlock::WORDS] {
+        let words = bytemuck::cast::<StepBlock, [u32; StepBlock::WORDS]>(*self);
+        let floats = [self.learning_rate, self.beta_1_power, self.beta_2_power];
+        let first = std::mem::offset_of!(StepBlock, learning_rate) / 4;
+        std::array::from_fn(|at| match at.checked_sub(first).and_then(|at| floats.get(at)) {
+            Some(&float) => float.into(),
+            None => words[at].into(),
+        })
+    }
+
+    /// The block of the step that follows `batches` batches and `iterations` updates, at the start of which nothing is bound:
+    /// what [`StepBlock::advance`] would make of the first step's block in as many turns, to the bit, in milliseconds
     /// whatever the number, which may come from a file. β is from 0 to 1, as every optimizer has it.
     ///
     /// ```
-    /// let step = wgrad::StepBlock::default().after(u32::MAX, 0.9, 0.999);
+    /// let step = wgrad::StepBlock::default().after(u32::MAX, u32::MAX, 0.9, 0.999);
     /// assert_eq!((step.iteration, step.slot), (u32::MAX, u32::MAX));
     /// ```
-    pub fn after(self, iterations: u32, beta_1: f32, beta_2: f32) -> Self {
+    pub fn after(self, batches: u32, iterations: u32, beta_1: f32, beta_2: f32) -> Self {
         StepBlock {
             iteration: iterations,
-            slot: iterations,
+            slot: batches,
+            batch: batches,
+            micro: batches.wrapping_sub(iterations.wrapping_mul(self.accumulate.max(1))),
+            accumulate: self.accumulate,
             beta_1_power: running_product(beta_1, iterations),
             beta_2_power: running_product(beta_2, iterations),
             ..StepBlock { learning_rate: self.learning_rate, ..StepBlock::default() }
@@ -129,6 +161,28 @@ mod tests {
     }
 
     #[test]
+    fn an_update_follows_as_many_batches_as_are_accumulated() {
+        let mut step = StepBlock { accumulate: 3, beta_1_power: 0.5, ..StepBlock::default() }.start(10, 2);
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            seen.push((step.batch, step.micro, step.iteration, step.updates(), step.beta_1_power));
+            step = step.advance(0.5, 1.0);
+        }
+        let expected = [
+            (0, 0, 0, false, 0.5),
+            (1, 1, 0, false, 0.5),
+            (2, 2, 0, true, 0.5),
+            (3, 0, 1, false, 0.25),
+            (4, 1, 1, false, 0.25),
+        ];
+        assert_eq!(seen, expected);
+        let start = StepBlock { accumulate: 3, ..StepBlock::default() };
+        let later = start.after(5, 1, 0.5, 1.0);
+        assert_eq!((later.batch, later.micro, later.iteration, later.slot), (5, 2, 1, 5));
+        assert_eq!((later.beta_1_power, later.numbers()[0], later.numbers()[7]), (0.25, 1.0, 0.25));
+    }
+
+    #[test]
     fn any_number_of_updates_gives_the_bits_of_as_many_turns() {
         let turns = |beta: f32, times: u32| (0..times).fold(beta, |product, _| product * beta);
         let mut random = crate::random::Random::new(5, 0);
@@ -147,7 +201,7 @@ mod tests {
         // It would be 1.2·10⁹ turns one by one; here the slowest betas of all take milliseconds.
         for places in [1, 2, 3, 100, 2000, 3000, 10_000] {
             let beta = 1.0 - places as f32 * f32::EPSILON / 2.0;
-            let step = StepBlock { learning_rate: 0.5, ..StepBlock::default() }.after(u32::MAX, beta, beta);
+            let step = StepBlock { learning_rate: 0.5, ..StepBlock::default() }.after(u32::MAX, u32::MAX, beta, beta);
             assert_eq!((step.iteration, step.slot, step.learning_rate), (u32::MAX, u32::MAX, 0.5));
             let last = step.beta_1_power;
             assert!((last * beta).to_bits() == last.to_bits(), "{places}: {last}");

@@ -61,6 +61,7 @@ impl Model {
         };
         let batch_size = fit.batch_size.min(train.len().max(1));
         let mut training = self.feed(Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
+        fit.first_epoch.get_or_insert(self.batches() as usize / training.steps().max(1));
         let mut validation = match &validation {
             Some(data) => Some(self.feed_evaluation(data, fit.budget)?),
             None => None,

@@ -20,6 +20,7 @@ use wgrad::kernels::dense_backward_input::DenseBackwardInput;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::dense_forward::DenseForward;
 use wgrad::kernels::dense_loss::{DenseLoss, Tile};
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::mean_squared_error::MeanSquaredError;
 use wgrad::kernels::product::Tiling;
@@ -192,7 +193,8 @@ impl Layer {
     /// The gradient of the weights, from that of z.
     fn backward_weights(&self, rows: usize, x: &[f64], dz: &[f64]) -> Vec<f64> {
         let (inputs, outputs, bias_offset) = (self.inputs, self.outputs, self.bias());
-        let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling: TILING, shares: Shares::default() };
+        let (shares, keep) = (Shares::default(), Keep::Overwrite);
+        let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling: TILING, shares, keep };
         run(kernel, rows, &[x, dz], self.weights.len())
     }
 

@@ -99,6 +99,7 @@ fn parts_have_their_mirrors() {
         "activation",
         "adagrad",
         "adam",
+        "gradients",
         "lanes",
         "loss",
         "product",

@@ -172,7 +172,7 @@ fn steps_allocate_nothing(_: &Device) -> Outcome {
             let mut model = Sequential::new(8)
                 .add(Dense::new(5).activation(*hidden).l2(0.01))
                 .add(Dense::new(3).activation(*last))
-                .compile(&device, *optimizer, *loss)?;
+                .compile(&device, optimizer.clone(), *loss)?;
             model.set_fusion(*fused);
             assert_steps_allocate_nothing(&format!("{loss}, {threads} threads"), &mut model, data, 4, 1000);
         }

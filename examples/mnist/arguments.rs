@@ -102,7 +102,10 @@ impl Arguments {
     /// The optimizer that the flags describe.
     pub fn optimizer(&self) -> wgrad::Result<Optimizer> {
         let optimizer: Optimizer = self.optimizer.parse()?;
-        Ok(self.learning_rate.map_or(optimizer, |rate| optimizer.with_learning_rate(rate)))
+        Ok(match self.learning_rate {
+            Some(rate) => optimizer.with_learning_rate(rate),
+            None => optimizer,
+        })
     }
 
     /// Outputs of the last layer, one a class.

@@ -10,9 +10,9 @@ struct Step {
     learning_rate: f32,
     beta_1_power: f32,   // β₁ᵗ with t = iteration + 1
     beta_2_power: f32,   // β₂ᵗ
-    reserved_0: u32,
-    reserved_1: u32,
-    reserved_2: u32,
+    batch: u32,          // training batches before this one
+    micro: u32,          // batches whose gradients wait for the update to come
+    accumulate: u32,     // batches of an update; 0 counts as 1
 }
 
 // The place of a workgroup in a grid that is folded when it has more than 65,535 workgroups.

@@ -8,7 +8,8 @@ use crate::cpu::Cpu;
 use crate::cpu::buffer::Buffer;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::executor::{MOST_PROGRAMS, rows};
+use crate::executor::{MOST_PROGRAMS, Rates, rows};
+use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::compare::Verification;
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
@@ -37,6 +38,7 @@ pub(crate) struct Run {
     packed: Option<Vec<u32>>,
     weights: Option<Vec<f32>>,
     order: Vec<u32>,
+    rates: Rates,
     results: VecDeque<Vec<f32>>,
 }
 
@@ -102,7 +104,16 @@ impl Executor {
         };
         let (plan, places) = self.programs[program].clone();
         let packed = rows::borrowed_samples(data).is_none().then(|| pack(data));
-        Run { plan, places, data: data.clone(), packed, weights, order: Vec::new(), results: VecDeque::new() }
+        Run {
+            plan,
+            places,
+            data: data.clone(),
+            packed,
+            weights,
+            order: Vec::new(),
+            rates: Rates::Constant(0.0),
+            results: VecDeque::new(),
+        }
     }
 
     fn add(&mut self, plan: Plan) -> usize {
@@ -133,7 +144,8 @@ impl Executor {
         self.programs.len() - 1
     }
 
-    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock) {
+    pub fn begin(&mut self, run: &mut Run, order: &[u32], step: StepBlock, rates: Rates) {
+        run.rates = rates;
         run.order.clear();
         run.order.extend_from_slice(order);
         self.set_step(run, step);
@@ -177,9 +189,18 @@ impl Executor {
 
     /// One training or evaluation step: every launch in order. Allocates nothing.
     pub fn one_step(&mut self, run: &Run) {
-        for launch in &run.plan.launches {
+        let step = self.open_step(run);
+        for launch in run.plan.of_step(step.updates()) {
             self.launch(run, launch);
         }
+    }
+
+    /// Says what the step to come is told; returns its block as it stands before.
+    fn open_step(&mut self, run: &Run) -> StepBlock {
+        let step = self.step(run);
+        let ring = &mut self.arena[run.places[run.plan.learning_rates]];
+        ring[step.slot as usize % INPUT_SLOTS] = run.rates.of(step.batch);
+        step
     }
 
     /// One step, each launch timed; `false` where there is no clock.
@@ -187,6 +208,7 @@ impl Executor {
         if cfg!(not(feature = "native")) {
             return false;
         }
+        self.open_step(run);
         for (launch, seconds) in run.plan.launches.iter().zip(seconds) {
             let clock = Stopwatch::start();
             self.launch(run, launch);
@@ -196,7 +218,8 @@ impl Executor {
     }
 
     pub fn verify_step(&mut self, run: &Run, verification: &mut Verification) -> Result<()> {
-        for launch in &run.plan.launches {
+        let opened = self.open_step(run);
+        for launch in run.plan.of_step(opened.updates()) {
             let (step, before) = (self.step_of(run, launch), self.arguments(run, launch));
             self.launch(run, launch);
             verification.check(launch, &step, before, self.arguments(run, launch))?;

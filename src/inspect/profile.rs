@@ -84,7 +84,8 @@ impl Model {
         for step in 0..steps {
             if step % whole == 0 {
                 let start = self.step().start(order.len() as u32, batch_size as u32);
-                self.executor.begin(&mut run, &order, start)?;
+                let rates = self.rates();
+                self.executor.begin(&mut run, &order, start, rates)?;
             }
             if !self.executor.time_step(&mut run, &mut seconds)? {
                 break;

@@ -35,7 +35,8 @@ impl Model {
         for step in 0..steps {
             if step % data.len().div_ceil(batch_size) == 0 {
                 let start = self.step().start(data.len() as u32, batch_size as u32);
-                self.executor.begin(&mut run, &order, start)?;
+                let rates = self.rates();
+                self.executor.begin(&mut run, &order, start, rates)?;
             }
             self.executor.verify_step(&mut run, &mut verification)?;
             self.advance(1);

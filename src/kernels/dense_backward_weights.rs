@@ -3,10 +3,11 @@
 use super::scale::Gradients;
 use super::{Binding, Definition, Input, Operation, Output, Real, Work, blocks, padded};
 use crate::cpu::Cpu;
-use crate::cpu::product::{Destination, Matrix, column_sums, product};
+use crate::cpu::product::{Destination, Matrix, column_sums, product, product_applied};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
+use super::gradients::Keep;
 use super::product::{Product, Size, Tiling};
 use super::shares::Shares;
 use super::storage::Precision;
@@ -25,6 +26,8 @@ pub struct DenseBackwardWeights {
     pub tiling: Tiling,
     /// How the CPU device's threads share out the memory.
     pub shares: Shares,
+    /// Whether gradients are added up over several batches.
+    pub keep: Keep,
 }
 
 impl DenseBackwardWeights {
@@ -42,6 +45,21 @@ impl DenseBackwardWeights {
         let x = x.in_copies(self.shares.input);
         (x, Matrix::row_major(inputs[1].floats(), rows, self.outputs, padded(self.outputs)))
     }
+
+    /// The gradients on top of those of the batches before.
+    fn accumulate(&self, cpu: &mut Cpu, step: &StepBlock, (x, dz): (Matrix<'_>, Matrix<'_>), gradients: &mut [f32]) {
+        let kept = self.keep.of(step);
+        if let Some(offset) = self.bias_offset {
+            let mut sums = std::mem::take(&mut cpu.scratch);
+            sums.resize(sums.len().max(self.outputs), 0.0);
+            column_sums(&cpu.pool, dz, &mut sums[..self.outputs]);
+            kept.keep(&mut gradients[offset..], &sums[..self.outputs]);
+            cpu.scratch = sums;
+        }
+        let to = Destination { stride: padded(self.outputs), shares: self.shares.kernel };
+        let changed = [gradients, &mut [], &mut [], &mut []];
+        product_applied(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, changed, to, &kept);
+    }
 }
 
 impl Operation for DenseBackwardWeights {
@@ -52,15 +70,25 @@ impl Operation for DenseBackwardWeights {
             Binding::STEP,
             Binding::read("x").stored(),
             Binding::read("dz").stored(),
-            Binding::write("gradients"),
+            Keep::Overwrite.binding(),
         ],
     };
 
     const GRADIENTS: Gradients = Gradients::Used("dz");
 
+    fn definition(&self) -> Definition {
+        const ACCUMULATED: &[Binding] =
+            &[Binding::STEP, Binding::read("x").stored(), Binding::read("dz").stored(), Keep::Accumulate.binding()];
+        match self.keep {
+            Keep::Overwrite => Self::DEFINITION,
+            Keep::Accumulate => Definition { bindings: ACCUMULATED, ..Self::DEFINITION },
+        }
+    }
+
     fn header(&self, header: &mut Header) {
         self.tiling.header(header);
         Activation::Linear.header(header);
+        self.keep.header(header);
         header
             .number("ROW_BLOCKS", blocks(self.inputs))
             .number("COLUMN_BLOCKS", blocks(self.outputs))
@@ -72,7 +100,7 @@ impl Operation for DenseBackwardWeights {
 
     fn parts(&self) -> Vec<Part> {
         let mut parts = self.tiling.parts();
-        parts.push(shader::PRODUCT_WEIGHTS);
+        parts.extend([shader::PRODUCT_WEIGHTS, shader::GRADIENTS]);
         parts
     }
 
@@ -91,14 +119,18 @@ impl Operation for DenseBackwardWeights {
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
         let (x, dz, gradients) = (inputs[0].floats(), inputs[1].floats(), outputs[0].floats());
         let (x_stride, z_stride, rows) = (padded(self.inputs), padded(self.outputs), step.rows as usize);
-        gradients[..x_stride * z_stride].fill(F::zero());
+        let kept = self.keep.of(step);
+        if self.keep == Keep::Overwrite {
+            gradients[..x_stride * z_stride].fill(F::zero());
+        }
         for i in 0..self.inputs {
             for o in 0..self.outputs {
                 let mut sum = F::zero();
                 for b in 0..rows {
                     sum += x[b * x_stride + i] * dz[b * z_stride + o];
                 }
-                gradients[self.shares.place(self.inputs, self.outputs, i, o)] = sum;
+                let place = &mut gradients[self.shares.place(self.inputs, self.outputs, i, o)];
+                *place = kept.sum(*place, sum);
             }
         }
         if let Some(offset) = self.bias_offset {
@@ -107,7 +139,7 @@ impl Operation for DenseBackwardWeights {
                 for b in 0..rows {
                     sum += dz[b * z_stride + o];
                 }
-                gradients[offset + o] = sum;
+                gradients[offset + o] = kept.sum(gradients[offset + o], sum);
             }
         }
     }
@@ -115,6 +147,9 @@ impl Operation for DenseBackwardWeights {
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
         let (x, dz) = self.factors(step, inputs);
         let gradients = outputs[0].floats();
+        if self.keep == Keep::Accumulate {
+            return self.accumulate(cpu, step, (x, dz), gradients);
+        }
         if let Some(offset) = self.bias_offset {
             column_sums(&cpu.pool, dz, &mut gradients[offset..offset + self.outputs]);
         }

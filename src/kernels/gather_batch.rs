@@ -5,6 +5,9 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
+/// How many steps' inputs the host fills at a time: a ring, by the step's slot.
+pub const INPUT_SLOTS: usize = 1024;
+
 /// The parameters of `gather_batch`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatherBatch {
@@ -65,6 +68,7 @@ impl Operation for GatherBatch {
             Binding::words("sample_targets"),
             Binding::words("sample_weights"),
             Binding::words("order"),
+            Binding::read("learning_rates"),
             Binding::write("x").stored(),
             Binding::new("labels", Access::Write, Element::Word),
             Binding::new("step", Access::Write, Element::Word),
@@ -74,6 +78,7 @@ impl Operation for GatherBatch {
     fn header(&self, header: &mut Header) {
         header
             .number("WORKGROUP", WORKGROUP)
+            .number("INPUT_SLOTS", INPUT_SLOTS)
             .number("WORDS_PER_ROW", self.words_per_row())
             .number("COLUMN_BLOCKS", blocks(self.features))
             .number("TARGET_WORDS", self.target_words)
@@ -99,7 +104,9 @@ impl Operation for GatherBatch {
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
         let [samples, sample_targets, sample_weights, order] = [0, 1, 2, 3].map(|input| inputs[input].words());
         let [x, labels, block] = outputs else { return };
-        block.words().copy_from_slice(bytemuck::cast_slice(&[*step]));
+        let learning_rate = inputs[4].floats()[step.slot as usize % INPUT_SLOTS].wide() as f32;
+        let opened = StepBlock { learning_rate, ..*step };
+        block.words().copy_from_slice(bytemuck::cast_slice(&[opened]));
         let (stride, rows) = (padded(self.features), step.rows as usize);
         for row in 0..padded(rows) {
             let sample = (row < rows).then(|| order[step.position as usize + row] as usize);
@@ -118,7 +125,9 @@ impl Operation for GatherBatch {
     }
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
-        outputs[2].words().copy_from_slice(bytemuck::cast_slice(&[*step]));
+        let learning_rate = inputs[4].floats()[step.slot as usize % INPUT_SLOTS];
+        let opened = StepBlock { learning_rate, ..*step };
+        outputs[2].words().copy_from_slice(bytemuck::cast_slice(&[opened]));
         let samples = inputs[0].words();
         let order = &inputs[3].words()[step.position as usize..][..step.rows as usize];
         let (stride, per_row) = (padded(self.features), self.words_per_row());

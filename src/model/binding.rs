@@ -66,7 +66,8 @@ impl Model {
         let ids = matches!(data.targets(), TargetRows::Classes { .. });
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
-        Ok(PlanKey { mode, capacity, format, fused, precision, device, room: self.room() })
+        let accumulates = mode == Mode::Train && self.optimizer().gradient_accumulation_steps() > 1;
+        Ok(PlanKey { mode, capacity, format, fused, accumulates, precision, device, room: self.room() })
     }
 
     /// What a dispatch may take of the device. The CPU device runs launches alone.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::schedules::{LearningRate, Schedule};
 use crate::error::{Error, Result};
 
 /// How gradients are kept from growing. As in Keras only one of the three applies.
@@ -24,22 +25,39 @@ pub enum Clip {
 }
 
 macro_rules! optimizer {
-    ($(#[$what:meta])* $Name:ident($weight_decay:literal) { $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+    ($(#[$what:meta])* $Name:ident(learning_rate $learning_rate:literal, weight_decay $weight_decay:literal) {
+        $($(#[$doc:meta])* $field:ident: $type:ty = $default:expr,)*
+    }) => {
         $(#[$what])*
-        #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(default)]
         pub struct $Name {
+            /// η, where no schedule says otherwise.
+            pub learning_rate: f32,
             $($(#[$doc])* pub $field: $type,)*
             /// The share of a parameter that each update takes off, times the learning rate (decoupled weight decay, on
             /// every parameter, biases too, as in Keras).
             pub weight_decay: f32,
             /// How gradients are kept from growing; not at all by default.
             pub clip: Clip,
+            /// What the learning rate of each batch is; none by default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub schedule: Option<Schedule>,
+            /// Batches whose mean gradient makes an update; 1 by default.
+            #[serde(skip_serializing_if = "is_one")]
+            pub gradient_accumulation_steps: u32,
         }
 
         impl Default for $Name {
             fn default() -> Self {
-                $Name { $($field: $default,)* weight_decay: $weight_decay, clip: Clip::None }
+                $Name {
+                    learning_rate: $learning_rate,
+                    $($field: $default,)*
+                    weight_decay: $weight_decay,
+                    clip: Clip::None,
+                    schedule: None,
+                    gradient_accumulation_steps: 1,
+                }
             }
         }
 
@@ -51,6 +69,15 @@ macro_rules! optimizer {
 
         /// Settings, each under the name of its field.
         impl $Name {
+            /// η: a number, or a schedule, which counts training batches.
+            pub fn learning_rate(mut self, learning_rate: impl Into<LearningRate>) -> Self {
+                (self.learning_rate, self.schedule) = match learning_rate.into() {
+                    LearningRate::Constant(rate) => (rate, None),
+                    LearningRate::Schedule(schedule) => (schedule.at(0), Some(schedule)),
+                };
+                self
+            }
+
             $($(#[$doc])*
             pub fn $field(self, $field: $type) -> Self {
                 $Name { $field, ..self }
@@ -66,12 +93,22 @@ macro_rules! optimizer {
                 $Name { clip, ..self }
             }
 
+            /// Batches whose mean gradient makes an update, as Keras has it: those of an epoch's end that make none go on
+            /// into the next epoch. 1 by default.
+            pub fn gradient_accumulation_steps(self, gradient_accumulation_steps: u32) -> Self {
+                $Name { gradient_accumulation_steps, ..self }
+            }
+
             /// The same optimizer with another learning rate.
             pub fn with_learning_rate(self, learning_rate: f32) -> Self {
-                $Name { learning_rate, ..self }
+                self.learning_rate(learning_rate)
             }
         }
     };
+}
+
+fn is_one(steps: &u32) -> bool {
+    *steps == 1
 }
 
 optimizer! {
@@ -84,9 +121,7 @@ optimizer! {
     /// assert_eq!(RmsProp::default().rho, 0.9);
     /// # let _ = slower;
     /// ```
-    RmsProp(0.0) {
-        /// η; 0.001 by default.
-        learning_rate: f32 = 1e-3,
+    RmsProp(learning_rate 1e-3, weight_decay 0.0) {
         /// ρ, how much of the old mean square stays; 0.9 by default.
         rho: f32 = 0.9,
         /// The share of the last change that is made again; 0 by default.
@@ -100,9 +135,7 @@ optimizer! {
 
 optimizer! {
     /// Gradient descent: w ← w − η·g, with momentum m ← momentum·m − η·g, w ← w + m.
-    Sgd(0.0) {
-        /// η; 0.01 by default.
-        learning_rate: f32 = 0.01,
+    Sgd(learning_rate 0.01, weight_decay 0.0) {
         /// The share of the last change that is made again; 0 by default.
         momentum: f32 = 0.0,
         /// Whether the momentum is looked ahead along: w ← w + momentum·m − η·g; false by default.
@@ -112,9 +145,7 @@ optimizer! {
 
 optimizer! {
     /// Adam (Kingma & Ba 2014), ε outside the root: w ← w − η·√(1 − β₂ᵗ)/(1 − β₁ᵗ)·m/(√v + ε).
-    Adam(0.0) {
-        /// η; 0.001 by default.
-        learning_rate: f32 = 1e-3,
+    Adam(learning_rate 1e-3, weight_decay 0.0) {
         /// β₁, how much of the old mean stays; 0.9 by default.
         beta_1: f32 = 0.9,
         /// β₂, how much of the old mean square stays; 0.999 by default.
@@ -126,9 +157,7 @@ optimizer! {
 
 optimizer! {
     /// Adam with weight decay (Loshchilov & Hutter 2017); weight decay is 0.004 by default, as in Keras.
-    AdamW(0.004) {
-        /// η; 0.001 by default.
-        learning_rate: f32 = 1e-3,
+    AdamW(learning_rate 1e-3, weight_decay 0.004) {
         /// β₁, how much of the old mean stays; 0.9 by default.
         beta_1: f32 = 0.9,
         /// β₂, how much of the old mean square stays; 0.999 by default.
@@ -140,9 +169,7 @@ optimizer! {
 
 optimizer! {
     /// Adagrad (Duchi et al. 2011): s ← s + g², w ← w − η·g/√(s + ε).
-    Adagrad(0.0) {
-        /// η; 0.001 by default.
-        learning_rate: f32 = 1e-3,
+    Adagrad(learning_rate 1e-3, weight_decay 0.0) {
         /// Where s starts; 0.1 by default.
         initial_accumulator_value: f32 = 0.1,
         /// ε; 1e-7 by default.
@@ -161,7 +188,7 @@ optimizer! {
 /// assert_eq!(optimizer, Adam::default().into());
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "name")]
 #[non_exhaustive]
 pub enum Optimizer {
@@ -244,8 +271,23 @@ impl Optimizer {
 
     /// The same optimizer with another learning rate.
     pub fn with_learning_rate(mut self, learning_rate: f32) -> Self {
-        every!(&mut self, o => o.learning_rate = learning_rate);
+        every!(&mut self, o => (o.learning_rate, o.schedule) = (learning_rate, None));
         self
+    }
+
+    /// What the learning rate of each batch is, where a schedule says so.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        every!(self, o => o.schedule.as_ref())
+    }
+
+    /// The learning rate of training batch `batch`, counted from 0.
+    pub(crate) fn rate_of(&self, batch: u32) -> f32 {
+        self.schedule().map_or(self.learning_rate(), |schedule| schedule.at(batch))
+    }
+
+    /// Batches of an update.
+    pub fn gradient_accumulation_steps(&self) -> u32 {
+        every!(self, o => o.gradient_accumulation_steps)
     }
 
     /// How gradients are kept from growing.
@@ -297,6 +339,12 @@ impl Optimizer {
         };
         not_negative("learning rate", self.learning_rate())?;
         not_negative("weight decay", self.weight_decay())?;
+        if let Some(schedule) = self.schedule() {
+            schedule.validate()?;
+        }
+        if self.gradient_accumulation_steps() == 0 {
+            return Err(Error::configuration("gradient_accumulation_steps", "at least 1", 0));
+        }
         match self.clip() {
             Clip::None => {}
             Clip::Norm(limit) => positive("clipnorm", limit)?,

@@ -150,13 +150,8 @@ fn is_block(binding: &Binding) -> bool {
     matches!(binding.name, "step" | "next")
 }
 
-/// The step block holds numbers of two kinds; as f32 and as words they are all compared as numbers.
+/// A step block's words, those that are floats as such.
 fn step_pairs(found: &[u32], expected: &[u32]) -> Vec<(f64, f64)> {
     let block = |words: &[u32]| bytemuck::pod_read_unaligned::<StepBlock>(bytemuck::cast_slice(words));
-    let numbers = |step: StepBlock| {
-        let words = [step.iteration, step.position, step.rows, step.samples, step.batch_size, step.slot];
-        let floats = [step.learning_rate, step.beta_1_power, step.beta_2_power];
-        words.into_iter().map(f64::from).chain(floats.into_iter().map(f64::from)).collect::<Vec<_>>()
-    };
-    numbers(block(found)).into_iter().zip(numbers(block(expected))).collect()
+    block(found).numbers().into_iter().zip(block(expected).numbers()).collect()
 }

@@ -77,12 +77,18 @@ fn are_apart(a: &Argument, b: &Argument) -> bool {
     !whole && (a.offset + a.words <= b.offset || b.offset + b.words <= a.offset)
 }
 
-/// The launches in groups that share a dispatch, each as long as it can be.
-pub(super) fn dispatches(launches: &[Launch], room: Room) -> Vec<Range<usize>> {
+/// The launches in groups that share a dispatch, each as long as it can be; `apart` keeps segments apart, where they do not
+/// always run together.
+pub(super) fn dispatches(launches: &[Launch], room: Room, apart: bool) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for index in 0..launches.len() {
         match groups.last_mut() {
-            Some(group) if room.holds(&launches[group.start..=index]) => group.end = index + 1,
+            Some(group)
+                if !(apart && launches[group.start].segment != launches[index].segment)
+                    && room.holds(&launches[group.start..=index]) =>
+            {
+                group.end = index + 1;
+            }
             _ => groups.push(index..index + 1),
         }
     }
@@ -111,7 +117,16 @@ mod tests {
     fn plan(model: &Model, family: Family, room: Room) -> Plan {
         let format = DataFormat { byte_scale: None, target_ids: Some(true), weighted: false };
         let (mode, device, precision) = (Mode::Train, Traits::of(family), Precision::F32);
-        model.recipe().plan(PlanKey { mode, capacity: 128, format, fused: true, precision, device, room })
+        model.recipe().plan(PlanKey {
+            mode,
+            capacity: 128,
+            format,
+            fused: true,
+            accumulates: false,
+            precision,
+            device,
+            room,
+        })
     }
 
     const ENOUGH: Room = Room { storage_buffers: 32, buffers: 33, workgroup_bytes: 32 << 10 };

@@ -1,7 +1,8 @@
 //! The list that a plan is made on: lowering appends launches to it, fusion passes rewrite it. Each value is a buffer that
 //! one launch writes; parameters, gradients and slots are buffers of the model's, of which launches bind ranges.
 
-use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, Recipe, Store};
+use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, Recipe, Segment, Store};
+use crate::kernels::gradients::Keep;
 use crate::kernels::scale::{Gradients, LossScale};
 use crate::kernels::storage::{Precision, Storage};
 use crate::kernels::update::TENSOR_ENTRY;
@@ -21,6 +22,10 @@ pub(super) struct Graph<'a> {
     /// The block of the step, and of the one after it.
     pub step: Argument,
     pub next: Argument,
+    /// The ring of the steps' learning rates.
+    pub learning_rates: Argument,
+    /// The segment that launches are appended to.
+    pub segment: Segment,
     /// What the model makes of a batch.
     pub outputs: Argument,
     /// Where each step's statistics go.
@@ -31,8 +36,18 @@ impl<'a> Graph<'a> {
     pub fn new(recipe: Recipe<'a>, key: PlanKey) -> Self {
         let nothing = Argument { buffer: 0, offset: 0, words: 0 };
         let (buffers, launches) = (Vec::new(), Vec::new());
-        let mut graph =
-            Graph { recipe, key, buffers, launches, step: nothing, next: nothing, outputs: nothing, statistics: None };
+        let mut graph = Graph {
+            recipe,
+            key,
+            buffers,
+            launches,
+            segment: Segment::Batch,
+            step: nothing,
+            next: nothing,
+            learning_rates: nothing,
+            outputs: nothing,
+            statistics: None,
+        };
         graph.step = graph.local("step", StepBlock::WORDS);
         graph.next = graph.local("next", StepBlock::WORDS);
         graph
@@ -74,6 +89,11 @@ impl<'a> Graph<'a> {
         if self.key.mode == Mode::Train { self.key.precision } else { Precision::F32 }
     }
 
+    /// Whether gradients of parameters are added up over several batches.
+    pub fn keep(&self) -> Keep {
+        if self.key.accumulates { Keep::Accumulate } else { Keep::Overwrite }
+    }
+
     pub fn parameters(&mut self) -> Argument {
         self.buffer("parameters", Store::Parameters, self.recipe.layout.length)
     }
@@ -95,7 +115,8 @@ impl<'a> Graph<'a> {
         arguments: &[Argument],
     ) {
         let (label, kernel, arguments) = (label.into(), kernel.into(), arguments.to_vec());
-        self.launches.push(Launch { label, phase, kernel, storage: Storage::default(), arguments });
+        let (storage, segment) = (Storage::default(), self.segment);
+        self.launches.push(Launch { label, phase, segment, kernel, storage, arguments });
     }
 
     /// The launch that writes a value, if one does.
@@ -144,7 +165,7 @@ impl<'a> Graph<'a> {
 
     /// Drops the buffers that no launch binds any more.
     pub fn compact(&mut self) {
-        let kept = [self.step, self.next].into_iter().chain(self.statistics);
+        let kept = [self.step, self.next, self.learning_rates].into_iter().chain(self.statistics);
         let host = (self.key.mode == Mode::Predict).then_some(self.outputs);
         let bound = self.launches.iter().flat_map(|launch| launch.arguments.iter().copied());
         let mut used = vec![false; self.buffers.len()];
@@ -158,7 +179,10 @@ impl<'a> Graph<'a> {
         let mut used = used.into_iter();
         self.buffers.retain(|_| used.next().unwrap_or(true));
         let place = |argument: &mut Argument| argument.buffer = places[argument.buffer];
-        [&mut self.step, &mut self.next, &mut self.outputs].into_iter().chain(&mut self.statistics).for_each(place);
+        [&mut self.step, &mut self.next, &mut self.learning_rates, &mut self.outputs]
+            .into_iter()
+            .chain(&mut self.statistics)
+            .for_each(place);
         self.launches.iter_mut().flat_map(|launch| &mut launch.arguments).for_each(place);
     }
 }
@@ -204,15 +228,16 @@ impl Launch {
 
 impl From<Graph<'_>> for Plan {
     fn from(graph: Graph<'_>) -> Plan {
-        let Graph { key, buffers, launches, step, next, outputs, statistics, .. } = graph;
+        let Graph { key, buffers, launches, step, next, learning_rates, outputs, statistics, .. } = graph;
         let room = if key.fused { key.room } else { Default::default() };
         Plan {
             key,
-            dispatches: super::dispatches::dispatches(&launches, room),
+            dispatches: super::dispatches::dispatches(&launches, room, key.accumulates),
             buffers,
             launches,
             step: step.buffer,
             next: next.buffer,
+            learning_rates: learning_rates.buffer,
             statistics: statistics.map(|statistics| statistics.buffer),
             outputs: outputs.buffer,
         }

@@ -1,5 +1,5 @@
 //! Lowering: from the description to the plain plan, one launch an operation, in the order of the step: gather, the layers,
-//! the loss, the layers backwards, penalties and norms, the update, the end. Each layer's launches are in the file of its
+//! the loss, the layers backwards, the penalty; norms and the update; the end. Each layer's launches are in the file of its
 //! name. Nothing is fused here, and no tiling chosen.
 
 mod gather;
@@ -7,7 +7,7 @@ mod loss;
 mod update;
 
 use super::graph::{Graph, Value};
-use super::{Argument, Mode};
+use super::{Argument, Mode, Segment};
 use crate::kernels::product::Tiling;
 use crate::kernels::storage::Precision;
 use crate::layout::Place;
@@ -99,12 +99,14 @@ pub(super) fn lower(graph: &mut Graph<'_>) {
             let dx = lowered(&layers[index]).backward(graph, &places[index], &traces[index], gradient, index > lowest);
             gradient = dx.unwrap_or(gradient);
         }
-        update::clip(graph);
     }
     let penalties = update::penalties(graph);
     if lowest.is_some() && mode == Mode::Train {
+        graph.segment = Segment::Update;
+        update::clip(graph);
         update::update(graph);
     }
+    graph.segment = Segment::End;
     update::advance(graph, rows, penalties);
 }
 

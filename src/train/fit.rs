@@ -35,7 +35,8 @@ pub struct Fit<'a> {
     pub(super) batch_size: usize,
     pub(super) shuffle: bool,
     pub(super) seed: u64,
-    pub(super) first_epoch: usize,
+    /// Epochs before; by what the model has seen, where nothing is said.
+    pub(super) first_epoch: Option<usize>,
     pub(super) validation_data: Option<AnyDataset>,
     pub(super) validation_split: f64,
     pub(super) class_weight: Option<Vec<f32>>,
@@ -68,7 +69,7 @@ impl<'a> Fit<'a> {
             batch_size: 32,
             shuffle: true,
             seed: 0,
-            first_epoch: 0,
+            first_epoch: None,
             validation_data: None,
             validation_split: 0.0,
             class_weight: None,
@@ -98,10 +99,10 @@ impl<'a> Fit<'a> {
         Fit { seed, ..self }
     }
 
-    /// How many epochs went before, so that a resumed training goes on with the orders that follow; 0 by default.
-    /// Unlike Keras's, it does not change how many epochs are made, and records still count from 1.
+    /// How many epochs went before, so that training goes on with the orders that follow. By default as many as the model has
+    /// seen batches for: five calls of one epoch shuffle as one call of five does. Unlike Keras's, it does not change how many epochs are made, and records still count from 1.
     pub fn initial_epoch(self, first_epoch: usize) -> Self {
-        Fit { first_epoch, ..self }
+        Fit { first_epoch: Some(first_epoch), ..self }
     }
 
     /// Evaluates this set after each epoch. It wins over [`Fit::validation_split`].
@@ -134,7 +135,7 @@ impl<'a> Fit<'a> {
 
     /// What the order of an epoch of this call is made from; `None` for that of the samples.
     pub(super) fn order_of(&self, epoch: usize) -> Option<(u64, u64)> {
-        self.shuffle.then(|| (self.seed, (self.first_epoch + epoch) as u64))
+        self.shuffle.then(|| (self.seed, (self.first_epoch.unwrap_or(0) + epoch) as u64))
     }
 
     pub(super) fn tell(&mut self, event: Event) -> ControlFlow<()> {

@@ -114,8 +114,10 @@ impl Model {
     /// of the window before may still be under way.
     pub(super) fn refill(&mut self, fed: &mut Fed, step: StepBlock) -> Result<usize> {
         let (batch_size, precision) = (fed.batch_size(), self.precision());
+        let rates = self.rates();
         let mut begin = |run: &mut Run, order: &[u32]| {
-            self.executor.begin(run, order, step.start(order.len() as u32, batch_size as u32))?;
+            let start = step.start(order.len() as u32, batch_size as u32);
+            self.executor.begin(run, order, start, rates.clone())?;
             Ok(order.len().div_ceil(batch_size))
         };
         match &mut fed.supply {

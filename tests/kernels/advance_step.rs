@@ -47,6 +47,14 @@ pub fn cases(trials: &mut Trials) {
         // What happens after the last batch: nothing is added, and there are still no rows.
         at(step, 4, 1, 4).check(device)
     });
+    trials.add("accumulated", |device| {
+        let mut step = StepBlock { accumulate: 3, iteration: 6, ..block() }.start(10, 2);
+        for _ in 0..5 {
+            at(step, 2, 1, 4).check(device)?;
+            step = step.advance(0.9, 0.999);
+        }
+        Ok(())
+    });
     trials.add("nan", |device| {
         let mut case = case(7, 7, 1, 3);
         case.inputs[0].set(4, f32::NAN);

@@ -13,6 +13,7 @@ use wgrad::kernels::adam::Adam;
 use wgrad::kernels::adam_update::AdamUpdate;
 use wgrad::kernels::dense_backward_update::DenseBackwardUpdate;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::product::Tiling;
 use wgrad::kernels::rmsprop::Rmsprop;
 use wgrad::kernels::rmsprop_update::RmspropUpdate;
@@ -125,7 +126,7 @@ fn case_with(
     let (l2, weight_decay, clip_value) = settings;
     let mut random = Random::new(rows * inputs + outputs);
     let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(TENSOR_ALIGNMENT));
-    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares };
+    let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares, keep: Keep::Overwrite };
     let x = factor(Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0))).repeated(shares.input);
     let dz = factor(Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0)));
     let mut updated = vec![state(layer, bias_offset, &mut random, (-1.0, 1.0))];

@@ -1,14 +1,18 @@
-//! dense_backward_weights, dW = xᵀ·dz and db = Σ dz over the batch.
+//! dense_backward_weights, dW = xᵀ·dz and db = Σ dz over the batch, alone or added to the batches' before.
 //!
-//! Bound: sum_error(B)·Σ|x|·|dz|, and sum_error(B)·Σ|dz|.
+//! Bound: sum_error(B)·Σ|x|·|dz|, and sum_error(B)·Σ|dz|; with the sum of the batches before, which is below 1, that of one more
+//! term, and of a division's few units.
 
+use wgrad::StepBlock;
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Tiling;
 
+use crate::harness::arrays::Place;
 use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
-use crate::harness::{Array, Case, Output, Random, Trials, batches, step_of, sum_error};
+use crate::harness::{Array, Case, Output, Random, Trials, UNIT, batches, step_of, sum_error};
 
 /// Features in and out, and whether there is a bias.
 type Layer = (usize, usize, bool);
@@ -38,6 +42,18 @@ pub fn cases(trials: &mut Trials) {
         let case = |size| case_with((36, 516, true), size, tiling, shares);
         batches().map(case).try_for_each(|case| case.check(device))
     });
+    for (name, micro) in [("first", 0), ("middle", 1), ("last", 2)] {
+        products::add(trials, &format!("accumulated_{name}"), move |device, tiling| {
+            let shares = [Shares::default()].into_iter().chain((device.wgpu().is_none()).then_some(Shares { kernel: 2, input: 1 }));
+            shares.into_iter().try_for_each(|shares| {
+                let layer = (33, if shares.kernel > 1 { 270 } else { 10 }, true);
+                batches().map(|size| accumulated(layer, size, tiling, shares, micro)).try_for_each(|case| case.check(device))
+            })
+        });
+    }
+    products::add_half(trials, "accumulated", |device, tiling| {
+        batches().map(|size| accumulated((9, 10, true), size, tiling, Shares::default(), 2)).try_for_each(|case| case.check_half(device))
+    });
     products::add_same_bits(trials, |tiling| case((70, 67, true), (131, 131), tiling));
     products::add_long(trials, "long_batch", |device, tiling| {
         case((3, 2, true), (65_536, 65_536), tiling).check(device)
@@ -60,6 +76,32 @@ fn case(layer: Layer, size: (usize, usize), tiling: Tiling) -> Case {
     case_with(layer, size, tiling, Shares::default())
 }
 
+/// Gradients on top of those of `micro` batches before, of three.
+fn accumulated(layer: Layer, size: (usize, usize), tiling: Tiling, shares: Shares, micro: u32) -> Case {
+    let mut case = case_with(layer, size, tiling, shares);
+    let mut random = Random::new(micro as usize);
+    case.step = StepBlock { micro, accumulate: 3, ..case.step };
+    let gradients = kernel(layer, tiling, shares, Keep::Accumulate);
+    case.kernel = gradients.clone().into();
+    let output = case.outputs.swap_remove(0);
+    let before: Vec<u32> = output.before.iter().zip(&output.places).map(|(&before, place)| match place {
+        Place::Written => random.uniform(-1.0, 1.0).to_bits(),
+        Place::Zero => 0,
+        Place::Kept => before,
+    }).collect();
+    case.outputs.push(output.from(before.clone()));
+    let magnitude = case.magnitude(&gradients.into());
+    let error = sum_error(size.0 + 1) + 4.0 * UNIT;
+    let output = case.outputs.swap_remove(0);
+    case.outputs.push(output.within(move |at, _| error * (magnitude[at] + f64::from(f32::from_bits(before[at]).abs()))));
+    case
+}
+
+fn kernel((inputs, outputs, bias): Layer, tiling: Tiling, shares: Shares, keep: Keep) -> DenseBackwardWeights {
+    let bias_offset = bias.then_some((padded(inputs) * padded(outputs)).next_multiple_of(64));
+    DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares, keep }
+}
+
 fn case_with(
     (inputs, outputs, bias): Layer,
     (rows, capacity): (usize, usize),
@@ -67,14 +109,12 @@ fn case_with(
     shares: Shares,
 ) -> Case {
     let mut random = Random::new(rows * inputs + outputs);
-    let offset = (padded(inputs) * padded(outputs)).next_multiple_of(64);
-    let bias_offset = bias.then_some(offset);
-    let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares };
+    let kernel = kernel((inputs, outputs, bias), tiling, shares, Keep::Overwrite);
     let x = Array::matrix(rows, inputs, capacity, |_, _| random.uniform(-1.0, 1.0)).repeated(shares.input);
     let dz = Array::matrix(rows, outputs, capacity, |_, _| random.uniform(-1.0, 1.0));
     // The gradient of W has a whole block of rows for each block of columns of x, as W itself has.
     let mut gradients = Output::matrix(inputs, outputs, inputs);
-    if bias {
+    if let Some(offset) = kernel.bias_offset {
         gradients = gradients.then(offset, Output::list(outputs, padded(outputs), padded(outputs)));
     }
     let mut case = Case {

@@ -3,7 +3,7 @@
 //! Bound: none. Floats are copied, and a byte times the scale is rounded once, as IEEE 754 and WGSL both have it.
 
 use wgrad::StepBlock;
-use wgrad::kernels::gather_batch::GatherBatch;
+use wgrad::kernels::gather_batch::{GatherBatch, INPUT_SLOTS};
 use wgrad::kernels::padded;
 
 use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, alone, batches, step_of};
@@ -66,9 +66,15 @@ fn case(kernel: &GatherBatch, (rows, capacity): (usize, usize), position: usize)
     let space = padded(capacity.max(rows));
     Case {
         kernel: kernel.clone().into(),
-        step: StepBlock { position: position as u32, ..step_of(rows) },
+        step: StepBlock { position: position as u32, slot: 3 * INPUT_SLOTS as u32 + 17, ..step_of(rows) },
         capacity,
-        inputs: vec![samples(kernel, &mut random), Array::words(targets), Array::floats(&weights), Array::words(order)],
+        inputs: vec![
+            samples(kernel, &mut random),
+            Array::words(targets),
+            Array::floats(&weights),
+            Array::words(order),
+            Array::floats(&random.list(INPUT_SLOTS, 0.0, 1.0)),
+        ],
         outputs: vec![
             copies(kernel.copies, || Output::matrix(rows, kernel.features, capacity)),
             Output::list(rows * (width + 1), padded(rows) * (width + 1), space * (width + 1)),

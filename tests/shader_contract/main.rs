@@ -17,6 +17,7 @@ use std::mem::offset_of;
 
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::dense_loss::{MOST_OUTPUTS, Tile};
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
 use wgrad::kernels::product::{CANDIDATES, Family, Tiling};
@@ -285,7 +286,6 @@ fn check_step(kernel: &Kernel, module: &Module) {
     let TypeInner::Struct { members, span } = &step.inner else { panic!("Step is not a struct") };
     let found: Vec<_> =
         members.iter().map(|member| (member.name.as_deref().unwrap_or(""), member.offset as usize)).collect();
-    let reserved = offset_of!(StepBlock, reserved);
     let expected = [
         ("iteration", offset_of!(StepBlock, iteration)),
         ("position", offset_of!(StepBlock, position)),
@@ -296,9 +296,9 @@ fn check_step(kernel: &Kernel, module: &Module) {
         ("learning_rate", offset_of!(StepBlock, learning_rate)),
         ("beta_1_power", offset_of!(StepBlock, beta_1_power)),
         ("beta_2_power", offset_of!(StepBlock, beta_2_power)),
-        ("reserved_0", reserved),
-        ("reserved_1", reserved + 4),
-        ("reserved_2", reserved + 8),
+        ("batch", offset_of!(StepBlock, batch)),
+        ("micro", offset_of!(StepBlock, micro)),
+        ("accumulate", offset_of!(StepBlock, accumulate)),
     ];
     assert_eq!(found, expected, "{kernel:?}");
     assert_eq!(*span as usize, size_of::<StepBlock>(), "{kernel:?}");
@@ -365,7 +365,9 @@ fn products() -> Vec<Kernel> {
     let cooperative = matrices.into_iter().flat_map(Cooperative::candidates).map(Tiling::Cooperative);
     for tiling in CANDIDATES.into_iter().chain([odd]).chain(cooperative) {
         for (inputs, outputs, bias_offset) in [(784, 10, Some(9408)), (3, 1, None)] {
-            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares: Shares::default() };
+            let (shares, keep) = (Shares::default(), Keep::Overwrite);
+            let gradients = DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares, keep };
+            all.push(DenseBackwardWeights { keep: Keep::Accumulate, ..gradients.clone() }.into());
             all.push(gradients.clone().into());
             for (rule, clip_value) in rules().into_iter().flat_map(|rule| [(rule.clone(), 0.0), (rule, 0.5)]) {
                 let (gradients, weight_decay) = (gradients.clone(), clip_value);

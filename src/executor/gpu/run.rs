@@ -4,7 +4,6 @@
 mod timing;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
@@ -15,9 +14,11 @@ use super::{Feed, Program, read_buffer};
 use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
+use crate::executor::Rates;
+use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::plan::compare::Verification;
-use crate::plan::{Argument, Launch, Mode, Plan, STATISTICS_SLOTS};
+use crate::plan::{Argument, Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
 
 /// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
@@ -49,6 +50,9 @@ pub(crate) struct Run {
     /// The device's step block as it will be when everything submitted is done.
     step: StepBlock,
     betas: (f32, f32),
+    rates: Rates,
+    /// The one learning rate that the whole ring holds.
+    filled: Option<f32>,
     spare: Vec<wgpu::Buffer>,
     in_flight: VecDeque<InFlight>,
     /// What was recorded for the start of the next epoch.
@@ -71,6 +75,8 @@ impl Run {
             source,
             step: StepBlock::default(),
             betas,
+            rates: Rates::Constant(0.0),
+            filled: None,
             spare: Vec::new(),
             in_flight: VecDeque::new(),
             ahead: None,
@@ -89,10 +95,34 @@ impl Run {
         self.in_flight.len()
     }
 
-    pub fn begin(&mut self, order: &[u32], step: StepBlock) -> Result<()> {
+    pub fn begin(&mut self, order: &[u32], step: StepBlock, rates: Rates) -> Result<()> {
         self.source.begin(&self.context, order)?;
-        self.step = step;
+        (self.step, self.rates) = (step, rates);
         self.write_step()
+    }
+
+    /// Fills the ring of learning rates for the next `steps` steps. Where all are the same, they are there for good.
+    pub fn fill_ring(&mut self, steps: usize) -> Result<()> {
+        let Some(buffer) = &self.program.buffers[self.program.plan.learning_rates] else { return Ok(()) };
+        let (constant, first) = match self.rates {
+            Rates::Constant(rate) => (Some(rate), 0),
+            Rates::Schedule(_) => (None, self.step.slot as usize % INPUT_SLOTS),
+        };
+        if constant.is_some() && constant == self.filled {
+            return Ok(());
+        }
+        let steps = if constant.is_some() { INPUT_SLOTS } else { steps };
+        let rates: Vec<f32> =
+            (0..steps as u32).map(|ahead| self.rates.of(self.step.batch.wrapping_add(ahead))).collect();
+        let (before_end, behind) = rates.split_at(steps.min(INPUT_SLOTS - first));
+        self.context.scoped("writing learning rates", || {
+            self.context.queue.write_buffer(buffer, 4 * first as u64, bytemuck::cast_slice(before_end));
+            if !behind.is_empty() {
+                self.context.queue.write_buffer(buffer, 0, bytemuck::cast_slice(behind));
+            }
+        })?;
+        self.filled = constant;
+        Ok(())
     }
 
     fn write_step(&self) -> Result<()> {
@@ -161,6 +191,9 @@ impl Run {
             None => self.recorded_submission(steps)?,
         };
         let Recorded { commands, staging, bytes, steps, .. } = recorded;
+        if !predicts {
+            self.fill_ring(steps)?;
+        }
         let (sender, mapped) = oneshot::channel();
         let submission = self.context.scoped("submitting steps", || {
             let submission = self.context.queue.submit([commands]);
@@ -175,16 +208,13 @@ impl Run {
 
     /// Records `steps` steps without results.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, steps: usize) {
-        self.record_dispatches(encoder, steps, 0..self.program.dispatches.len());
-    }
-
-    fn record_dispatches(&self, encoder: &mut wgpu::CommandEncoder, steps: usize, dispatches: Range<usize>) {
-        let mut pass = encoder
-            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None });
+        let mut pass = begin_pass(encoder);
+        let mut step = self.step;
         for _ in 0..steps {
-            for index in dispatches.clone() {
+            for index in self.program.plan.dispatches_of_step(step.updates()) {
                 self.record_dispatch(&mut pass, index);
             }
+            step = step.advance(self.betas.0, self.betas.1);
         }
     }
 
@@ -203,17 +233,21 @@ impl Run {
             self.step = self.step.start(rows as u32, self.step.batch_size);
             self.write_step()?;
         }
+        self.fill_ring(1)?;
         let program = self.program.clone();
-        for (index, launches) in program.plan.dispatched().enumerate() {
+        for index in program.plan.dispatches_of_step(self.step.updates()) {
+            let launches = &program.plan.launches[program.plan.dispatches[index].clone()];
             let before: Result<Vec<_>> = launches.iter().map(|launch| self.arguments(launch)).collect();
             let before = before?;
             self.context.scoped(&Plan::label(launches), || {
                 let mut encoder = self.context.device.create_command_encoder(&Default::default());
-                self.record_dispatches(&mut encoder, 1, index..index + 1);
+                self.record_dispatch(&mut begin_pass(&mut encoder), index);
                 self.context.queue.submit([encoder.finish()]);
             })?;
             for (launch, before) in launches.iter().zip(before) {
-                verification.check(launch, &self.step, before, self.arguments(launch)?)?;
+                let opened = StepBlock { learning_rate: self.rates.of(self.step.batch), ..self.step };
+                let step = if launch.phase == Phase::Gather { &self.step } else { &opened };
+                verification.check(launch, step, before, self.arguments(launch)?)?;
             }
         }
         self.recorded(1);
@@ -337,4 +371,8 @@ impl Run {
         self.spare.push(flight.staging);
         Ok(values)
     }
+}
+
+fn begin_pass(encoder: &mut wgpu::CommandEncoder) -> wgpu::ComputePass<'_> {
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("wgrad steps"), timestamp_writes: None })
 }

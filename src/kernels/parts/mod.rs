@@ -4,6 +4,7 @@
 pub mod activation;
 pub mod adagrad;
 pub mod adam;
+pub mod gradients;
 pub mod lanes;
 pub mod loss;
 pub mod product;

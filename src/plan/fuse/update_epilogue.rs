@@ -58,7 +58,14 @@ fn ride(graph: &Graph<'_>, launch: &Launch, update: &Launch, (rule, clip_value):
     let unused = |slot: Argument| Argument { offset: TENSOR_ALIGNMENT * index, words: 4, ..slot };
     arguments.extend(slots.iter().map(|&slot| if slot.words == 0 { of_layer(slot) } else { unused(slot) }));
     let label = format!("{}.update", layout.places[index].name);
-    Some(Launch { label, phase: Phase::Update, kernel: kernel.into(), storage: launch.storage, arguments })
+    Some(Launch {
+        label,
+        phase: Phase::Update,
+        segment: update.segment,
+        kernel: kernel.into(),
+        storage: launch.storage,
+        arguments,
+    })
 }
 
 fn regularizer(layout: &Layout, place: usize, tensor: &str) -> Regularizer {

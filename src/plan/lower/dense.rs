@@ -52,7 +52,8 @@ impl Lower for Dense {
         let dz = activation_backward(graph, at, at.activation(self.activation), dy, saved.kept);
         if at.place.trained {
             let (bias_offset, shares) = (bias_offset(graph, at), shares(graph, at));
-            let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling: UNCHOSEN, shares };
+            let keep = graph.keep();
+            let kernel = DenseBackwardWeights { inputs, outputs, bias_offset, tiling: UNCHOSEN, shares, keep };
             let gradients = gradients(graph, at);
             let arguments = [graph.step, saved.input, dz, gradients];
             graph.launch(Phase::Backward, at.label("backward_weights"), kernel, &arguments);

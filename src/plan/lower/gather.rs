@@ -1,6 +1,6 @@
 //! The batch: samples and labels by index.
 
-use crate::kernels::gather_batch::GatherBatch;
+use crate::kernels::gather_batch::{GatherBatch, INPUT_SLOTS};
 use crate::kernels::padded;
 use crate::kernels::shares::Shares;
 use crate::plan::graph::{Graph, Value};
@@ -18,12 +18,15 @@ pub(super) fn gather(graph: &mut Graph<'_>) -> (Value, Argument) {
     let buffer = &mut graph.buffers[x.buffer];
     (buffer.words, buffer.copies) = (copies * buffer.words, copies);
     let labels = graph.local("labels", padded(graph.key.capacity) * (target_words + 1));
+    let learning_rates = graph.local("learning_rates", INPUT_SLOTS);
+    graph.learning_rates = learning_rates;
     let arguments = [
         graph.next,
         graph.buffer("samples", Store::Samples, 0),
         graph.buffer("sample_targets", Store::SampleTargets, 0),
         graph.buffer("sample_weights", Store::SampleWeights, 0),
         graph.buffer("order", Store::Order, 0),
+        learning_rates,
         x,
         labels,
         graph.step,

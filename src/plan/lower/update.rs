@@ -95,13 +95,15 @@ fn slots(graph: &mut Graph<'_>) -> Vec<Argument> {
 }
 
 fn rule(optimizer: &Optimizer) -> Rule {
-    match *optimizer {
+    match optimizer {
         Optimizer::RmsProp(o) => {
             Rule::Rmsprop(Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered })
         }
         Optimizer::Sgd(o) => Rule::Sgd(Sgd { momentum: o.momentum, nesterov: o.nesterov }),
         Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
-        | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => Rule::Adam(adam::Adam { beta_1, beta_2, epsilon }),
+        | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
+            Rule::Adam(adam::Adam { beta_1: *beta_1, beta_2: *beta_2, epsilon: *epsilon })
+        }
         Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
     }
 }

@@ -20,6 +20,7 @@ impl Run {
             self.step = self.step.start(rows as u32, self.step.batch_size);
             self.write_step()?;
         }
+        self.fill_ring(1)?;
         let ticks = self.time_dispatches(dispatches as u32)?;
         self.recorded(1);
         for (pair, seconds) in ticks.chunks_exact(2).zip(seconds) {
