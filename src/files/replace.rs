@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 #[cfg(test)]
-use super::faults::point;
+pub(super) use super::faults::point;
 use super::leftovers;
 use crate::error::{Error, Result};
 
 /// Outside tests no step has a fault on purpose.
 #[cfg(not(test))]
-fn point(_step: &'static str) -> io::Result<()> {
+pub(super) fn point(_step: &'static str) -> io::Result<()> {
     Ok(())
 }
 

@@ -283,3 +283,58 @@ fn a_body_that_trickles_is_given_up_by_its_pace_and_by_the_clock() {
     let message = given_up(&Https::with(false, None, long), &url);
     assert!(message.starts_with(start) && message.ends_with(": not done within 1200 ms"), "{message}");
 }
+
+/// A mirror whose body fails at its n-th read, counted from 0, and comes in pieces of one byte until then.
+struct FailsAt(usize);
+
+struct Pieces {
+    bytes: &'static [u8],
+    left: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::new(ErrorKind::ConnectionReset, "on purpose"));
+        }
+        self.left -= 1;
+        self.bytes.read(&mut buffer[..1])
+    }
+}
+
+impl Transport for FailsAt {
+    fn get(&self, _: &str) -> Result<Response, String> {
+        Ok(Response { body: Box::new(Pieces { bytes: b"good", left: self.0 }), length: None })
+    }
+}
+
+#[test]
+fn whatever_read_or_write_fails_the_old_file_stays_until_the_new_one_is_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file.gz");
+    let attempt = |transport: &dyn Transport| {
+        let order = Order { urls: vec!["0".to_owned()], destination: path.clone(), most: 10, verify: &verify };
+        obtain(&order, transport, &mut |_| ())
+    };
+    let check = |outcome: Result<String, Vec<String>>, what: String| {
+        let found = fs::read(&path).unwrap();
+        assert_eq!(outcome.is_ok(), found == b"good", "{what}: {outcome:?}");
+        assert!(outcome.is_ok() || found == b"old", "{what}");
+        assert_eq!(names(directory.path()), ["file.gz"], "{what}");
+        outcome.is_ok()
+    };
+    let mut successes = 0;
+    for n in 0..8 {
+        fs::write(&path, "old").unwrap();
+        successes += usize::from(check(attempt(&FailsAt(n)), format!("read {n}")));
+    }
+    assert_eq!(successes, 3, "four bytes and their end are five reads");
+    for n in 0.. {
+        fs::write(&path, "old").unwrap();
+        let (outcome, steps) = crate::files::fail_at(n, || attempt(&Fake(vec![Mirror::Serves(b"good", None)])));
+        if check(outcome, format!("step {n} of {steps:?}")) && n >= steps.len() {
+            assert!(steps.len() >= 4, "{steps:?}");
+            return;
+        }
+    }
+}
