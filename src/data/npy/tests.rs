@@ -179,7 +179,7 @@ fn wrong_labels_are_named_as_they_are_when_the_files_are_opened() {
     const ROWS: usize = 300_000;
     let inputs = files.write("x.npy", &header(Element::U8, &[ROWS]), &[0; ROWS]);
     let start = "y.npy: expected class ids, whole numbers from 0 to 1, found";
-    let mut refused = |element, bytes: Vec<u8>, found: &str| {
+    let refused = |element, bytes: Vec<u8>, found: &str| {
         let targets = files.write("y.npy", &header(element, &[ROWS]), &bytes);
         let error = StreamedDataset::open_npy(&inputs, targets, Some(2)).unwrap_err().to_string();
         assert_eq!(error.replace(&format!("{}/", files.0.path().display()), ""), format!("{start} {found}"));
