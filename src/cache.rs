@@ -18,6 +18,11 @@ pub(crate) fn load(path: &Path, kind: &str, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     // One byte more than there may be, so that a longer file is told from one that just fits.
     File::open(path).ok()?.take(FIRST_LINE + most + 1).read_to_end(&mut bytes).ok()?;
+    whole(bytes, kind, most)
+}
+
+/// What stands behind the first line, if that is right about it.
+pub(crate) fn whole(mut bytes: Vec<u8>, kind: &str, most: u64) -> Option<Vec<u8>> {
     let end = bytes.iter().take(FIRST_LINE as usize).position(|&byte| byte == b'\n')?;
     let content = bytes.split_off(end + 1);
     let fits = content.len() as u64 <= most && bytes == first_line(kind, &content).as_bytes();

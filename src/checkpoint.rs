@@ -156,7 +156,7 @@ impl Model {
     /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if it is not a whole model of this crate's.
     #[cfg(feature = "native")]
     pub fn load(path: impl AsRef<Path>, device: &Device) -> Result<Model> {
-        Model::from_bytes(&read(path.as_ref())?, path.as_ref(), device)
+        Model::from_bytes(&crate::files::read(path.as_ref())?, path.as_ref(), device)
     }
 
     /// [`Model::load`] from memory; `path` is for messages.
@@ -204,7 +204,7 @@ impl Model {
     /// nothing is changed then.
     #[cfg(feature = "native")]
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let bytes = read(path.as_ref())?;
+        let bytes = crate::files::read(path.as_ref())?;
         let parameters = self.gather(&parse(&bytes, path.as_ref())?, "", path.as_ref())?;
         self.executor.write(Store::Parameters, &parameters)
     }
@@ -271,11 +271,6 @@ fn view<'b>(file: &SafeTensors<'b>, name: &str, shape: &[usize], path: &Path) ->
 
 fn wrong(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {
     Error::Checkpoint { path: path.into(), expected: expected.into(), found: found.into() }
-}
-
-#[cfg(feature = "native")]
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { action: "read", path: path.into(), source })
 }
 
 fn parse<'b>(bytes: &'b [u8], path: &Path) -> Result<SafeTensors<'b>> {

@@ -13,7 +13,7 @@ pub mod idx;
 pub mod mnist;
 pub mod npy;
 #[cfg(feature = "native")]
-mod npz;
+pub(crate) mod npz;
 mod own;
 mod select;
 mod streamed;

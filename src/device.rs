@@ -10,7 +10,7 @@ mod options;
 #[cfg(feature = "native")]
 mod pipelines;
 #[cfg(feature = "native")]
-mod tilings;
+pub(crate) mod tilings;
 
 use std::sync::Arc;
 

@@ -6,13 +6,26 @@ mod faults;
 mod leftovers;
 mod replace;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+#[cfg(all(test, feature = "download"))]
+pub(crate) use faults::fail_at;
 #[cfg(feature = "download")]
 pub(crate) use replace::Unfinished;
 pub(crate) use replace::{replace, replace_unsynced};
+
+use crate::error::{Error, Result};
+
+/// All of a file. Memory is taken as the file's size says; that there is not enough is an error.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = replace::point("read").and_then(|()| std::fs::read(path));
+    bytes.map_err(|source| match source.kind() {
+        std::io::ErrorKind::OutOfMemory => Error::OutOfMemory { during: format!("reading {}", path.display()) },
+        _ => Error::Io { action: "read", path: path.to_owned(), source },
+    })
+}
 
 /// This crate's directory in the user's cache: `wgrad` in `$XDG_CACHE_HOME` or `~/.cache`, in `~/Library/Caches` on
 /// macOS, in `%LOCALAPPDATA%` on Windows. `None` where none of them is known. Nothing is made.

@@ -47,6 +47,9 @@ mod error;
 mod executor;
 #[cfg(feature = "native")]
 mod files;
+#[cfg(all(feature = "native", any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guide;
 mod inspect;
 pub mod kernels;

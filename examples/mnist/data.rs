@@ -69,6 +69,7 @@ struct Download {
     bar: ProgressBar,
     url: String,
     quiet: bool,
+    waits: bool,
 }
 
 impl Download {
@@ -79,17 +80,29 @@ impl Download {
         let bar = ProgressBar::with_draw_target(None, target)
             .with_style(style.progress_chars("=> "))
             .with_finish(ProgressFinish::AndClear);
-        Download { bar, url: String::new(), quiet }
+        Download { bar, url: String::new(), quiet, waits: false }
     }
 
     fn observer(mut self) -> impl FnMut(Progress<'_>) + Send {
         move |progress| {
+            if let Some(holder) = progress.waiting_for {
+                self.wait(holder);
+                return;
+            }
             // The next file, or the same from the next mirror.
             if self.url != progress.url {
                 self.start(progress);
             }
             self.bar.set_position(progress.received);
         }
+    }
+
+    /// Said once: how long it takes is for others to say.
+    fn wait(&mut self, holder: &str) {
+        if !self.waits && !self.quiet {
+            eprintln!("waiting for {holder} to have it");
+        }
+        self.waits = true;
     }
 
     fn start(&mut self, progress: Progress<'_>) {

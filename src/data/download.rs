@@ -1,12 +1,17 @@
-//! Fetching one file from the first of several mirrors that delivers it whole. This module owns the transfer: the HTTP
-//! client, the lock that keeps two processes from fetching at once, and that a file appears under its name only after it
-//! was verified. What is fetched, from where, and what makes it right is the
+//! Fetching one file from the first of several mirrors that delivers it whole. This module owns the transfer, and that a
+//! file appears under its name only after it was verified; `download/https.rs` is the HTTP client with its time limits,
+//! `download/lock.rs` keeps two processes from fetching at once. What is fetched, from where, and what makes it right is the
 //! caller's concern.
+
+mod https;
+mod lock;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+pub(crate) use https::Https;
+pub(crate) use lock::{PATIENCE, lock};
 
 use crate::error::{Error, Result};
 use crate::files::Unfinished;
@@ -23,6 +28,9 @@ pub struct Progress<'a> {
     pub received: u64,
     /// Bytes that will arrive, where the server says so.
     pub total: Option<u64>,
+    /// Who is downloading already, while this process waits for that to end: then nothing is being fetched, the file is
+    /// the lock's, and there is no address.
+    pub waiting_for: Option<&'a str>,
 }
 
 /// An answer to a request.
@@ -65,20 +73,6 @@ pub(crate) fn obtain<T>(
     Err(failures)
 }
 
-/// Waits until no other process (or thread) holds the lock of `directory`, and holds it until the file is dropped or
-/// the process ends, however it ends. The directory is made if need be. The lock's file stays: to remove it would race.
-pub(crate) fn lock(directory: &Path) -> Result<File> {
-    let path = directory.join("lock");
-    let failed = |action, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
-    };
-    fs::create_dir_all(directory).map_err(failed("create", directory))?;
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed("create", &path))?;
-    file.lock().map_err(failed("lock", &path))?;
-    Ok(file)
-}
-
 fn attempt<T>(
     order: &Order<'_, T>,
     url: &str,
@@ -91,7 +85,9 @@ fn attempt<T>(
     let mut part = Unfinished::beside(&order.destination).map_err(|error| error.to_string())?;
     let name = order.destination.file_name().unwrap_or_default().to_string_lossy();
     let total = response.length;
-    receive(response, part.file(), order.most, |received| progress(Progress { file: &name, url, received, total }))?;
+    receive(response, part.file(), order.most, |received| {
+        progress(Progress { file: &name, url, received, total, waiting_for: None })
+    })?;
     let value = (order.verify)(part.path()).map_err(without_path)?;
     part.finish(&order.destination).map_err(|error| error.to_string())?;
     Ok(value)
@@ -126,35 +122,6 @@ fn without_path(error: Error) -> String {
     match error {
         Error::InvalidFile { expected, found, .. } => format!("expected {expected}, found {found}"),
         other => other.to_string(),
-    }
-}
-
-/// The network: HTTPS only, with a limit on how long each part of an answer may take.
-pub(crate) struct Https(ureq::Agent);
-
-impl Https {
-    pub(crate) fn new() -> Self {
-        Self::with(true, ureq::Proxy::try_from_env())
-    }
-
-    fn with(https_only: bool, proxy: Option<ureq::Proxy>) -> Self {
-        let seconds = |count| Some(Duration::from_secs(count));
-        let config = ureq::Agent::config_builder()
-            .https_only(https_only)
-            .proxy(proxy)
-            .timeout_resolve(seconds(10))
-            .timeout_connect(seconds(15))
-            .timeout_recv_response(seconds(30))
-            .timeout_per_read(seconds(30))
-            .timeout_recv_body(seconds(15 * 60));
-        Https(config.build().into())
-    }
-}
-
-impl Transport for Https {
-    fn get(&self, url: &str) -> Result<Response, String> {
-        let body = self.0.get(url).call().map_err(|error| error.to_string())?.into_body();
-        Ok(Response { length: body.content_length(), body: Box::new(body.into_reader()) })
     }
 }
 

@@ -13,6 +13,7 @@ use byteorder::{BigEndian, ReadBytesExt};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+#[cfg(feature = "native")]
 use crate::memory::room;
 
 const UNSIGNED_BYTES: u8 = 0x08;
@@ -112,6 +113,7 @@ pub fn parse_idx(source: impl Read, path: &Path, most: usize) -> Result<IdxArray
 }
 
 /// Labels of any integer type that IDX has, as numbers.
+#[cfg(feature = "native")]
 #[derive(Debug, PartialEq)]
 pub(crate) struct IdxLabels {
     /// The size of each dimension.
@@ -120,6 +122,7 @@ pub(crate) struct IdxLabels {
     pub values: Vec<i64>,
 }
 
+#[cfg(feature = "native")]
 impl From<IdxArray> for IdxLabels {
     fn from(array: IdxArray) -> Self {
         IdxLabels { dims: array.dims, values: array.values.into_iter().map(i64::from).collect() }
@@ -133,6 +136,7 @@ pub(crate) fn read_labels(path: &Path) -> Result<IdxLabels> {
     parse_labels(std::fs::File::open(path).map_err(io)?, path)
 }
 
+#[cfg(feature = "native")]
 pub(crate) fn parse_labels(source: impl Read, path: &Path) -> Result<IdxLabels> {
     let kinds = [UNSIGNED_BYTES, SIGNED_BYTES, SHORTS, INTEGERS];
     let (kind, IdxArray { dims, values: bytes }) = parse(source, path, usize::MAX, &kinds)?;

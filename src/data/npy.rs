@@ -17,7 +17,7 @@ mod file;
 use std::path::Path;
 
 #[cfg(feature = "native")]
-pub(super) use array::NpyArray;
+pub(crate) use array::NpyArray;
 
 use crate::error::{Error, Result};
 

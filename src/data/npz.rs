@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use flate2::read::DeflateDecoder;
-use rawzip::{CompressionMethod, FileReader, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipArchiveEntryWayfinder};
+use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ReaderAt, ZipArchive, ZipArchiveEntryWayfinder};
 
 use super::npy::NpyArray;
 use crate::error::{Error, Result};
@@ -30,15 +30,32 @@ pub(crate) fn read<const N: usize>(path: &Path, names: [&str; N]) -> Result<[Npy
     }
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let archive = ZipArchive::from_file(file, &mut buffer).map_err(|error| broken(path, &error))?;
-    let entries = list(&archive, path, &mut buffer)?;
+    arrays(&archive, path, names, &mut buffer)
+}
+
+fn arrays<const N: usize>(
+    archive: &ZipArchive<impl ReaderAt>,
+    path: &Path,
+    names: [&str; N],
+    buffer: &mut [u8],
+) -> Result<[NpyArray; N]> {
+    let entries = list(archive, path, buffer)?;
     let mut arrays = Vec::with_capacity(N);
     for name in names {
-        arrays.push(array(&archive, find(&entries, name, path)?, path)?);
+        arrays.push(array(archive, find(&entries, name, path)?, path)?);
     }
     arrays.try_into().map_err(|_| Error::invalid_file(path, format!("{N} arrays"), "others"))
 }
 
-fn list(archive: &ZipArchive<FileReader>, path: &Path, buffer: &mut [u8]) -> Result<Vec<Entry>> {
+/// [`read`] from memory, for tests with inputs of all kinds.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_bytes<const N: usize>(bytes: &[u8], path: &Path, names: [&str; N]) -> Result<[NpyArray; N]> {
+    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
+    let archive = ZipArchive::from_seekable(std::io::Cursor::new(bytes), &mut buffer);
+    arrays(&archive.map_err(|error| broken(path, &error))?, path, names, &mut buffer)
+}
+
+fn list(archive: &ZipArchive<impl ReaderAt>, path: &Path, buffer: &mut [u8]) -> Result<Vec<Entry>> {
     let mut found = Vec::new();
     let mut entries = archive.entries(buffer);
     while let Some(entry) = entries.next_entry().map_err(|error| broken(path, &error))? {
@@ -62,7 +79,7 @@ fn find<'e>(entries: &'e [Entry], name: &str, path: &Path) -> Result<&'e Entry> 
     })
 }
 
-fn array(archive: &ZipArchive<FileReader>, entry: &Entry, path: &Path) -> Result<NpyArray> {
+fn array(archive: &ZipArchive<impl ReaderAt>, entry: &Entry, path: &Path) -> Result<NpyArray> {
     let inside = path.join(&entry.name);
     let data = archive.get_entry(entry.place).map_err(|error| broken(path, &error))?;
     let reader: Box<dyn Read + '_> = match entry.method {

@@ -59,8 +59,11 @@ impl KeptTilings {
 
     /// What was chosen earlier. Entries that this version would not choose are left out, whoever wrote them.
     pub fn load(&self) -> Choices {
-        let content = cache::load(&self.path, KIND, MOST_BYTES);
-        let content = content.and_then(|bytes| serde_json::from_slice::<Content>(&bytes).ok());
+        cache::load(&self.path, KIND, MOST_BYTES).map(|json| self.parse(&json)).unwrap_or_default()
+    }
+
+    fn parse(&self, json: &[u8]) -> Choices {
+        let content = serde_json::from_slice::<Content>(json).ok();
         let products = content.filter(|content| content.device == self.device).map(|content| content.products);
         Choices(products.into_iter().flatten().filter_map(|entry| self.accept(entry)).collect())
     }
@@ -87,6 +90,21 @@ impl KeptTilings {
         let json = serde_json::to_vec_pretty(&content).unwrap_or_default();
         cache::store(&self.path, KIND, &json)?;
         Ok(self.path.clone())
+    }
+}
+
+/// Reads these bytes as a file of tilings and as what stands in one, for tests with inputs of all kinds. Whatever is
+/// accepted is among the candidates.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_bytes(bytes: &[u8]) {
+    use crate::kernels::product::Family;
+    let (device, traits) = ("a device".to_owned(), Traits::of(Family::Hardware));
+    let kept = KeptTilings { path: PathBuf::new(), device, traits };
+    let content = cache::whole(bytes.to_vec(), KIND, MOST_BYTES);
+    for json in [Some(bytes), content.as_deref()].into_iter().flatten() {
+        for (product, tiling) in kept.parse(json).0 {
+            assert!(Tiling::candidates(product, traits).contains(&tiling));
+        }
     }
 }
 

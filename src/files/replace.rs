@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use tempfile::{Builder, NamedTempFile};
 
 #[cfg(test)]
-use super::faults::point;
+pub(super) use super::faults::point;
 use super::leftovers;
 use crate::error::{Error, Result};
 
 /// Outside tests no step has a fault on purpose.
 #[cfg(not(test))]
-fn point(_step: &'static str) -> io::Result<()> {
+pub(super) fn point(_step: &'static str) -> io::Result<()> {
     Ok(())
 }
 
@@ -120,7 +120,7 @@ impl Place {
         let Some((mut file, _)) = self.existing else { return Ok(()) };
         let failed = |action, source| Error::Io { action, path: self.given.clone(), source };
         let old = read_whole(&mut file);
-        let Err(source) = point("write over").and_then(|()| overwrite(&mut file, bytes, sync)) else { return Ok(()) };
+        let Err(source) = overwrite(&mut file, bytes, sync) else { return Ok(()) };
         match old.and_then(|old| overwrite(&mut file, &old, sync)) {
             Ok(()) => Err(failed("write", source)),
             Err(lost) => {
@@ -281,7 +281,9 @@ fn read_whole(file: &mut File) -> io::Result<Vec<u8>> {
 fn overwrite(file: &mut File, bytes: &[u8], sync: bool) -> io::Result<()> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(bytes)?;
+    point("cut")?;
     file.set_len(bytes.len() as u64)?;
+    point("sync")?;
     if sync { file.sync_all() } else { Ok(()) }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{NAMES, side_by_side};
 use super::loader::not_found;
-use crate::data::download::{self, Order, Progress, Transport};
+use crate::data::download::{self, Order, PATIENCE, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};
 use crate::error::{Error, Result};
 use crate::files::sha256;
@@ -71,7 +71,10 @@ impl Collection {
         transport: &dyn Transport,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Arrays, Vec<String>> {
-        let lock = download::lock(directory).map_err(|error| vec![error.to_string()])?;
+        let waiting = &mut |holder: &str| {
+            progress(Progress { file: "lock", url: "", received: 0, total: None, waiting_for: Some(holder) });
+        };
+        let lock = download::lock(directory, PATIENCE, waiting).map_err(|error| vec![error.to_string()])?;
         let mut one = |file: usize| match self.verified(file, directory) {
             // It was there all along, or came while this process waited for the lock.
             Ok(array) => Ok(array),

@@ -7,7 +7,7 @@ use std::thread;
 use super::{Mnist, Source, names};
 use crate::data::Dataset;
 use crate::data::idx::{IdxArray, IdxLabels, read_idx, read_labels};
-use crate::error::{Error, Result, one_off};
+use crate::error::{Error, Result};
 
 pub(super) use super::names::NAMES;
 
@@ -109,26 +109,38 @@ fn dataset(images: IdxArray, labels: IdxLabels, path: &Path, counting: Counting)
         }
     };
     let mut ids: Vec<i64> = labels.values.into_iter().step_by(columns).collect();
+    let extremes = (ids.iter().copied().min(), ids.iter().copied().max());
     ids.iter_mut().for_each(|id| *id = id.saturating_sub(counting.first.into()));
-    Dataset::from_images(images.values, features, ids, counting.classes).map_err(|error| match error {
+    Dataset::from_images(images.values, features, ids, counting.classes).map_err(|error| match (error, extremes) {
         // A label in a file has a file, which a message should name.
-        Error::LabelOutOfRange { row, label, classes, from_one } => {
-            wrong_label(path, counting, row, label, from_one.then_some(classes))
+        (Error::LabelOutOfRange { row, label, .. }, (Some(least), Some(most))) => {
+            wrong_label(path, counting, (row, label), least..=most, count)
         }
-        other => other,
+        (other, _) => other,
     })
 }
 
 /// `label` has been counted from 0; in the file it is counted as `counting` says.
-fn wrong_label(path: &Path, counting: Counting, row: usize, label: i128, from_one: Option<usize>) -> Error {
-    let Counting { classes, first } = counting;
-    let hint = from_one.filter(|_| first == 0).map(|classes| format!("{}: Loader::labels_from(1)", one_off(classes)));
+fn wrong_label(
+    path: &Path,
+    Counting { classes, first }: Counting,
+    (row, label): (usize, i128),
+    all: std::ops::RangeInclusive<i64>,
+    count: usize,
+) -> Error {
     let expected = match first {
         0 => format!("labels below {classes}"),
         first => format!("labels from {first} to {}", u64::from(first) + classes as u64 - 1),
     };
-    let found = format!("label {} in row {row}{}", label + i128::from(first), hint.unwrap_or_default());
-    invalid(path, expected, found)
+    // None is 0 among many: they seem to be counted in another way.
+    let hint = match *all.start() > 0 && first == 0 && count >= classes {
+        true => {
+            let say = "Loader::labels_from and Loader::classes say how they are counted";
+            format!("; its labels are {} to {}: {say}", all.start(), all.end())
+        }
+        false => String::new(),
+    };
+    invalid(path, expected, format!("label {} in row {row}{hint}", label + i128::from(first)))
 }
 
 fn invalid(path: &Path, expected: impl ToString, found: impl ToString) -> Error {

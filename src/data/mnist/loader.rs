@@ -72,7 +72,9 @@ pub fn load_from(directory: impl AsRef<Path>) -> Result<Mnist> {
 /// 2. the cache, `wgrad/mnist` in the user's cache directory (`$XDG_CACHE_HOME` or `~/.cache`; `~/Library/Caches` on
 ///    macOS; `%LOCALAPPDATA%` on Windows). A file there counts only if the SHA-256 of its content is MNIST's;
 /// 3. the public mirrors of MNIST (11.6 MB over HTTPS; the proxy variables such as `HTTPS_PROXY` are honoured). What
-///    arrives is verified in the same way, then kept in the cache. Other processes that want the same wait.
+///    arrives is verified in the same way, then kept in the cache. A mirror that gives no answer within a minute, fewer
+///    than 64 KiB in half a minute, or not all of a file within 15 minutes, is given up. Other processes that want the
+///    same wait, for ten minutes at most.
 ///
 /// The cache and the mirrors need the feature `download`.
 #[derive(Default)]
@@ -149,7 +151,8 @@ impl Loader {
         self
     }
 
-    /// Calls `observer` while files arrive, about every 64 KiB. By default a download is silent.
+    /// Calls `observer` while files arrive, about every 64 KiB, and while another process is waited for
+    /// ([`Progress::waiting_for`]), ten times a second. By default a download is silent.
     ///
     /// ```
     /// let loader = wgrad::mnist::Loader::new().on_progress(|progress| {

@@ -303,17 +303,25 @@ fn whatever_step_fails_the_file_is_the_old_one_or_the_new_one() {
 fn an_overwriting_that_fails_puts_the_old_content_back() {
     let folder = Folder::new();
     let path = folder.path("file");
-    fs::write(&path, "old content").unwrap();
-    let in_place = || fail_each("create", ErrorKind::PermissionDenied, || replace(&path, b"new"));
-    in_place().unwrap();
-    fs::write(&path, "old content").unwrap();
-    // "create" fails as it does where nothing may be made, "write over" for want of room.
-    let place = Place::of(&path).unwrap();
     let denied = ErrorKind::PermissionDenied.into();
-    let outcome =
-        fail_each("write over", ErrorKind::StorageFull, || place.write_over(b"new", true, &denied)).unwrap_err();
-    assert_eq!(outcome.to_string(), format!("cannot write {}: no storage space", path.display()));
-    assert_eq!(fs::read(&path).unwrap(), b"old content");
+    for (old, new) in [("old content", "new"), ("old", "new content"), ("", "new")] {
+        for n in 0.. {
+            fs::write(&path, old).unwrap();
+            let place = Place::of(&path).unwrap();
+            let (outcome, steps) = fail_at(n, || place.write_over(new.as_bytes(), true, &denied));
+            let found = fs::read_to_string(&path).unwrap();
+            match outcome {
+                Ok(()) => assert_eq!((found.as_str(), n), (new, 2), "{steps:?}"),
+                Err(error) => {
+                    assert_eq!(found, old, "step {n} of {steps:?}");
+                    let start = format!("cannot write {}: a fault on purpose at ", path.display());
+                    assert!(error.to_string().starts_with(&start), "{error}");
+                    continue;
+                }
+            }
+            break;
+        }
+    }
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn when_every_place_fails_one_message_names_them_all() {
 #[test]
 fn whoever_waits_for_the_lock_uses_what_the_other_fetched() {
     let directory = tempfile::tempdir().unwrap();
-    let held = download::lock(directory.path()).unwrap();
+    let held = download::lock(directory.path(), PATIENCE, &mut |_| ()).unwrap();
     let mirror = Mirror::default();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| fetch(directory.path(), &mirror).map(values));
