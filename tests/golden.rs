@@ -336,6 +336,7 @@ fn optimizer(settings: &HashMap<String, serde_json::Value>) -> Result<Optimizer,
             centered: number("centered")? != 0.0,
             weight_decay: take("weight_decay").unwrap_or(0.0),
             clip,
+            ..RmsProp::default()
         }
         .into(),
         "sgd" => Sgd {
@@ -344,6 +345,7 @@ fn optimizer(settings: &HashMap<String, serde_json::Value>) -> Result<Optimizer,
             nesterov: number("nesterov")? != 0.0,
             weight_decay: take("weight_decay").unwrap_or(0.0),
             clip,
+            ..Sgd::default()
         }
         .into(),
         "adam" => Adam {
@@ -353,6 +355,7 @@ fn optimizer(settings: &HashMap<String, serde_json::Value>) -> Result<Optimizer,
             epsilon: number("epsilon")?,
             weight_decay: take("weight_decay").unwrap_or(0.0),
             clip,
+            ..Adam::default()
         }
         .into(),
         "adamw" => AdamW {
@@ -362,6 +365,7 @@ fn optimizer(settings: &HashMap<String, serde_json::Value>) -> Result<Optimizer,
             epsilon: number("epsilon")?,
             weight_decay: take("weight_decay").unwrap_or(0.0),
             clip,
+            ..AdamW::default()
         }
         .into(),
         "adagrad" => Adagrad {
@@ -370,6 +374,7 @@ fn optimizer(settings: &HashMap<String, serde_json::Value>) -> Result<Optimizer,
             epsilon: number("epsilon")?,
             weight_decay: take("weight_decay").unwrap_or(0.0),
             clip,
+            ..Adagrad::default()
         }
         .into(),
         _ => return Err(format!("unknown optimizer {name:?}")),

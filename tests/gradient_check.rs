@@ -26,6 +26,8 @@ use wgrad::kernels::mean_squared_error::MeanSquaredError;
 use wgrad::kernels::product::Tiling;
 use wgrad::kernels::relu_backward::ReluBackward;
 use wgrad::kernels::relu_forward::ReluForward;
+use wgrad::kernels::rescale_backward::RescaleBackward;
+use wgrad::kernels::rescale_forward::RescaleForward;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::softmax_backward::SoftmaxBackward;
 use wgrad::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
@@ -145,6 +147,16 @@ fn relu() {
     let forward = |z: &[f64]| run(ReluForward { columns }, rows, &[z], z.len());
     let gradient = run(ReluBackward { columns }, rows, &[&dy, &forward(&z)], z.len());
     check("relu", |z| dot(&dy, &forward(z)), &z, real(rows, columns), &gradient);
+}
+
+#[test]
+fn rescale() {
+    let (rows, columns) = (5, 6);
+    let mut random = Random(9);
+    let (x, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+    let forward = |x: &[f64]| run(RescaleForward { columns, scale: -0.7, offset: 2.5 }, rows, &[x], x.len());
+    let gradient = run(RescaleBackward { columns, scale: -0.7 }, rows, &[&dy], x.len());
+    check("rescale", |x| dot(&dy, &forward(x)), &x, real(rows, columns), &gradient);
 }
 
 #[test]

@@ -94,7 +94,8 @@ fn rust_files_open_with_their_operation() {
 
 #[test]
 fn parts_have_their_mirrors() {
-    // product.rs mirrors the tilings product_*.wgsl; the step block's mirror is src/step.rs.
+    // product.rs mirrors the tilings product_*.wgsl; the step block's mirror is src/step.rs, and that of the layout of the
+    // tensor table, tensors.wgsl, is TENSOR_ENTRY in update.rs.
     let mirrored: BTreeSet<_> = [
         "activation",
         "adagrad",
@@ -113,7 +114,7 @@ fn parts_have_their_mirrors() {
     .map(String::from)
     .into();
     assert_eq!(names("src/kernels/parts", "rs", &["mod"]), mirrored);
-    let shaders = names("shaders/parts", "wgsl", &["step"]);
+    let shaders = names("shaders/parts", "wgsl", &["step", "tensors"]);
     let kinds = shaders.iter().map(|name| name.split('_').next().unwrap().to_string());
     assert_eq!(kinds.collect::<BTreeSet<_>>(), mirrored);
 }

@@ -45,6 +45,8 @@ operations! {
     mean_squared_error,
     relu_backward,
     relu_forward,
+    rescale_backward,
+    rescale_forward,
     rmsprop_update,
     sgd_update,
     softmax_backward,

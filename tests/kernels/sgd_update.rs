@@ -7,7 +7,7 @@ use wgrad::kernels::sgd_update::SgdUpdate;
 use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
 
 use crate::harness::updates::{Slots, Update};
-use crate::harness::{Array, Case, Output, Random, Trials, UNIT, alone, step_of};
+use crate::harness::{Array, Case, Output, Random, Trials, UNIT, alone, step_of, tensor_entry};
 
 const STEPS: usize = 5;
 
@@ -53,7 +53,7 @@ fn many() -> Case {
         kernel: SgdUpdate { common, rule: Sgd { momentum: 0.0, nesterov: false } }.into(),
         step: step_of(1),
         capacity: 1,
-        inputs: vec![gradients, Array::floats(&[0.0, 0.0, 1.0, 1.0]), tensor_of],
+        inputs: vec![gradients, Array::floats(&tensor_entry([0.0, 0.0, 1.0, 1.0, 0.0])), tensor_of],
         outputs: vec![output.from(parameters.iter().map(|value| value.to_bits()).collect()), Output::dummy()],
     }
 }

@@ -126,7 +126,7 @@ fn training_goes_on(device: &Device) -> Outcome {
     let data = labelled(50, 6, 3);
     let fit = || Fit::new().batch_size(16);
     for optimizer in optimizers {
-        let compile = || classifier(6, 5, 3).compile(device, optimizer, Loss::CategoricalCrossentropy);
+        let compile = || classifier(6, 5, 3).compile(device, optimizer.clone(), Loss::CategoricalCrossentropy);
         let mut uninterrupted = compile()?;
         uninterrupted.fit(&data, fit().epochs(4))?;
         let mut first = compile()?;

@@ -33,7 +33,8 @@ use wgrad::kernels::{
     binary_crossentropy::BinaryCrossentropy, dense_backward_input::DenseBackwardInput,
     dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
     dense_forward::DenseForward, dense_loss::DenseLoss, gather_batch::GatherBatch, gradient_scales::GradientScales,
-    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward, rmsprop::Rmsprop,
+    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
+    rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };
@@ -314,6 +315,8 @@ fn kernels() -> Vec<Kernel> {
             ReluBackward { columns }.into(),
             SoftmaxForward { columns }.into(),
             SoftmaxBackward { columns }.into(),
+            RescaleForward { columns, scale: 1.0 / 127.5, offset: -1.0 }.into(),
+            RescaleBackward { columns, scale: 1.0 / 127.5 }.into(),
         ]);
         for activation in ACTIVATIONS {
             all.push(ActivationForward { columns, activation }.into());

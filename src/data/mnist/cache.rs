@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::files::{NAMES, side_by_side};
-use super::loader::not_found;
+use super::names::not_found;
 use crate::data::download::{self, Order, PATIENCE, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};
 use crate::error::{Error, Result};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "download")]
 use super::files::Files;
 use super::files::{self, Counting};
+use super::names::{VARIABLE, not_found};
 use super::{CLASSES, Mnist, Source};
 #[cfg(feature = "download")]
 use super::{Progress, cache};
@@ -13,9 +14,6 @@ use crate::error::{Error, Result};
 #[cfg(feature = "download")]
 use crate::files::user_cache;
 use crate::files::variable;
-
-/// The environment variable that names a directory with the four files.
-const VARIABLE: &str = "MNIST_DIR";
 
 /// What is told how far a download is.
 #[cfg(feature = "download")]
@@ -212,10 +210,4 @@ impl fmt::Debug for Loader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loader").field("directory", &self.directory).finish_non_exhaustive()
     }
-}
-
-/// The one message for a set that is nowhere, with what a user can do about it.
-pub(super) fn not_found(reason: impl fmt::Display) -> Error {
-    let reason = format!("{reason}; {VARIABLE} can name a directory that has its four files");
-    Error::DataNotFound { what: "MNIST".to_owned(), reason }
 }

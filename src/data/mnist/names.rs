@@ -2,6 +2,7 @@
 //! in a directory. What is in the files is not looked at.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,15 @@ const FOLDERS: [&str; 7] = ["", "raw", "MNIST/raw", "FashionMNIST/raw", "KMNIST/
 
 /// Names that a message lists, at most.
 const MOST_LISTED: usize = 8;
+
+/// The environment variable that names a directory with the four files.
+pub(super) const VARIABLE: &str = "MNIST_DIR";
+
+/// The one message for a set that is nowhere, with what a user can do about it.
+pub(super) fn not_found(reason: impl fmt::Display) -> Error {
+    let reason = format!("{reason}; {VARIABLE} can name a directory that has its four files");
+    Error::DataNotFound { what: "MNIST".to_owned(), reason }
+}
 
 /// The four files in the order of [`NAMES`]. A plain file is preferred to a gzipped one, since it needs no inflating, and
 /// a set without a prefix to one with, unless that is asked for.
