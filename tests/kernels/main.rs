@@ -57,5 +57,9 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Trials::default();
     add_all(&mut trials);
-    libtest_mimic::run(&arguments, trials.finish()).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials.finish());
+    if !arguments.list {
+        eprintln!("{} pipelines were made", harness::pipelines_made());
+    }
+    conclusion.exit();
 }
