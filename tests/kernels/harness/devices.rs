@@ -130,8 +130,13 @@ impl Trials {
         self.trials.push(Trial::test(name, run).with_ignored_flag(cooperative_gpu().is_none()));
     }
 
-    /// All trials, for the runner.
-    pub fn finish(self) -> Vec<Trial> {
+    /// All trials, for the runner; those first that the file of `WGRAD_TRIALS_FIRST` lists.
+    pub fn finish(mut self) -> Vec<Trial> {
+        if let Some(path) = std::env::var_os("WGRAD_TRIALS_FIRST") {
+            let listed = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let first: std::collections::HashSet<_> = listed.lines().collect();
+            self.trials.sort_by_key(|trial| !first.contains(trial.name()));
+        }
         self.trials
     }
 }
