@@ -162,6 +162,15 @@ impl Device {
         }
     }
 
+    /// How many pipelines were made on it so far; 0 for the CPU device.
+    #[doc(hidden)]
+    pub fn pipelines_made(&self) -> usize {
+        match &self.backend {
+            Backend::Cpu { .. } => 0,
+            Backend::Gpu(context) => context.pipelines_made(),
+        }
+    }
+
     /// Whether [`Precision::F16`](crate::Precision::F16) may be used.
     pub(crate) fn check_half_precision(&self) -> Result<()> {
         let info = self.info();

@@ -2,7 +2,8 @@
 //! samples in the same order, and so, up to f32 rounding, the same losses and weights.
 //!
 //! The cases in `tests/golden` were recorded with Keras 3.15.1 on TensorFlow. `WGRAD_GOLDEN_DIR` names a directory with
-//! further cases of the same form, `MNIST_DIR` the MNIST files that some of them train on. Each case is a test of its
+//! further cases of the same form, `WGRAD_GOLDEN_ROOT` one that stands in for `tests/golden`, where there is no source
+//! tree, and `MNIST_DIR` the MNIST files that some of them train on. Each case is a test of its
 //! own on each device; one that cannot run here is shown as ignored.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
@@ -143,7 +144,8 @@ fn cases() -> Vec<PathBuf> {
 }
 
 fn own_cases() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+    let root = std::env::var_os("WGRAD_GOLDEN_ROOT").map(PathBuf::from);
+    root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"))
 }
 
 fn trains_on_mnist(path: &Path) -> bool {

@@ -1,11 +1,18 @@
-"""PyTorch: eager, compiled, or CUDA graphs of many steps. Samples stay on the device; nothing is read back in an epoch."""
+"""PyTorch: eager, compiled, or CUDA graphs of many steps. Samples stay on the device; nothing is read back in an epoch.
+
+With --precision f16 it is autocast: products in half precision, on matrix units, everything else as autocast has it. The
+loss is scaled by a constant, so that a graph need not ask whether a step overflowed: more lenient than torch's GradScaler.
+"""
 
 import common
 
-PARSED = common.arguments(__doc__, mode=["eager", "compile", "graphs"])
+PARSED = common.arguments(__doc__, mode=["eager", "compile", "graphs"], precision=["f32", "f16"])
 
 import torch  # noqa: E402 -- after the flags, so that --help is quick
 from torch import nn  # noqa: E402
+
+# For gradients in half precision; a power of two, so that it rounds nothing.
+LOSS_SCALE = 1024.0 if PARSED.precision == "f16" else 1.0
 
 # A graph's launch pays off over some dozens of steps.
 MOST_STEPS_IN_GRAPH = 64
@@ -42,14 +49,20 @@ class Peer:
         self.graph = None
 
     def _forward(self, x, y):
-        logits = self.model(x)
+        # Weights are converted anew in each step: a cache would outlive them in a graph.
+        enabled = PARSED.precision == "f16"
+        with torch.autocast(self.device.type, torch.float16, enabled=enabled, cache_enabled=False):
+            logits = self.model(x)
+        logits = logits.float()
         return nn.functional.cross_entropy(logits, y), (logits.argmax(1) == y).sum()
 
     def step(self, index):
         # Rows are contiguous: index_select copies whole rows, on all cores.
         x, y = self.x.index_select(0, index), self.y.index_select(0, index)
         loss, correct = self.forward(x, y)
-        loss.backward()
+        (loss * LOSS_SCALE).backward()
+        if LOSS_SCALE != 1.0:
+            torch._foreach_mul_([parameter.grad for parameter in self.model.parameters()], 1.0 / LOSS_SCALE)
         self.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.loss_sum += loss.detach()
@@ -118,7 +131,8 @@ def main():
     x, y, source = common.load(PARSED.samples)
     peer = Peer(x, y)
     device = torch.cuda.get_device_name() if PARSED.device == "gpu" else f"CPU, {torch.get_num_threads()} threads"
-    common.measure(peer, f"pytorch {PARSED.mode}", torch.__version__, device, source, PARSED)
+    name = f"pytorch {PARSED.mode}" + (", autocast f16" if PARSED.precision == "f16" else "")
+    common.measure(peer, name, torch.__version__, device, source, PARSED)
 
 
 main()

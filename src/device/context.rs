@@ -66,6 +66,8 @@ pub(crate) struct Context {
     choices: Mutex<Arc<Choices>>,
     /// As [`DeviceOptions::index_checks`] was set.
     index_checks: Option<bool>,
+    /// As [`DeviceOptions::plan_for_hardware`] was set.
+    plans_for_hardware: bool,
     #[cfg(feature = "native")]
     kept_pipelines: Option<KeptPipelines>,
     #[cfg(feature = "native")]
@@ -126,6 +128,7 @@ impl Context {
     ) -> Self {
         let context = Context {
             index_checks: options.index_checks,
+            plans_for_hardware: options.plans_for_hardware,
             device,
             queue,
             info,
@@ -157,6 +160,7 @@ impl Context {
     /// What tilings are chosen for.
     pub fn traits(&self) -> Traits {
         let family = match self.info.kind {
+            _ if self.plans_for_hardware => Family::Hardware,
             DeviceKind::SoftwareGpu if self.info.subgroup_size == Some(SUBGROUP) => Family::SoftwareSubgroups,
             DeviceKind::SoftwareGpu => Family::Software,
             _ => Family::Hardware,
@@ -168,6 +172,11 @@ impl Context {
     fn checks_indexes(&self) -> bool {
         let robust = self.device.adapter_info().backend == wgpu::Backend::Vulkan;
         !robust || self.index_checks.unwrap_or(self.traits().family != Family::Hardware)
+    }
+
+    /// How many pipelines were made.
+    pub fn pipelines_made(&self) -> usize {
+        lock(&self.pipelines).len()
     }
 
     /// Whether launches can be timed by the device itself.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceOptions {
     pub(super) index_checks: Option<bool>,
+    pub(super) plans_for_hardware: bool,
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
@@ -92,6 +93,14 @@ impl DeviceOptions {
 }
 
 impl DeviceOptions {
+    /// Has models planned as for a hardware GPU, whatever the device is: the same tilings, fusions and shaders without
+    /// index checks. For tests of those plans where there is only a software driver, on which they are slow.
+    #[doc(hidden)]
+    pub fn plan_for_hardware(mut self, on: bool) -> Self {
+        self.plans_for_hardware = on;
+        self
+    }
+
     /// What the device is asked for beyond what is always of use, where the adapter has it.
     pub(super) fn features(&self) -> wgpu::Features {
         #[cfg(feature = "native")]

@@ -16,7 +16,7 @@ pub mod updates;
 
 pub use arrays::{Array, Output, POISON};
 pub use case::Case;
-pub use devices::{Trials, alone};
+pub use devices::{Trials, alone, pipelines_made};
 pub use random::Random;
 
 use wgrad::kernels::update::TENSOR_ENTRY;

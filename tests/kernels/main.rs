@@ -2,7 +2,8 @@
 //! what they share is in `harness`.
 //!
 //! A trial is named `operation::case::device`, for the matrix products `operation::case::tiling::device`. Where no
-//! driver offers a GPU, the GPU's trials are shown as ignored.
+//! driver offers a GPU, the GPU's trials are shown as ignored. `WGRAD_TRIALS_FIRST` may name a file of trials, one a line,
+//! that are to come first: where time may run out, those that no other machine has run.
 
 #![allow(
     clippy::unwrap_used,
@@ -59,5 +60,9 @@ fn main() {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Trials::default();
     add_all(&mut trials);
-    libtest_mimic::run(&arguments, trials.finish()).exit();
+    let conclusion = libtest_mimic::run(&arguments, trials.finish());
+    if !arguments.list {
+        eprintln!("{} pipelines were made", harness::pipelines_made());
+    }
+    conclusion.exit();
 }

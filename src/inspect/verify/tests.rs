@@ -1,10 +1,8 @@
 //! A shader is broken on purpose, as a driver might break it, and verify mode must name that launch and no other. These
 //! tests need a GPU adapter, be it a software driver's, and fail without one.
 
-use std::sync::Arc;
-
 use crate::data::Dataset;
-use crate::device::{Backend, Device, DeviceKind};
+use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::executor::gpu;
 use crate::kernels::Kernel;
@@ -91,9 +89,7 @@ fn an_unbroken_model_passes_on_a_gpu() -> Result<()> {
 /// whose updates share a dispatch and its workgroup memory.
 #[test]
 fn the_plan_for_hardware_passes_on_a_gpu() -> Result<()> {
-    let mut device = Device::options().tuned_tilings(false).gpu()?;
-    let Backend::Gpu(context) = &mut device.backend else { panic!("a GPU device") };
-    Arc::get_mut(context).expect("nobody else has it").info.kind = DeviceKind::DiscreteGpu;
+    let device = Device::options().tuned_tilings(false).plan_for_hardware(true).gpu()?;
     let pixels = (0..784 * 200).map(|at| (at * 37 % 251) as u8).collect();
     let data = Dataset::from_images(pixels, 784, (0..200).map(|sample| (sample * 7 % 10) as u8).collect(), 10)?;
     for clip in [Clip::None, Clip::GlobalNorm(0.5)] {

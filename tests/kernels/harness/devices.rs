@@ -16,11 +16,22 @@ fn gpu() -> Option<&'static DeviceInfo> {
     GPU.get_or_init(|| gpus::gpu().map(|device| device.info())).as_ref()
 }
 
+/// The devices that no trial has.
+static FREE: Mutex<Vec<Device>> = Mutex::new(Vec::new());
+
+fn free() -> MutexGuard<'static, Vec<Device>> {
+    FREE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many pipelines were compiled for trials, when all are done.
+pub fn pipelines_made() -> usize {
+    let on_units = cooperative_gpu().map_or(0, |(device, _)| device.pipelines_made());
+    on_units + free().iter().map(Device::pipelines_made).sum::<usize>()
+}
+
 /// Runs a trial on a GPU device that no other trial has meanwhile. A software driver compiles a device's shaders one after
 /// another, on a thread of that device, and compiling is most of what trials do; so those that run at once have one each.
 fn on_free_gpu(body: impl Fn(&Device) -> Outcome) -> Outcome {
-    static FREE: Mutex<Vec<Device>> = Mutex::new(Vec::new());
-    let free = || FREE.lock().unwrap_or_else(PoisonError::into_inner);
     // Let go of the lock before a device is opened.
     let found = free().pop();
     let device = found.or_else(gpus::gpu).ok_or("no adapter")?;
@@ -119,8 +130,13 @@ impl Trials {
         self.trials.push(Trial::test(name, run).with_ignored_flag(cooperative_gpu().is_none()));
     }
 
-    /// All trials, for the runner.
-    pub fn finish(self) -> Vec<Trial> {
+    /// All trials, for the runner; those first that the file of `WGRAD_TRIALS_FIRST` lists.
+    pub fn finish(mut self) -> Vec<Trial> {
+        if let Some(path) = std::env::var_os("WGRAD_TRIALS_FIRST") {
+            let listed = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let first: std::collections::HashSet<_> = listed.lines().collect();
+            self.trials.sort_by_key(|trial| !first.contains(trial.name()));
+        }
         self.trials
     }
 }
