@@ -265,8 +265,12 @@ pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
             })?);
         }
         let middle = |of: fn(&crate::gpu::Pass) -> f64| crate::record::median(passes.iter().map(of).collect());
-        let [gpu_seconds, record, submit, wait] =
-            [middle(|pass| pass.seconds), middle(|pass| pass.record), middle(|pass| pass.submit), middle(|pass| pass.wait)];
+        let [gpu_seconds, record, submit, wait] = [
+            middle(|pass| pass.seconds),
+            middle(|pass| pass.record),
+            middle(|pass| pass.submit),
+            middle(|pass| pass.wait),
+        ];
         let smallest = passes.iter().map(|pass| pass.ticks).filter(|&ticks| ticks > 0).min();
         records.write(
             "host",

@@ -120,7 +120,8 @@ fn parse(mut parser: Parser) -> Outcome<Option<Arguments>> {
         }
     }
     let known = ["smoke", "costs", "matrix", "step", "sweep"];
-    found.part = part.filter(|part| known.contains(&part.as_str())).ok_or("expected smoke, costs, matrix, step or sweep")?;
+    found.part =
+        part.filter(|part| known.contains(&part.as_str())).ok_or("expected smoke, costs, matrix, step or sweep")?;
     found.output = output.ok_or("expected --output FILE")?;
     found.wanted.size = found.size;
     Ok(Some(found))

@@ -41,11 +41,8 @@ fn bindings(module: &naga::Module) -> spv::BindingMap {
     let bound = module.global_variables.iter().filter_map(|(_, variable)| variable.binding);
     bound
         .map(|binding| {
-            let target = spv::BindingInfo {
-                descriptor_set: binding.group,
-                binding: binding.binding,
-                binding_array_size: None,
-            };
+            let target =
+                spv::BindingInfo { descriptor_set: binding.group, binding: binding.binding, binding_array_size: None };
             (binding, target)
         })
         .collect()

@@ -69,7 +69,9 @@ pub fn run(device: Device, cooperative: Option<Device>, wanted: &Wanted, records
     let (mut kept, mut done, mut lines, mut failed) = (Vec::new(), 0, 0, 0);
     let all: Vec<_> = shapes
         .iter()
-        .flat_map(|&shape| precisions.iter().flat_map(move |&precision| Operation::ALL.map(|op| (shape, precision, op))))
+        .flat_map(|&shape| {
+            precisions.iter().flat_map(move |&precision| Operation::ALL.map(|op| (shape, precision, op)))
+        })
         .collect();
     for &(shape, precision, operation) in &all {
         // What is left goes to writing down what was found.
@@ -111,8 +113,7 @@ fn write_shaders(wanted: &Wanted, kept: &[Kept]) -> Outcome<usize> {
 
 fn write_cache(wanted: &Wanted, gpu: &Gpu, kept: &[Kept]) -> Outcome<usize> {
     let Some(path) = &wanted.cache else { return Ok(0) };
-    let shaders: Vec<_> =
-        kept.iter().take(MOST_CACHED).map(|kept| (kept.spirv.clone(), kept.kinds.clone())).collect();
+    let shaders: Vec<_> = kept.iter().take(MOST_CACHED).map(|kept| (kept.spirv.clone(), kept.kinds.clone())).collect();
     let content = gpu.cache_of(&shaders)?;
     std::fs::write(path, &content).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     Ok(content.len())

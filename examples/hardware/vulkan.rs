@@ -74,7 +74,8 @@ impl Gpu {
     pub fn open(name: &str, robust: bool) -> Outcome<Self> {
         // SAFETY: the loader that it finds is the one that wgpu found.
         let entry = unsafe { ash::Entry::load() }?;
-        let application = vk::ApplicationInfo::default().application_name(c"wgrad hardware").api_version(vk::API_VERSION_1_3);
+        let application =
+            vk::ApplicationInfo::default().application_name(c"wgrad hardware").api_version(vk::API_VERSION_1_3);
         // SAFETY: see the top of this file, here and below.
         let instance =
             unsafe { entry.create_instance(&vk::InstanceCreateInfo::default().application_info(&application), None) }?;
@@ -87,9 +88,8 @@ impl Gpu {
         let family = family.ok_or("expected a queue that computes, found none")? as u32;
         let bits = families[family as usize].timestamp_valid_bits;
         let device = create(&instance, physical, family, &extensions, &mut about)?;
-        let executables = about
-            .tells_registers
-            .then(|| khr::pipeline_executable_properties::Device::new(&instance, &device));
+        let executables =
+            about.tells_registers.then(|| khr::pipeline_executable_properties::Device::new(&instance, &device));
         unsafe {
             let flags = vk::CommandPoolCreateFlags::RESET_COMMAND_BUFFER;
             let pool = vk::CommandPoolCreateInfo::default().queue_family_index(family).flags(flags);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::own::Label;
+use super::own::{Label, check_classes, check_labels};
 use crate::error::{Error, Result};
 use crate::memory::zeros;
 
@@ -166,36 +166,6 @@ pub(super) fn check_finite(what: &str, values: &[f32], width: usize) -> Result<(
         Some(at) => {
             Err(Error::NotFinite { what: what.to_owned(), row: at / width, column: at % width, value: values[at] })
         }
-    }
-}
-
-pub(super) fn check_labels<L: Label>(ids: &[L], classes: usize) -> Result<()> {
-    match ids.iter().position(|id| !(0..classes as i128).contains(&id.value())) {
-        None => Ok(()),
-        Some(row) => {
-            let from_one = counts_from_one(ids.iter().map(|id| id.value()), classes);
-            Err(Error::LabelOutOfRange { row, label: ids[row].value(), classes, from_one })
-        }
-    }
-}
-
-/// Whether these are the labels of somebody who counts from 1. Fewer labels than classes are no sign of it.
-pub(super) fn counts_from_one(labels: impl Iterator<Item = i128>, classes: usize) -> bool {
-    let (mut count, mut last_class) = (0, false);
-    for label in labels {
-        if !(1..=classes as i128).contains(&label) {
-            return false;
-        }
-        (count, last_class) = (count + 1, last_class || label == classes as i128);
-    }
-    last_class && count >= classes
-}
-
-pub(super) fn check_classes(classes: usize) -> Result<()> {
-    check_at_least_one("classes", classes)?;
-    match u32::try_from(classes) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Error::configuration("classes", format!("at most {}", u32::MAX), classes)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The types that a caller's own numbers may have: labels of any integer type, rows as one flat vector or as arrays. What
 //! they become is in `arrays.rs`.
 
-use super::arrays::{check_classes, check_labels};
 use crate::error::{Error, Result};
 use crate::memory::room;
 
@@ -96,4 +95,36 @@ pub(super) fn class_ids<L: Label>(labels: &[L], classes: usize) -> Result<Vec<u3
     let mut ids = room(labels.len(), || format!("keeping {} labels", labels.len()))?;
     ids.extend(labels.iter().map(|label| label.value() as u32));
     Ok(ids)
+}
+
+pub(super) fn check_labels<L: Label>(ids: &[L], classes: usize) -> Result<()> {
+    match ids.iter().position(|id| !(0..classes as i128).contains(&id.value())) {
+        None => Ok(()),
+        Some(row) => {
+            let from_one = counts_from_one(ids.iter().map(|id| id.value()), classes);
+            Err(Error::LabelOutOfRange { row, label: ids[row].value(), classes, from_one })
+        }
+    }
+}
+
+/// Whether these are the labels of somebody who counts from 1. Fewer labels than classes are no sign of it.
+pub(super) fn counts_from_one(labels: impl Iterator<Item = i128>, classes: usize) -> bool {
+    let (mut count, mut last_class) = (0, false);
+    for label in labels {
+        if !(1..=classes as i128).contains(&label) {
+            return false;
+        }
+        (count, last_class) = (count + 1, last_class || label == classes as i128);
+    }
+    last_class && count >= classes
+}
+
+pub(super) fn check_classes(classes: usize) -> Result<()> {
+    if classes == 0 {
+        return Err(Error::configuration("classes", "at least 1", 0));
+    }
+    match u32::try_from(classes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::configuration("classes", format!("at most {}", u32::MAX), classes)),
+    }
 }

@@ -51,10 +51,7 @@ impl Order {
                 let band = "(tile / (8u * tiles_across))";
                 let rows = format!("min(8u, {tiles_down} - min({tiles_down}, 8u * {band}))");
                 let within = "(tile % (8u * tiles_across))";
-                (
-                    format!("(8u * {band} + {within} % max({rows}, 1u))"),
-                    format!("({within} / max({rows}, 1u))"),
-                )
+                (format!("(8u * {band} + {within} % max({rows}, 1u))"), format!("({within} / max({rows}, 1u))"))
             }
         };
         Some(wgsl.replace(down, &row).replace(across, &column))

@@ -5,10 +5,10 @@
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use wgrad::StepBlock;
 use wgrad::kernels::product::{Product, Tiling, Traits};
 use wgrad::kernels::storage::{Precision, Storage, pack_halves, unpack_halves};
 use wgrad::kernels::{Access, Element, Kernel};
-use wgrad::StepBlock;
 
 use super::candidates::{Order, tilings};
 use super::shapes::{Bytes, Operation, Shape};
@@ -124,7 +124,9 @@ impl<'g> Race<'g> {
     ) -> Outcome<Raced> {
         let task = Task::new(operation, shape, precision)?;
         for track in &self.tracks {
-            track.step.write(bytemuck::cast_slice(&[StepBlock::default().start(shape.batch as u32, shape.batch as u32)]));
+            track
+                .step
+                .write(bytemuck::cast_slice(&[StepBlock::default().start(shape.batch as u32, shape.batch as u32)]));
         }
         let [track, plain] = &self.tracks;
         let wanted: Vec<_> =
@@ -139,7 +141,8 @@ impl<'g> Race<'g> {
         }
         let best = fastest(&runners).first().map_or(f64::INFINITY, |&index| runners[index].best());
         for turn in 0..2 {
-            let mut order: Vec<_> = (0..runners.len()).filter(|&index| runners[index].best() <= HOPELESS * best).collect();
+            let mut order: Vec<_> =
+                (0..runners.len()).filter(|&index| runners[index].best() <= HOPELESS * best).collect();
             if turn == 0 {
                 order.reverse();
             }
@@ -187,7 +190,8 @@ fn fastest(runners: &[Runner<'_>]) -> Vec<usize> {
 
 fn summary(task: &Task, runners: &[Runner<'_>], more: &[Runner<'_>], finalists: &[usize]) -> String {
     let Shape { batch, inputs, outputs } = task.shape;
-    let mut text = format!("sweep {:?} {batch} x {inputs} x {outputs} {}:", task.operation, task.precision).to_lowercase();
+    let mut text =
+        format!("sweep {:?} {batch} x {inputs} x {outputs} {}:", task.operation, task.precision).to_lowercase();
     let flops = 2.0 * batch as f64 * inputs as f64 * outputs as f64;
     let one = |runner: &Runner<'_>| {
         format!("{} us ({} GFLOP/s)", short(1e6 * runner.best()), short(1e-9 * flops / runner.best()))
@@ -217,7 +221,8 @@ impl<'g> Track<'g> {
         let numbers: Vec<f32> = (0..1 << 16).map(|_| next()).collect();
         let bits: Vec<u32> = numbers.iter().map(|number| number.to_bits()).collect();
         let halves = pack_halves(&numbers);
-        let filled = |bytes| -> Outcome<_> { Ok([gpu.filled_buffer(bytes, &bits)?, gpu.filled_buffer(bytes / 2, &halves)?]) };
+        let filled =
+            |bytes| -> Outcome<_> { Ok([gpu.filled_buffer(bytes, &bits)?, gpu.filled_buffer(bytes / 2, &halves)?]) };
         let poison = gpu.host_buffer(SAMPLED)?;
         poison.write(&vec![f32::NAN.to_bits(); (SAMPLED / 4) as usize]);
         Ok(Track {
@@ -295,7 +300,8 @@ impl Task {
         let kernel = self.kernel(tiling);
         let wgsl = order.apply(&kernel.shader(self.storage))?;
         let clock = Instant::now();
-        let code = spirv::compile(&wgsl, &gpu.about, matches!(tiling, Tiling::Cooperative(_))).map_err(|error| error.to_string());
+        let code = spirv::compile(&wgsl, &gpu.about, matches!(tiling, Tiling::Cooperative(_)))
+            .map_err(|error| error.to_string());
         let naga_seconds = clock.elapsed().as_secs_f64();
         let (spirv, pipeline) = match code {
             Ok(code) => {

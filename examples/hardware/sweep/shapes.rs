@@ -98,9 +98,7 @@ impl Operation {
         let (activation, shares) = (Activation::Relu, Shares::default());
         let bias_offset = Some(padded(inputs) * padded(outputs));
         let kernel: Kernel = match self {
-            Operation::Forward => {
-                DenseForward { inputs, outputs, bias_offset, activation, tiling, shares }.into()
-            }
+            Operation::Forward => DenseForward { inputs, outputs, bias_offset, activation, tiling, shares }.into(),
             Operation::Weights => DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares }.into(),
             Operation::Input => DenseBackwardInput { inputs, outputs, activation, tiling }.into(),
         };

@@ -10,7 +10,7 @@ use super::names::{VARIABLE, not_found};
 use super::{CLASSES, Mnist, Source};
 #[cfg(feature = "download")]
 use super::{Progress, cache};
-use crate::error::{Error, Result};
+use crate::error::Result;
 #[cfg(feature = "download")]
 use crate::files::user_cache;
 use crate::files::variable;

@@ -51,7 +51,7 @@ pub(super) fn find(directory: &Path, prefix: Option<&str>) -> Result<[PathBuf; 4
         }
         first.get_or_insert(sets);
     }
-    Err(not_found(directory, first.unwrap_or_default(), prefix))
+    Err(incomplete(directory, first.unwrap_or_default(), prefix))
 }
 
 fn exact(directory: &Path) -> Option<[PathBuf; 4]> {
@@ -153,7 +153,7 @@ fn meaning(name: &str) -> Option<(String, usize)> {
 }
 
 /// What is missing of the set that came closest, or what there is instead.
-fn not_found(directory: &Path, sets: Sets, prefix: Option<&str>) -> Error {
+fn incomplete(directory: &Path, sets: Sets, prefix: Option<&str>) -> Error {
     let closest = match prefix {
         Some(prefix) => sets.by_prefix.get_key_value(prefix),
         None => sets.by_prefix.iter().max_by_key(|(_, files)| files.iter().flatten().count()),
