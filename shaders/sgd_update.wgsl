@@ -1,8 +1,8 @@
-// sgd_update: a step of gradient descent on all parameters, from gradients in memory; the formula is in parts/sgd.wgsl
+// sgd_update: a step of gradient descent on a range of the parameters, from gradients in memory; the formula is in parts/sgd.wgsl
 //
 // Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four. `tensors` has the settings of each tensor
-// (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers), on which every tensor
-// starts.
+// (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers) of all
+// parameters, on which every tensor starts; the range starts with run FIRST_RUN.
 // Grid: one invocation a block of four. Reference: src/kernels/sgd_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -21,7 +21,7 @@ fn main(
     if index >= BLOCKS {
         return;
     }
-    let tensor = tensors[tensor_of[index / 16u]];
+    let tensor = tensors[tensor_of[FIRST_RUN + index / 16u]];
     if tensor.trained == 0.0 {
         return;
     }

@@ -134,6 +134,7 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// Layers that multiply come first, in their order, and then those that do not: the latter's update is one launch then.
     /// `threads` share the kernel of a layer that reads the batch as it is, where that pays: it alone is read by columns only,
     /// since nothing wants the gradient of the data.
     ///
@@ -141,23 +142,30 @@ impl Layout {
     /// [`Error::Shape`](crate::Error::Shape) if a layer cannot take what the one before makes.
     pub fn new(model: &Sequential, threads: usize) -> Result<Self> {
         let mut layout = Layout { tensors: Vec::new(), places: Vec::new(), length: 0 };
-        let mut reads_the_batch = true;
-        for (layer, placed) in model.layers.iter().zip(model.placed()?) {
-            layout.place(layer, &placed, if reads_the_batch { threads } else { 1 });
-            reads_the_batch &= layer.is_identity();
+        let placed = model.placed()?;
+        let reading = model.layers.iter().take_while(|layer| layer.is_identity()).count();
+        let is_product = |placed: &Placed| placed.tensors.iter().any(|tensor| tensor.shape.len() > 1);
+        let mut places: Vec<(usize, Place)> = Vec::new();
+        for products in [true, false] {
+            for (index, placed) in placed.iter().enumerate().filter(|(_, placed)| is_product(placed) == products) {
+                let threads = if index <= reading { threads } else { 1 };
+                places.push((index, layout.place(&model.layers[index], placed, threads)));
+            }
         }
+        places.sort_by_key(|(index, _)| *index);
+        layout.places = places.into_iter().map(|(_, place)| place).collect();
         Ok(layout)
     }
 
-    /// Adds a layer with its tensors.
-    fn place(&mut self, layer: &Layer, placed: &Placed, threads: usize) {
+    /// Adds a layer's tensors.
+    fn place(&mut self, layer: &Layer, placed: &Placed, threads: usize) -> Place {
         let (first, offset) = (self.tensors.len(), self.length);
         for spec in &placed.tensors {
             self.push(tensor(&placed.name, spec, layer.is_trainable(), threads));
         }
         let tensors = first..self.tensors.len();
         let end = self.tensors[tensors.clone()].last().map_or(offset, |tensor| tensor.offset + tensor.padded_length());
-        self.places.push(Place {
+        Place {
             name: placed.name.clone(),
             inputs: placed.input.features(),
             outputs: placed.output.features(),
@@ -165,7 +173,7 @@ impl Layout {
             length: end - offset,
             trained: layer.is_trainable() && !tensors.is_empty(),
             tensors,
-        });
+        }
     }
 
     /// Numbers in and out of the whole model.
@@ -197,15 +205,15 @@ impl Layout {
     /// The parameters as they start. Each tensor that is drawn has a stream of numbers of its own.
     pub fn initial(&self, model: &Sequential) -> Result<Vec<f32>> {
         let mut buffer = vec![0.0; self.length];
-        let placed = model.placed()?;
-        let specs = placed.iter().flat_map(|placed| &placed.tensors);
         let mut stream = 0;
-        for (tensor, spec) in self.tensors.iter().zip(specs) {
-            let mut random = Random::new(model.seed, stream);
-            let draw = |_| spec.initializer.draw(&mut random, tensor.rows, tensor.columns);
-            tensor.pack(&(0..tensor.rows * tensor.columns).map(draw).collect::<Vec<_>>(), &mut buffer);
-            // Kernels count even where they are not drawn, so that how one starts does not change the others.
-            stream += u64::from(spec.shape.len() > 1 || spec.initializer.is_random());
+        for (place, placed) in self.places.iter().zip(model.placed()?) {
+            for (tensor, spec) in self.tensors[place.tensors.clone()].iter().zip(&placed.tensors) {
+                let mut random = Random::new(model.seed, stream);
+                let draw = |_| spec.initializer.draw(&mut random, tensor.rows, tensor.columns);
+                tensor.pack(&(0..tensor.rows * tensor.columns).map(draw).collect::<Vec<_>>(), &mut buffer);
+                // Kernels count even where they are not drawn, so that how one starts does not change the others.
+                stream += u64::from(spec.shape.len() > 1 || spec.initializer.is_random());
+            }
         }
         Ok(buffer)
     }
@@ -215,9 +223,10 @@ impl Layout {
         self.tensors.iter().flat_map(|tensor| tensor.entry(weight_decay)).collect()
     }
 
-    /// Numbers of an optimizer's slot: one for each parameter; of a slot that is not used a few for each layer to bind.
+    /// Numbers of an optimizer's slot: one for each parameter; of a slot that is not used a few for
+    /// each layer to bind, and a few for an update of a range.
     pub fn slot_length(&self, used: bool) -> usize {
-        if used { self.length } else { TENSOR_ALIGNMENT * self.places.len().max(1) }
+        if used { self.length } else { TENSOR_ALIGNMENT * (self.places.len() + 1) }
     }
 
     /// The tensor of each run of 64 numbers.

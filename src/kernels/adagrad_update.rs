@@ -1,6 +1,6 @@
-//! adagrad_update: a step of Adagrad on all parameters. Moves 20 bytes a parameter.
+//! adagrad_update: a step of Adagrad on a range of the parameters. Moves 20 bytes a parameter.
 
-use super::{Binding, Definition, Input, Operation, Output, Real};
+use super::{Binding, Definition, Input, Operation, Output, Real, Workgroup};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -35,6 +35,10 @@ impl Operation for AdagradUpdate {
 
     fn workgroups(&self, _capacity: usize) -> usize {
         self.common.workgroups()
+    }
+
+    fn workgroup(&self) -> Option<Workgroup> {
+        Some(self.common.workgroup())
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {

@@ -1,6 +1,6 @@
-//! adam_update: a step of Adam or AdamW on all parameters. Moves 28 bytes a parameter.
+//! adam_update: a step of Adam or AdamW on a range of the parameters. Moves 28 bytes a parameter.
 
-use super::{Binding, Definition, Input, Operation, Output, Real};
+use super::{Binding, Definition, Input, Operation, Output, Real, Workgroup};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
@@ -35,6 +35,10 @@ impl Operation for AdamUpdate {
 
     fn workgroups(&self, _capacity: usize) -> usize {
         self.common.workgroups()
+    }
+
+    fn workgroup(&self) -> Option<Workgroup> {
+        Some(self.common.workgroup())
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {

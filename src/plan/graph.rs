@@ -200,6 +200,11 @@ impl Argument {
         Argument { offset: place.offset, words: place.length, ..self }
     }
 
+    /// Whether a range of one buffer has a word in common with that of another of the same layout.
+    pub(super) fn overlaps_range_of(&self, other: &Argument) -> bool {
+        self.overlaps(&Argument { buffer: self.buffer, ..*other })
+    }
+
     /// Whether both have a word in common.
     pub(super) fn overlaps(&self, other: &Argument) -> bool {
         let whole = self.words == 0 || other.words == 0;

@@ -72,7 +72,7 @@ macro_rules! lowering {
 for_layers!(lowering);
 
 pub(super) use loss::row_loss;
-pub(super) use update::updates;
+pub(super) use update::{common, updates};
 
 /// Appends the launches of a whole step.
 pub(super) fn lower(graph: &mut Graph<'_>) {

@@ -3,8 +3,8 @@
 
 use super::dispatches::Room;
 use super::graph::Graph;
+use super::lower::common;
 use super::{Launch, PlanKey};
-use crate::kernels::advance_step::AdvanceStep;
 use crate::kernels::dense_backward_update::DenseBackwardUpdate;
 use crate::kernels::product::{Choices, Tiling};
 use crate::kernels::storage::Precision;
@@ -16,7 +16,9 @@ pub(super) fn tile(graph: &mut Graph<'_>) {
         choose(launch, graph.recipe.choices, &graph.key);
     }
     bring_to_one_size(&mut graph.launches, graph.key.capacity, room);
-    fit_the_end(&mut graph.launches, room);
+    for end in 1..graph.launches.len() {
+        fit(&mut graph.launches[..=end], room);
+    }
 }
 
 /// Gives a product the tiling that suits it: the fastest one where that was measured, else by its size.
@@ -58,16 +60,25 @@ fn bring_to_one_size(launches: &mut [Launch], capacity: usize, room: Room) {
     }
 }
 
-/// Makes the step's end as large as the update beside it, if it can share a dispatch with that.
-fn fit_the_end(launches: &mut [Launch], room: Room) {
-    let [.., update, end] = launches else { return };
-    let (Some(Workgroup { invocations, .. }), Kernel::AdvanceStep(advance)) = (update.kernel.workgroup(), &end.kernel)
-    else {
-        return;
-    };
-    let changed = AdvanceStep { workgroup: invocations, ..advance.clone() };
-    let changed = Launch { kernel: changed.into(), ..end.clone() };
-    if invocations.is_power_of_two() && room.holds(&[update.clone(), changed.clone()]) {
-        *end = changed;
+/// Gives the last of these launches workgroups as large as those of the one before, if it can share a dispatch with that: an
+/// update of a range, or the step's end.
+fn fit(launches: &mut [Launch], room: Room) {
+    let [.., before, last] = launches else { return };
+    let Some(Workgroup { invocations, .. }) = before.kernel.workgroup() else { return };
+    let mut changed = last.clone();
+    match workgroup(&mut changed.kernel) {
+        Some(own) if invocations.is_power_of_two() => *own = invocations,
+        _ => return,
+    }
+    if room.holds(&[before.clone(), changed.clone()]) {
+        *last = changed;
+    }
+}
+
+/// The size of a kernel's workgroups, where any will do.
+fn workgroup(kernel: &mut Kernel) -> Option<&mut usize> {
+    match kernel {
+        Kernel::AdvanceStep(advance) => Some(&mut advance.workgroup),
+        kernel => common(kernel).map(|common| &mut common.workgroup),
     }
 }

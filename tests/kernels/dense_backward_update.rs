@@ -230,7 +230,7 @@ fn one_after_the_other(kernel: &DenseBackwardUpdate, case: &Case, mut gradients:
         values.resize(if values.len() == 4 { 4 } else { length }, 0.0);
         outputs.push(values);
     }
-    let common = Common { length, clip_value: kernel.clip_value };
+    let common = Common::all(length, kernel.clip_value);
     let update: Kernel = match kernel.rule.clone() {
         Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
         Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),

@@ -46,7 +46,7 @@ fn many() -> Case {
     let parameters = random.list(length, -1.0, 1.0);
     let gradients = Array::floats(&random.list(length, -1.0, 1.0));
     let tensor_of = Array::words(vec![0; length / TENSOR_ALIGNMENT]);
-    let common = Common { length, clip_value: 0.0 };
+    let common = Common::all(length, 0.0);
     // Two roundings of numbers up to 1.1.
     let output = Output::list(length, length, length).within(|_, _| 4.0 * UNIT);
     Case {

@@ -82,7 +82,7 @@ fn every_launch_agrees_with_its_reference(device: &Device) -> Outcome {
                 .add(Dense::new(9).activation(hidden[index]).l2(0.01))
                 .add(Dense::new(6).activation(hidden[(index + 1) % hidden.len()]))
                 .add(Dense::new(5).activation(last));
-            let mut model = half(description.compile(device, optimizers[index % 3], loss)?)?;
+            let mut model = half(description.compile(device, optimizers[index % 3].clone(), loss)?)?;
             model.set_fusion(fused);
             let verification = model.verify(&data, 16, 3)?;
             assert!(verification.launches >= 3 * 10, "{verification}");
@@ -170,7 +170,7 @@ fn parameters_stay_in_single_precision(device: &Device) -> Outcome {
 fn gradients_that_are_too_small_for_it_are_not_lost(device: &Device) -> Outcome {
     let data = labelled(128, 7, 3).with_sample_weights(vec![1e-6; 128])?;
     let optimizer = RmsProp { epsilon: 1e-24, ..RmsProp::default() };
-    let compile = || classifier(7, 20, 3).compile(device, optimizer, Loss::CategoricalCrossentropy);
+    let compile = || classifier(7, 20, 3).compile(device, optimizer.clone(), Loss::CategoricalCrossentropy);
     let (mut single, mut model) = (compile()?, half(compile()?)?);
     let fit = || Fit::new().epochs(10).batch_size(32);
     single.fit(&data, fit())?;

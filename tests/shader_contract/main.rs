@@ -414,7 +414,7 @@ fn losses(columns: usize) -> Vec<Kernel> {
 fn updates() -> Vec<Kernel> {
     let mut all: Vec<Kernel> = Vec::new();
     for clip_value in [0.0, 0.5] {
-        let common = Common { length: 640, clip_value };
+        let common = Common { start: 128, length: 640, clip_value, workgroup: 32 };
         for rule in rules() {
             all.push(match rule {
                 Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),

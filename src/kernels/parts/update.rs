@@ -6,7 +6,7 @@ use pulp::{Simd, WithSimd};
 use crate::cpu::Cpu;
 use crate::cpu::product::{Apply, Finished};
 use crate::cpu::vector::Vector;
-use crate::kernels::{Binding, Input, Output, Real, WORKGROUP};
+use crate::kernels::{Binding, Input, Output, Real, WORKGROUP, Workgroup};
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
@@ -244,23 +244,37 @@ pub(crate) fn split<'o, F>(outputs: &'o mut [Output<'_, F>]) -> [&'o mut [F]; 4]
     std::array::from_fn(|_| outputs.next().map(Output::floats).unwrap_or_default())
 }
 
-/// What every update of all parameters is told.
+/// What every update of a range of the parameters is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Common {
-    /// Numbers in the parameter buffer.
+    /// Where the range starts among all parameters, in numbers: a multiple of [`TENSOR_ALIGNMENT`].
+    pub start: usize,
+    /// Numbers in the range, which parameters, gradients and slots are bound by.
     pub length: usize,
     /// Gradients are cut to ±this; 0 for not at all.
     pub clip_value: f32,
+    /// Invocations of a workgroup.
+    pub workgroup: usize,
 }
 
 impl Common {
+    /// For a whole buffer of so many numbers, gradients being cut to ±`clip_value`.
+    pub fn all(length: usize, clip_value: f32) -> Self {
+        Common { start: 0, length, clip_value, workgroup: WORKGROUP }
+    }
+
     pub(crate) fn header(&self, header: &mut Header) {
-        header.number("WORKGROUP", WORKGROUP).number("BLOCKS", self.length / 4).number("FIRST_SLOT", FIRST_SLOT);
+        header.number("WORKGROUP", self.workgroup).number("BLOCKS", self.length.div_ceil(4));
+        header.number("FIRST_RUN", self.start / TENSOR_ALIGNMENT).number("FIRST_SLOT", FIRST_SLOT);
         header.float("CLIP_VALUE", self.clip_value);
     }
 
     pub(crate) fn workgroups(&self) -> usize {
-        (self.length / 4).div_ceil(WORKGROUP)
+        self.length.div_ceil(4).div_ceil(self.workgroup)
+    }
+
+    pub(crate) fn workgroup(&self) -> Workgroup {
+        Workgroup { invocations: self.workgroup, bytes: 0, tiling: None }
     }
 
     /// The update as a reference runs it.
@@ -302,14 +316,16 @@ impl Common {
     ) {
         let [w, a, b, c] = outputs;
         let (gradients, tensors, tensor_of) = (inputs[0].floats(), inputs[1].floats(), inputs[2].words());
-        let tensor_of = &tensor_of[start / TENSOR_ALIGNMENT..];
+        let tensor_of = &tensor_of[(self.start + start) / TENSOR_ALIGNMENT..];
         let (entries, _) = tensors.as_chunks::<TENSOR_ENTRY>();
         for (at, &tensor) in (0..w.len()).step_by(TENSOR_ALIGNMENT).zip(tensor_of) {
             let update = Update { formula, step, clip_value: self.clip_value, entry: entries[tensor as usize] };
             if update.entry[2] != F::zero() {
+                let length = TENSOR_ALIGNMENT.min(w.len() - at);
                 let mut g = [F::zero(); TENSOR_ALIGNMENT];
-                g.copy_from_slice(&gradients[start + at..][..TENSOR_ALIGNMENT]);
-                apply(&update, [&mut g, stretch(w, at), stretch(a, at), stretch(b, at), stretch(c, at)]);
+                g[..length].copy_from_slice(&gradients[start + at..][..length]);
+                let [w, a, b, c] = [&mut *w, &mut *a, &mut *b, &mut *c].map(|numbers| stretch(numbers, at, length));
+                apply(&update, [&mut g[..length], w, a, b, c]);
             }
         }
     }
@@ -317,8 +333,8 @@ impl Common {
 
 /// The numbers from `at` on that the tensor table speaks of at once; none in a slot that is not used, which is shorter.
 #[inline(always)]
-fn stretch<F>(numbers: &mut [F], at: usize) -> &mut [F] {
-    numbers.get_mut(at..at + TENSOR_ALIGNMENT).unwrap_or_default()
+fn stretch<F>(numbers: &mut [F], at: usize, length: usize) -> &mut [F] {
+    numbers.get_mut(at..at + length).unwrap_or_default()
 }
 
 /// One thread's share of an update of all parameters.

@@ -1,7 +1,8 @@
 //! The optimizer's update rides in the product of the weight gradients: `dense_backward_update` makes them in registers and
 //! changes parameters and slots there and then.
 //!
-//! Needs: gradients that the update alone reads (clipping by norm wants all of them first). The update comes after the whole
+//! Needs: gradients that the update alone reads (clipping by norm wants all of them first). What no product makes, those of
+//! norms, keeps an update of its own, over the range that is left. The update comes after the whole
 //! backward pass, because that reads the parameters as they were.
 //! Saves: gradients written and read. Pays: always.
 
@@ -11,7 +12,7 @@ use crate::kernels::update::{Rule, TENSOR_ALIGNMENT};
 use crate::layout::Layout;
 use crate::net::regularizers::Regularizer;
 use crate::plan::graph::{Graph, Reader};
-use crate::plan::lower::updates;
+use crate::plan::lower::{common, updates};
 use crate::plan::{Argument, Launch, Phase};
 
 pub(super) fn fuse(graph: &mut Graph<'_>) {
@@ -22,15 +23,53 @@ pub(super) fn fuse(graph: &mut Graph<'_>) {
     if graph.readers(gradients).iter().any(|reader| *reader != Reader::Launch(at)) {
         return;
     }
-    let writers: Vec<_> = graph.launches.iter().enumerate().filter(|(_, launch)| writes(launch, gradients)).collect();
-    let riding = writers.iter().map(|(_, launch)| ride(graph, launch, &update, (&rule, clip_value)));
-    // All of them or none: the update of all parameters has no ranges.
-    let Some(riding) = riding.collect::<Option<Vec<_>>>() else { return };
-    let places: Vec<_> = writers.iter().map(|(index, _)| *index).collect();
+    let (mut riding, mut places, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, launch) in graph.launches.iter().enumerate().filter(|(_, launch)| writes(launch, gradients)) {
+        match ride(graph, launch, &update, (&rule, clip_value)) {
+            Some(launch) => {
+                riding.push(launch);
+                places.push(index);
+            }
+            None => rest.extend(launch.written().filter(|written| written.overlaps(&gradients))),
+        }
+    }
+    match remaining(&rest) {
+        // A layer whose update rides may not lie among the others.
+        Some(range) if riding.iter().any(|launch| launch.arguments[3].overlaps_range_of(&range)) => return,
+        Some(range) => riding.push(of_range(graph, &update, range)),
+        None => {}
+    }
     graph.launches.splice(at..=at, riding);
     for index in places.into_iter().rev() {
         graph.launches.remove(index);
     }
+}
+
+/// The range that these fill together, which layouts have in one piece: what is made by no product lies behind the rest.
+fn remaining(rest: &[Argument]) -> Option<Argument> {
+    let (start, end) =
+        (rest.iter().map(|part| part.offset).min()?, rest.iter().map(|part| part.offset + part.words).max()?);
+    Some(Argument { offset: start, words: end - start, ..rest[0] })
+}
+
+/// The update of one range of the parameters.
+fn of_range(graph: &Graph<'_>, update: &Launch, range: Argument) -> Launch {
+    let mut launch = update.clone();
+    if let Some(common) = common(&mut launch.kernel) {
+        (common.start, common.length) = (range.offset, range.words);
+    }
+    // Where no layer's own four words are.
+    let unused = TENSOR_ALIGNMENT * graph.recipe.layout.places.len();
+    for (index, argument) in launch.arguments.iter_mut().enumerate() {
+        let of_range = Argument { buffer: argument.buffer, ..range };
+        match index {
+            1 | 4 => *argument = of_range,
+            5.. if argument.words == 0 => *argument = of_range,
+            5.. => argument.offset = unused,
+            _ => {}
+        }
+    }
+    launch
 }
 
 fn writes(launch: &Launch, gradients: Argument) -> bool {

@@ -64,7 +64,7 @@ fn sum_squares(graph: &mut Graph<'_>, label: &str, of_gradients: bool, gradients
 pub(super) fn update(graph: &mut Graph<'_>) {
     let optimizer = graph.recipe.optimizer;
     let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
-    let common = Common { length: graph.recipe.layout.length, clip_value };
+    let common = Common::all(graph.recipe.layout.length, clip_value);
     let kernel: Kernel = match rule(optimizer) {
         Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
         Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
@@ -105,6 +105,17 @@ fn rule(optimizer: &Optimizer) -> Rule {
             Rule::Adam(adam::Adam { beta_1: *beta_1, beta_2: *beta_2, epsilon: *epsilon })
         }
         Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
+    }
+}
+
+/// What an update of a range is told, if a launch is one.
+pub(in crate::plan) fn common(kernel: &mut Kernel) -> Option<&mut Common> {
+    match kernel {
+        Kernel::RmspropUpdate(update) => Some(&mut update.common),
+        Kernel::SgdUpdate(update) => Some(&mut update.common),
+        Kernel::AdamUpdate(update) => Some(&mut update.common),
+        Kernel::AdagradUpdate(update) => Some(&mut update.common),
+        _ => None,
     }
 }
 

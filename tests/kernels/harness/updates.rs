@@ -28,6 +28,9 @@ const TENSORS: [(usize, [f32; 5]); 6] = [
 ];
 const FROZEN: u32 = 2;
 
+/// Runs of all parameters before those that are updated; were they looked at, those tensors would be frozen.
+const RUNS_BEFORE: usize = 3;
+
 /// An optimizer's slots, with what each starts from; `None` for one that its settings do not use.
 pub type Slots = &'static [Option<f32>];
 
@@ -39,12 +42,13 @@ pub struct Update {
 }
 
 impl Update {
-    /// `kernel` is made for the parameters' length.
+    /// `kernel` is made for a range that starts behind some runs of other tensors.
     pub fn new(kernel: impl FnOnce(Common) -> Kernel, clip_value: f32, slots: Slots) -> Self {
         let runs = TENSORS.iter().enumerate().flat_map(|(tensor, (runs, _))| vec![tensor as u32; *runs]);
         let tensor_of: Vec<_> = runs.collect();
         let length = TENSOR_ALIGNMENT * tensor_of.len();
-        Update { kernel: kernel(Common { length, clip_value }), slots, tensor_of }
+        let common = Common { start: TENSOR_ALIGNMENT * RUNS_BEFORE, ..Common::all(length, clip_value) };
+        Update { kernel: kernel(common), slots, tensor_of }
     }
 
     /// Makes `steps` steps and compares parameters and slots after each.
@@ -98,7 +102,11 @@ impl Update {
             })
             .collect();
         let tensors: Vec<_> = TENSORS.iter().flat_map(|(_, entry)| tensor_entry(*entry)).collect();
-        vec![Array::floats(&gradients), Array::floats(&tensors), Array::words(self.tensor_of.clone())]
+        vec![
+            Array::floats(&gradients),
+            Array::floats(&tensors),
+            Array::words([vec![FROZEN; RUNS_BEFORE], self.tensor_of.clone()].concat()),
+        ]
     }
 
     fn output(&self, initial: &[u32], travel: Vec<(f64, f64)>, steps: usize) -> Output {
