@@ -17,6 +17,7 @@ use crate::model::Model;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
+use crate::net::tensor::Kind;
 use crate::plan::Store;
 
 /// The metadata key. There is one alone: safetensors keeps metadata in a hash map, whose order is not fixed.
@@ -86,15 +87,16 @@ impl Model {
     }
 
     fn serialise(&self, with_optimizer: bool) -> Result<Vec<u8>> {
-        let mut tensors = self.numbers("", &self.executor.read(Store::Parameters)?);
+        let mut tensors = self.numbers("", &self.layout.tensors, &self.executor.read(Store::Parameters)?);
+        tensors.extend(self.numbers("", &self.layout.moving, &self.executor.read(Store::Moving)?));
         for (index, slot) in self.optimizer().slots().iter().enumerate() {
             if with_optimizer && slot.used {
                 let values = self.executor.read(Store::Slot(index))?;
-                tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &values));
+                tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &self.layout.tensors, &values));
             }
         }
         if with_optimizer && self.step().micro > 0 {
-            tensors.extend(self.numbers(ACCUMULATED, &self.executor.read(Store::Gradients)?));
+            tensors.extend(self.numbers(ACCUMULATED, &self.layout.tensors, &self.executor.read(Store::Gradients)?));
         }
         let scale = LossScale::from_words(bytemuck::cast_slice(&self.executor.read(Store::LossScale)?));
         let scaled = with_optimizer && scale != LossScale::default();
@@ -113,11 +115,11 @@ impl Model {
         safetensors::serialize(tensors, Some(metadata)).map_err(|error| broken(&error))
     }
 
-    fn numbers(&self, prefix: &str, buffer: &[f32]) -> Vec<(String, Numbers)> {
+    fn numbers(&self, prefix: &str, tensors: &[Tensor], buffer: &[f32]) -> Vec<(String, Numbers)> {
         let number = |tensor: &Tensor| {
             (format!("{prefix}{}", tensor.name), Numbers { shape: tensor.shape.clone(), values: tensor.unpack(buffer) })
         };
-        self.layout.tensors.iter().map(number).collect()
+        tensors.iter().map(number).collect()
     }
 
     /// Writes the weights and the description to a file, which replaces an older one only when it is whole on disk.
@@ -168,18 +170,20 @@ impl Model {
         let file = parse(bytes, path)?;
         manifest.check_tensors(&file, path)?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
-        let parameters = model.gather(&file, "", path)?;
+        let parameters = model.gather(&file, "", Kind::Trained, path)?;
+        let moving = model.gather(&file, "", Kind::Moving, path)?;
         model.executor.write(Store::Parameters, &parameters)?;
+        model.executor.write(Store::Moving, &moving)?;
         if let Some(iterations) = manifest.iterations {
             for (index, slot) in model.optimizer().slots().iter().enumerate().filter(|(_, slot)| slot.used) {
-                let values = model.gather(&file, &format!("optimizer.{}.", slot.name), path)?;
+                let values = model.gather(&file, &format!("optimizer.{}.", slot.name), Kind::Trained, path)?;
                 model.executor.write(Store::Slot(index), &values)?;
             }
             let batches = manifest.batches.unwrap_or(iterations);
             model.check_progress(batches, iterations, path)?;
             model.set_progress(batches, iterations);
             if model.step().micro > 0 {
-                let gradients = model.gather(&file, ACCUMULATED, path)?;
+                let gradients = model.gather(&file, ACCUMULATED, Kind::Trained, path)?;
                 model.executor.write(Store::Gradients, &gradients)?;
             }
         }
@@ -205,7 +209,10 @@ impl Model {
     #[cfg(feature = "native")]
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let bytes = crate::files::read(path.as_ref())?;
-        let parameters = self.gather(&parse(&bytes, path.as_ref())?, "", path.as_ref())?;
+        let file = parse(&bytes, path.as_ref())?;
+        let parameters = self.gather(&file, "", Kind::Trained, path.as_ref())?;
+        let moving = self.gather(&file, "", Kind::Moving, path.as_ref())?;
+        self.executor.write(Store::Moving, &moving)?;
         self.executor.write(Store::Parameters, &parameters)
     }
 
@@ -220,10 +227,15 @@ impl Model {
         Err(wrong(path, expected, format!("{batches} batches")))
     }
 
-    /// A buffer in the parameters' layout, filled from the tensors whose names start with `prefix`.
-    fn gather(&self, file: &SafeTensors<'_>, prefix: &str, path: &Path) -> Result<Vec<f32>> {
-        let mut buffer = vec![0.0; self.layout.length];
-        for tensor in &self.layout.tensors {
+    /// A buffer in the layout of the parameters, or of the moving averages, filled from the tensors whose names start with
+    /// `prefix`.
+    fn gather(&self, file: &SafeTensors<'_>, prefix: &str, kind: Kind, path: &Path) -> Result<Vec<f32>> {
+        let (tensors, length) = match kind {
+            Kind::Trained => (&self.layout.tensors, self.layout.length),
+            Kind::Moving => (&self.layout.moving, self.layout.moving_length),
+        };
+        let mut buffer = vec![0.0; length];
+        for tensor in tensors {
             let name = format!("{prefix}{}", tensor.name);
             let view = view(file, &name, &tensor.shape, path)?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
@@ -245,7 +257,8 @@ impl Manifest {
         let prefixes: Vec<_> = slots.map(|slot| format!("optimizer.{}.", slot.name)).collect();
         for placed in self.model.placed()? {
             for tensor in &placed.tensors {
-                for prefix in [""].into_iter().chain(prefixes.iter().map(String::as_str)) {
+                let slots = prefixes.iter().filter(|_| tensor.kind == Kind::Trained);
+                for prefix in [""].into_iter().chain(slots.map(String::as_str)) {
                     view(file, &format!("{prefix}{}.{}", placed.name, tensor.name), &tensor.shape, path)?;
                 }
             }

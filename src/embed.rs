@@ -61,9 +61,9 @@ impl Model {
     /// # Errors
     /// [`Error::NeedsGpu`] on the CPU device, [`Error::Configuration`] if there is no such parameter.
     pub fn parameter_view(&self, name: &str) -> Result<BufferView> {
-        let tensor = self.tensor(name)?;
+        let (tensor, store) = self.tensor(name)?;
         let Executor::Gpu(gpu) = &self.executor else { return Err(self.needs_gpu("a parameter's buffer")) };
-        let buffer = gpu.store(Store::Parameters).ok_or_else(|| self.needs_gpu("a parameter's buffer"))?;
+        let buffer = gpu.store(store).ok_or_else(|| self.needs_gpu("a parameter's buffer"))?;
         Ok(BufferView {
             buffer: buffer.clone(),
             offset: 4 * tensor.offset as u64,

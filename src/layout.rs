@@ -12,7 +12,7 @@ use crate::kernels::{blocks, padded};
 use crate::net::layer::Layer;
 use crate::net::regularizers::Regularizer;
 use crate::net::sequential::{Placed, Sequential};
-use crate::net::tensor::TensorSpec;
+use crate::net::tensor::{Kind, TensorSpec};
 use crate::random::Random;
 
 /// One parameter tensor.
@@ -89,6 +89,13 @@ impl Tensor {
     }
 }
 
+/// Adds a tensor behind the others.
+fn push(tensors: &mut Vec<Tensor>, length: &mut usize, tensor: Tensor) {
+    let offset = *length;
+    *length = (offset + tensor.padded_length()).next_multiple_of(TENSOR_ALIGNMENT);
+    tensors.push(Tensor { offset, ..tensor });
+}
+
 fn tensor(layer: &str, spec: &TensorSpec, trainable: bool, threads: usize) -> Tensor {
     let columns = spec.shape.last().copied().unwrap_or(0);
     let is_matrix = spec.shape.len() > 1;
@@ -121,16 +128,22 @@ pub(crate) struct Place {
     pub tensors: Range<usize>,
     /// Whether training changes any of them.
     pub trained: bool,
+    /// Its moving averages among all.
+    pub moving: Range<usize>,
 }
 
 /// The table of all parameter tensors, and of the layers that have them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Layout {
     pub tensors: Vec<Tensor>,
     /// One for each layer of the model.
     pub places: Vec<Place>,
     /// Numbers in the buffer.
     pub length: usize,
+    /// Moving averages, which lie in a buffer of their own.
+    pub moving: Vec<Tensor>,
+    /// Numbers in that.
+    pub moving_length: usize,
 }
 
 impl Layout {
@@ -141,7 +154,7 @@ impl Layout {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if a layer cannot take what the one before makes.
     pub fn new(model: &Sequential, threads: usize) -> Result<Self> {
-        let mut layout = Layout { tensors: Vec::new(), places: Vec::new(), length: 0 };
+        let mut layout = Layout::default();
         let placed = model.placed()?;
         let reading = model.layers.iter().take_while(|layer| layer.is_identity()).count();
         let is_product = |placed: &Placed| placed.tensors.iter().any(|tensor| tensor.shape.len() > 1);
@@ -154,14 +167,21 @@ impl Layout {
         }
         places.sort_by_key(|(index, _)| *index);
         layout.places = places.into_iter().map(|(_, place)| place).collect();
+        // There are no empty buffers.
+        layout.length = layout.length.max(TENSOR_ALIGNMENT);
+        layout.moving_length = layout.moving_length.max(TENSOR_ALIGNMENT);
         Ok(layout)
     }
 
     /// Adds a layer's tensors.
     fn place(&mut self, layer: &Layer, placed: &Placed, threads: usize) -> Place {
-        let (first, offset) = (self.tensors.len(), self.length);
+        let (first, first_moving, offset) = (self.tensors.len(), self.moving.len(), self.length);
         for spec in &placed.tensors {
-            self.push(tensor(&placed.name, spec, layer.is_trainable(), threads));
+            let tensor = tensor(&placed.name, spec, layer.is_trainable(), threads);
+            match spec.kind {
+                Kind::Trained => push(&mut self.tensors, &mut self.length, tensor),
+                Kind::Moving => push(&mut self.moving, &mut self.moving_length, tensor),
+            }
         }
         let tensors = first..self.tensors.len();
         let end = self.tensors[tensors.clone()].last().map_or(offset, |tensor| tensor.offset + tensor.padded_length());
@@ -173,6 +193,7 @@ impl Layout {
             length: end - offset,
             trained: layer.is_trainable() && !tensors.is_empty(),
             tensors,
+            moving: first_moving..self.moving.len(),
         }
     }
 
@@ -181,41 +202,41 @@ impl Layout {
         self.places.last().map_or(0, |place| place.outputs)
     }
 
-    /// A layer's tensor, by its name within the layer.
+    /// A layer's tensor or moving average, by its name within the layer.
     pub fn tensor_of_place(&self, place: &Place, name: &str) -> Option<&Tensor> {
         let own = |tensor: &&Tensor| {
             tensor.name.strip_prefix(&place.name).is_some_and(|rest| rest.strip_prefix('.') == Some(name))
         };
-        self.tensors[place.tensors.clone()].iter().find(own)
+        self.tensors[place.tensors.clone()].iter().chain(&self.moving[place.moving.clone()]).find(own)
     }
 
-    /// Adds a tensor behind the others; returns where it starts.
-    fn push(&mut self, tensor: Tensor) -> usize {
-        let offset = self.length;
-        self.length = (offset + tensor.padded_length()).next_multiple_of(TENSOR_ALIGNMENT);
-        self.tensors.push(Tensor { offset, ..tensor });
-        offset
-    }
-
-    /// Numbers in all tensors, without padding.
+    /// Numbers in all tensors, moving averages too, without padding.
     pub fn parameter_count(&self) -> usize {
-        self.tensors.iter().map(|tensor| tensor.rows * tensor.columns).sum()
+        self.tensors.iter().chain(&self.moving).map(|tensor| tensor.rows * tensor.columns).sum()
     }
 
-    /// The parameters as they start. Each tensor that is drawn has a stream of numbers of its own.
-    pub fn initial(&self, model: &Sequential) -> Result<Vec<f32>> {
-        let mut buffer = vec![0.0; self.length];
+    /// All tensors in the order of their layers, each with the store that it lies in.
+    pub fn all(&self) -> impl Iterator<Item = (&Tensor, Kind)> + '_ {
+        self.places.iter().flat_map(|place| {
+            let trained = self.tensors[place.tensors.clone()].iter().map(|tensor| (tensor, Kind::Trained));
+            trained.chain(self.moving[place.moving.clone()].iter().map(|tensor| (tensor, Kind::Moving)))
+        })
+    }
+
+    /// The parameters and the moving averages as they start. Each tensor that is drawn has a stream of numbers of its own.
+    pub fn initial(&self, model: &Sequential) -> Result<(Vec<f32>, Vec<f32>)> {
+        let (mut parameters, mut moving) = (vec![0.0; self.length], vec![0.0; self.moving_length]);
+        let placed = model.placed()?;
         let mut stream = 0;
-        for (place, placed) in self.places.iter().zip(model.placed()?) {
-            for (tensor, spec) in self.tensors[place.tensors.clone()].iter().zip(&placed.tensors) {
-                let mut random = Random::new(model.seed, stream);
-                let draw = |_| spec.initializer.draw(&mut random, tensor.rows, tensor.columns);
-                tensor.pack(&(0..tensor.rows * tensor.columns).map(draw).collect::<Vec<_>>(), &mut buffer);
-                // Kernels count even where they are not drawn, so that how one starts does not change the others.
-                stream += u64::from(spec.shape.len() > 1 || spec.initializer.is_random());
-            }
+        for ((tensor, kind), spec) in self.all().zip(placed.iter().flat_map(|placed| &placed.tensors)) {
+            let mut random = Random::new(model.seed, stream);
+            let draw = |_| spec.initializer.draw(&mut random, tensor.rows, tensor.columns);
+            let values: Vec<_> = (0..tensor.rows * tensor.columns).map(draw).collect();
+            tensor.pack(&values, if kind == Kind::Trained { &mut parameters } else { &mut moving });
+            // Kernels count even where they are not drawn, so that how one starts does not change the others.
+            stream += u64::from(spec.shape.len() > 1 || spec.initializer.is_random());
         }
-        Ok(buffer)
+        Ok((parameters, moving))
     }
 
     /// The tensor table on the device: see `shaders/parts/update.wgsl`.

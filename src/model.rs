@@ -78,8 +78,8 @@ impl Model {
         }
         // Before numbers are drawn, which takes as much of the host's memory.
         device.check_storage("parameters", layout.length)?;
-        let parameters = layout.initial(&description)?;
-        let executor = Executor::new(device, model_buffers(&layout, &optimizer, &parameters))?;
+        let (parameters, moving) = layout.initial(&description)?;
+        let executor = Executor::new(device, model_buffers(&layout, &optimizer, (&parameters, &moving)))?;
         let (beta_1_power, beta_2_power) = optimizer.betas();
         let step = StepBlock {
             learning_rate: optimizer.rate_of(0),
@@ -219,7 +219,7 @@ impl Model {
 
     /// The names of the parameters with their shapes: `dense_0.kernel` \[in, out\], `dense_0.bias` \[out\], …
     pub fn parameter_names(&self) -> impl Iterator<Item = (&str, Vec<usize>)> + '_ {
-        self.layout.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.clone()))
+        self.layout.all().map(|(tensor, _)| (tensor.name.as_str(), tensor.shape.clone()))
     }
 
     /// A parameter's numbers, row-major, copied from the device.
@@ -227,8 +227,8 @@ impl Model {
     /// # Errors
     /// [`Error::Configuration`] if there is no such parameter, and whatever the device reports.
     pub fn parameter(&self, name: &str) -> Result<Vec<f32>> {
-        let tensor = self.tensor(name)?;
-        Ok(tensor.unpack(&self.executor.read(Store::Parameters)?))
+        let (tensor, store) = self.tensor(name)?;
+        Ok(tensor.unpack(&self.executor.read(store)?))
     }
 
     /// Sets parameters by name, from row-major numbers without padding; those that are not named stay, and so does the
@@ -247,9 +247,10 @@ impl Model {
     /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
     /// infinity; nothing is changed then.
     pub fn set_parameters<'v>(&mut self, values: impl IntoIterator<Item = (&'v str, &'v [f32])>) -> Result<()> {
-        let mut buffer = self.executor.read(Store::Parameters)?;
+        let mut parameters = self.executor.read(Store::Parameters)?;
+        let mut moving = self.executor.read(Store::Moving)?;
         for (name, values) in values {
-            let tensor = self.tensor(name)?;
+            let (tensor, store) = self.tensor(name)?;
             let count = tensor.rows * tensor.columns;
             if values.len() != count {
                 return Err(Error::shape(name, format!("{count} numbers"), values.len()));
@@ -258,16 +259,19 @@ impl Model {
                 let (row, column) = (at / tensor.columns, at % tensor.columns);
                 return Err(Error::NotFinite { what: name.into(), row, column, value: values[at] });
             }
-            tensor.pack(values, &mut buffer);
+            tensor.pack(values, if store == Store::Moving { &mut moving } else { &mut parameters });
         }
-        self.executor.write(Store::Parameters, &buffer)
+        self.executor.write(Store::Moving, &moving)?;
+        self.executor.write(Store::Parameters, &parameters)
     }
 
-    pub(crate) fn tensor(&self, name: &str) -> Result<&Tensor> {
-        self.layout.tensors.iter().find(|tensor| tensor.name == name).ok_or_else(|| {
-            let names: Vec<_> = self.layout.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    /// A tensor by its name, and the store that it lies in.
+    pub(crate) fn tensor(&self, name: &str) -> Result<(&Tensor, Store)> {
+        let found = self.layout.all().find(|(tensor, _)| tensor.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.layout.all().map(|(tensor, _)| tensor.name.as_str()).collect();
             Error::configuration("parameter name", names.join(", "), format!("{name:?}"))
-        })
+        })?;
+        Ok((found.0, Store::of(found.1)))
     }
 
     /// Whether activations, their derivatives and the optimizer's updates ride in the products' launches, the last layer and

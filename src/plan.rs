@@ -23,6 +23,7 @@ use crate::layout::Layout;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
+use crate::net::tensor::Kind;
 
 pub(crate) use dispatches::Room;
 
@@ -71,7 +72,9 @@ pub(crate) enum Store {
     Local,
     /// The model's parameters.
     Parameters,
-    /// Their gradients.
+    /// Its moving averages.
+    Moving,
+    /// The gradients of the parameters.
     Gradients,
     /// One of the optimizer's slots.
     Slot(usize),
@@ -96,6 +99,14 @@ pub(crate) enum Store {
 }
 
 impl Store {
+    /// Where a model's tensors of a kind lie.
+    pub fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Trained => Store::Parameters,
+            Kind::Moving => Store::Moving,
+        }
+    }
+
     /// Whether the buffer belongs to a data set.
     pub fn is_data(self) -> bool {
         matches!(self, Store::Samples | Store::SampleTargets | Store::SampleWeights | Store::Order)

@@ -6,6 +6,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Model;
 use crate::model::binding::check_batch_size;
+use crate::net::tensor::Kind;
 use crate::plan::Mode;
 
 impl Model {
@@ -49,21 +50,26 @@ impl Model {
         line("Layer (type)", "Output Shape", "Param #");
         let mut rows = Vec::new();
         for (layer, placed) in self.description().layers.iter().zip(self.description().placed().unwrap_or_default()) {
-            let count: usize = placed.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+            let count = |kind: Kind| -> usize {
+                let tensors = placed.tensors.iter().filter(|tensor| tensor.kind == kind);
+                tensors.map(|tensor| tensor.shape.iter().product::<usize>()).sum()
+            };
+            let (trained, moving) = (count(Kind::Trained), count(Kind::Moving));
+            let trainable = if layer.is_trainable() { trained } else { 0 };
             let name = format!("{} ({})", placed.name, layer.class_name());
             let sizes: Vec<_> = placed.output.dimensions().iter().map(usize::to_string).collect();
-            rows.push((name, format!("(None, {})", sizes.join(", ")), count, layer.is_trainable()));
+            rows.push((name, format!("(None, {})", sizes.join(", ")), trained + moving, trainable));
         }
         let _ = writeln!(text, "{rule}");
         for (name, shape, count, _) in &rows {
             let _ = writeln!(text, " {name:<28}{shape:<26}{count:<10}");
         }
-        let sum = |trainable: bool| rows.iter().filter(|row| row.3 == trainable).map(|row| row.2).sum::<usize>();
+        let (all, trainable) = rows.iter().fold((0, 0), |sums, row| (sums.0 + row.2, sums.1 + row.3));
         let size = |count: usize| format!("{count} ({:.2} KB)", count as f64 * 4.0 / 1024.0);
         let _ = writeln!(text, "{rule}");
-        let _ = writeln!(text, "Total params: {}", size(sum(true) + sum(false)));
-        let _ = writeln!(text, "Trainable params: {}", size(sum(true)));
-        let _ = writeln!(text, "Non-trainable params: {}", size(sum(false)));
+        let _ = writeln!(text, "Total params: {}", size(all));
+        let _ = writeln!(text, "Trainable params: {}", size(trainable));
+        let _ = writeln!(text, "Non-trainable params: {}", size(all - trainable));
         text
     }
 }

@@ -101,7 +101,7 @@ impl Model {
             return Ok(Tuning { products: Vec::new(), kept: None });
         };
         let parameters = self.executor.read(Store::Parameters)?;
-        let buffers = model_buffers(&self.layout, self.optimizer(), &parameters);
+        let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &self.executor.read(Store::Moving)?));
         let mut races = Vec::new();
         for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
             // Anew, with the parameters as they are: updates that are timed spoil their copy.

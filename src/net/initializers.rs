@@ -20,6 +20,8 @@ pub enum Initializer {
     HeNormal,
     /// Zeros.
     Zeros,
+    /// Ones.
+    Ones,
 }
 
 /// The standard deviation of a standard normal cut at ±2: drawing must be that much wider to keep the variance.
@@ -28,7 +30,7 @@ const CUT_DEVIATION: f64 = 0.879_625_661_034_239_8;
 impl Initializer {
     /// Whether its numbers are drawn.
     pub(crate) fn is_random(self) -> bool {
-        self != Initializer::Zeros
+        !matches!(self, Initializer::Zeros | Initializer::Ones)
     }
 
     /// Draws the next number of a kernel with `inputs` rows and `outputs` columns.
@@ -40,6 +42,7 @@ impl Initializer {
             Initializer::GlorotNormal => cut_normal(random, (2.0 / both).sqrt()),
             Initializer::HeNormal => cut_normal(random, (2.0 / inputs).sqrt()),
             Initializer::Zeros => 0.0,
+            Initializer::Ones => 1.0,
         }
     }
 }

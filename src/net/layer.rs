@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
 use super::describe::Describe;
-use super::layers::{ActivationLayer, Dense, Flatten, Rescaling};
+use super::layers::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling,
+};
 use super::shape::Shape;
 use super::tensor::TensorSpec;
 use crate::error::Result;
@@ -18,6 +20,12 @@ macro_rules! for_layers {
             Dense(Dense): dense, "dense";
             /// An activation alone.
             Activation(ActivationLayer): activation, "activation";
+            /// A share of the numbers becomes zero, in training.
+            Dropout(Dropout): dropout, "dropout";
+            /// Features normalized over the batch.
+            BatchNormalization(BatchNormalization): batch_normalization, "batch_normalization";
+            /// Samples normalized over their features.
+            LayerNormalization(LayerNormalization): layer_normalization, "layer_normalization";
             /// Several dimensions become one.
             Flatten(Flatten): flatten, "flatten";
             /// y = scale·x + offset.

@@ -14,4 +14,15 @@ pub(crate) struct TensorSpec {
     pub initializer: Initializer,
     /// What its size costs.
     pub regularizer: Regularizer,
+    /// Who changes it.
+    pub kind: Kind,
+}
+
+/// Who changes a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The optimizer, by its gradient.
+    Trained,
+    /// The forward pass in training: a moving average.
+    Moving,
 }

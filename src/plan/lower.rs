@@ -7,7 +7,8 @@ mod loss;
 mod update;
 
 use super::graph::{Graph, Value};
-use super::{Argument, Mode, Segment};
+use super::{Argument, Mode, Segment, Store};
+use crate::kernels::norm::Affine;
 use crate::kernels::product::Tiling;
 use crate::kernels::storage::Precision;
 use crate::layout::Place;
@@ -20,6 +21,8 @@ const UNCHOSEN: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 1 };
 /// A layer where it stands in the model.
 pub(super) struct At<'a> {
     pub place: &'a Place,
+    /// Its place among the layers.
+    pub index: u32,
     /// What its output is stored in.
     pub precision: Precision,
     /// Whether the loss, or nothing, takes its activation upon itself: it is not applied.
@@ -120,7 +123,7 @@ fn places<'a>(graph: &Graph<'a>) -> Vec<At<'a>> {
     let mut reads_batch = true;
     let at = |(index, place): (usize, &'a Place)| {
         let precision = if index >= last { Precision::F32 } else { graph.key.precision };
-        let at = At { place, precision, stripped: stripped == Some(index), reads_batch };
+        let at = At { place, index: index as u32, precision, stripped: stripped == Some(index), reads_batch };
         reads_batch &= recipe.model.layers[index].is_identity();
         at
     };
@@ -160,9 +163,28 @@ fn activation_backward(graph: &mut Graph<'_>, at: &At<'_>, f: Activation, dy: Va
     dz
 }
 
-/// The range of the parameters that a layer's tensors fill.
+/// The range of the parameters that a layer's tensors fill; where it has none, four words that nobody reads.
 fn parameters(graph: &mut Graph<'_>, at: &At<'_>) -> Argument {
-    graph.parameters().of_place(at.place)
+    match at.place.length {
+        0 => graph.local("no_parameters", 4),
+        _ => graph.parameters().of_place(at.place),
+    }
+}
+
+/// The range of the moving averages that a layer's fill.
+fn moving(graph: &mut Graph<'_>, at: &At<'_>) -> Argument {
+    let layout = graph.recipe.layout;
+    let own = &layout.moving[at.place.moving.clone()];
+    let offset = own.first().map_or(0, |tensor| tensor.offset);
+    let end = own.last().map_or(offset, |tensor| tensor.offset + tensor.padded_length());
+    Argument { offset, words: end - offset, ..graph.buffer("moving", Store::Moving, layout.moving_length) }
+}
+
+/// Where γ and β stand in a layer's range.
+fn affine(graph: &Graph<'_>, at: &At<'_>) -> Affine {
+    let tensor = |name| graph.recipe.layout.tensor_of_place(at.place, name);
+    let offset = |name| tensor(name).map(|tensor| tensor.offset - at.place.offset);
+    Affine { gamma: offset("gamma"), beta: offset("beta") }
 }
 
 /// The same of the gradients.

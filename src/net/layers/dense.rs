@@ -8,7 +8,7 @@ use crate::net::describe::Describe;
 use crate::net::initializers::Initializer;
 use crate::net::regularizers::Regularizer;
 use crate::net::shape::{MAX_FEATURES, Shape};
-use crate::net::tensor::TensorSpec;
+use crate::net::tensor::{Kind, TensorSpec};
 
 /// A fully connected layer: y = f(x·W + b), with x \[batch, in\], W \[in, units\] and b \[units\]. As the first layer it takes
 /// samples of any shape, row after row.
@@ -129,12 +129,14 @@ impl Describe for Dense {
             shape: vec![input.features(), self.units],
             initializer: self.kernel_initializer,
             regularizer: self.kernel_regularizer,
+            kind: Kind::Trained,
         };
         let bias = TensorSpec {
             name: "bias",
             shape: vec![self.units],
             initializer: Initializer::Zeros,
             regularizer: self.bias_regularizer,
+            kind: Kind::Trained,
         };
         if self.use_bias { vec![kernel, bias] } else { vec![kernel] }
     }

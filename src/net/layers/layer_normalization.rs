@@ -1,0 +1,83 @@
+//! Layer normalization: each sample's numbers get mean 0 and variance 1.
+
+use serde::{Deserialize, Serialize};
+
+use super::norm;
+use crate::error::Result;
+use crate::net::describe::Describe;
+use crate::net::shape::Shape;
+use crate::net::tensor::TensorSpec;
+
+/// y = γ·(x − mean)/√(variance + ε) + β, mean and variance being those of a sample's numbers (Ba et al. 2016; Keras's
+/// `LayerNormalization`). The variance is the biased one.
+///
+/// ```
+/// use wgrad::{Dense, Device, LayerNormalization, Loss, Sequential, Sgd};
+///
+/// let model = Sequential::new(8)
+///     .add(Dense::new(16).use_bias(false))
+///     .add(LayerNormalization::new())
+///     .add(Dense::new(1))
+///     .compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+/// assert_eq!(model.parameter("layer_normalization_0.gamma")?, [1.0; 16]);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LayerNormalization {
+    pub(crate) epsilon: f32,
+    pub(crate) center: bool,
+    pub(crate) scale: bool,
+    pub(crate) trainable: bool,
+}
+
+impl Default for LayerNormalization {
+    fn default() -> Self {
+        LayerNormalization { epsilon: 1e-3, center: true, scale: true, trainable: true }
+    }
+}
+
+impl LayerNormalization {
+    /// Keras's defaults: ε 0.001, with γ and β, trainable.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets ε, what is added to the variance; 0.001 by default.
+    pub fn epsilon(self, epsilon: f32) -> Self {
+        LayerNormalization { epsilon, ..self }
+    }
+
+    /// Whether there is a β; there is one by default.
+    pub fn center(self, center: bool) -> Self {
+        LayerNormalization { center, ..self }
+    }
+
+    /// Whether there is a γ; there is one by default.
+    pub fn scale(self, scale: bool) -> Self {
+        LayerNormalization { scale, ..self }
+    }
+
+    /// Whether training changes γ and β; it does by default.
+    pub fn trainable(self, trainable: bool) -> Self {
+        LayerNormalization { trainable, ..self }
+    }
+}
+
+impl Describe for LayerNormalization {
+    fn validate(&self, name: &str) -> Result<()> {
+        norm::check_epsilon(name, self.epsilon)
+    }
+
+    fn output_shape(&self, name: &str, input: &Shape) -> Result<Shape> {
+        norm::flat(name, input)
+    }
+
+    fn tensors(&self, input: &Shape) -> Vec<TensorSpec> {
+        norm::affine(input, self.scale, self.center)
+    }
+
+    fn is_trainable(&self) -> bool {
+        self.trainable
+    }
+}
