@@ -26,7 +26,11 @@ macro_rules! parts {
 parts! {
     STEP = "step";
     ACTIVATION = "activation";
+    HASH = "hash";
     LANES = "lanes";
+    COLUMNS = "columns";
+    NORM = "norm";
+    NOISE = "noise";
     STORAGE = "storage";
     SCALE_NONE = "scale_none";
     SCALE_STORED = "scale_stored";

@@ -10,6 +10,7 @@ pub mod case;
 mod devices;
 pub mod half;
 pub mod losses;
+pub mod norms;
 pub mod products;
 pub mod random;
 pub mod updates;
