@@ -9,7 +9,7 @@ use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::model::Model;
 use crate::model::binding::check_batch_size;
-use crate::plan::{Mode, STATISTICS_SLOTS, Store};
+use crate::plan::{Mode, STATISTICS_SLOTS};
 use crate::records::metrics::{Meter, Score, StepStatistics};
 use crate::train::Samples;
 

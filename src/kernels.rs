@@ -11,7 +11,8 @@ use crate::step::StepBlock;
 
 pub mod parts;
 pub use parts::{
-    activation, adagrad, adam, gradients, lanes, loss, product, rmsprop, scale, sgd, storage, targets, update,
+    activation, adagrad, adam, columns, gradients, hash, lanes, loss, norm, product, rmsprop, scale, sgd, storage,
+    targets, update,
 };
 
 pub use crate::cpu::shares;
@@ -365,14 +366,24 @@ registry! {
     dense_backward_weights DenseBackwardWeights: "The gradients of a layer's kernel and bias.",
     dense_backward_update DenseBackwardUpdate: "The update of a layer's kernel and bias, their gradients in registers.",
     dense_loss DenseLoss: "The last layer, its loss, and the gradients of its outputs and inputs.",
-    rescale_forward RescaleForward: "Numbers times a factor and plus an offset.",
-    rescale_backward RescaleBackward: "Its gradient.",
     relu_forward ReluForward: "ReLU.",
     relu_backward ReluBackward: "ReLU's gradient.",
     activation_forward ActivationForward: "Any other activation of one number.",
     activation_backward ActivationBackward: "Its gradient.",
     softmax_forward SoftmaxForward: "Softmax over a row.",
     softmax_backward SoftmaxBackward: "Its gradient.",
+    rescale_forward RescaleForward: "Numbers times a factor and plus an offset.",
+    rescale_backward RescaleBackward: "Its gradient.",
+    dropout_forward DropoutForward: "Inverted dropout.",
+    dropout_backward DropoutBackward: "Its gradient.",
+    layer_norm_forward LayerNormForward: "Layer normalization.",
+    layer_norm_backward LayerNormBackward: "The gradient of its input.",
+    layer_norm_backward_parameters LayerNormBackwardParameters: "The gradients of its γ and β.",
+    batch_norm_forward BatchNormForward: "Batch normalization in training.",
+    batch_norm_backward BatchNormBackward: "Its gradients.",
+    batch_norm_inference_forward BatchNormInferenceForward: "Batch normalization by its moving statistics.",
+    batch_norm_inference_backward BatchNormInferenceBackward: "Its gradient.",
+    gaussian_noise_forward GaussianNoiseForward: "Numbers with normal noise added.",
     softmax_cross_entropy SoftmaxCrossEntropy: "Softmax and categorical cross-entropy with its gradient.",
     binary_crossentropy BinaryCrossentropy: "Sigmoid and binary cross-entropy with its gradient.",
     mean_squared_error MeanSquaredError: "Mean squared error with its gradient.",

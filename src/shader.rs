@@ -27,7 +27,11 @@ parts! {
     STEP = "step";
     ACTIVATION = "activation";
     GRADIENTS = "gradients";
+    HASH = "hash";
     LANES = "lanes";
+    COLUMNS = "columns";
+    NORM = "norm";
+    NOISE = "noise";
     STORAGE = "storage";
     SCALE_NONE = "scale_none";
     SCALE_STORED = "scale_stored";

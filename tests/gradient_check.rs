@@ -15,14 +15,25 @@
 
 use wgrad::kernels::activation_backward::ActivationBackward;
 use wgrad::kernels::activation_forward::ActivationForward;
+use wgrad::kernels::batch_norm_backward::BatchNormBackward;
+use wgrad::kernels::batch_norm_forward::BatchNormForward;
+use wgrad::kernels::batch_norm_inference_backward::BatchNormInferenceBackward;
+use wgrad::kernels::batch_norm_inference_forward::BatchNormInferenceForward;
 use wgrad::kernels::binary_crossentropy::BinaryCrossentropy;
 use wgrad::kernels::dense_backward_input::DenseBackwardInput;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::dense_forward::DenseForward;
 use wgrad::kernels::dense_loss::{DenseLoss, Tile};
+use wgrad::kernels::dropout_backward::DropoutBackward;
+use wgrad::kernels::dropout_forward::DropoutForward;
 use wgrad::kernels::gradients::Keep;
+use wgrad::kernels::hash::Draws;
+use wgrad::kernels::layer_norm_backward::LayerNormBackward;
+use wgrad::kernels::layer_norm_backward_parameters::LayerNormBackwardParameters;
+use wgrad::kernels::layer_norm_forward::LayerNormForward;
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::mean_squared_error::MeanSquaredError;
+use wgrad::kernels::norm::Affine;
 use wgrad::kernels::product::Tiling;
 use wgrad::kernels::relu_backward::ReluBackward;
 use wgrad::kernels::relu_forward::ReluForward;
@@ -157,6 +168,111 @@ fn rescale() {
     let forward = |x: &[f64]| run(RescaleForward { columns, scale: -0.7, offset: 2.5 }, rows, &[x], x.len());
     let gradient = run(RescaleBackward { columns, scale: -0.7 }, rows, &[&dy], x.len());
     check("rescale", |x| dot(&dy, &forward(x)), &x, real(rows, columns), &gradient);
+}
+
+#[test]
+fn dropout() {
+    let (rows, columns) = (6, 11);
+    for rate in [0.0, 0.25, 0.8] {
+        let mut random = Random(10);
+        let (x, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let kernel = DropoutForward { columns, rate, draws: Draws { seed: 1, layer: 2 } };
+        let forward = |x: &[f64]| run(kernel.clone(), rows, &[x], x.len());
+        let gradient = run(DropoutBackward { forward: kernel.clone() }, rows, &[&dy], x.len());
+        check("dropout", |x| dot(&dy, &forward(x)), &x, real(rows, columns), &gradient);
+    }
+}
+
+/// Outputs of a kernel whose inputs are all numbers, from what they hold before.
+fn run_all<const N: usize>(
+    kernel: &Kernel,
+    rows: usize,
+    inputs: &[&[f64]],
+    mut outputs: [Vec<f64>; N],
+) -> [Vec<f64>; N] {
+    let inputs: Vec<_> = inputs.iter().map(|values| Input::Floats(values)).collect();
+    kernel.reference(&step(rows), &inputs, &mut outputs.each_mut().map(|output| Output::Floats(output)));
+    outputs
+}
+
+/// Shapes of normalizations, and where γ and β are.
+fn norms() -> impl Iterator<Item = (usize, usize, Affine)> {
+    let shapes = [(1, 1), (1, 6), (5, 1), (2, 3), (6, 7), (7, 4)];
+    let kinds = [(Some(0), Some(64)), (Some(0), None), (None, Some(0)), (None, None)];
+    shapes.into_iter().flat_map(move |(rows, columns)| {
+        kinds.into_iter().map(move |(gamma, beta)| (rows, columns, Affine { gamma, beta }))
+    })
+}
+
+/// A layer's range with γ and β in it, and the places of their numbers.
+fn range_of(affine: Affine, columns: usize, random: &mut Random) -> (Vec<f64>, Vec<usize>) {
+    let offsets = [affine.gamma, affine.beta].into_iter().flatten();
+    let places: Vec<_> = offsets.flat_map(|offset| offset..offset + columns).collect();
+    let mut weights = vec![0.0; 64 + padded(columns)];
+    places.iter().for_each(|&at| weights[at] = random.away_from_zero());
+    (weights, places)
+}
+
+#[test]
+fn layer_norm() {
+    for (rows, columns, affine) in norms() {
+        let mut random = Random(11);
+        let (x, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let (weights, places) = range_of(affine, columns, &mut random);
+        // Large, so that what is nearly constant does not bend too much for a difference.
+        let forward_kernel: Kernel = LayerNormForward { columns, epsilon: 0.1, affine }.into();
+        let forward = |x: &[f64], weights: &[f64]| {
+            let outputs = [vec![0.0; x.len()], vec![0.0; 2 * padded(rows)]];
+            run_all(&forward_kernel, rows, &[x, weights], outputs)
+        };
+        let [_, moments] = forward(&x, &weights);
+        let loss = |x: &[f64], weights: &[f64]| dot(&dy, &forward(x, weights)[0]);
+        let what = format!("layer norm of {rows} × {columns}, {affine:?}");
+        let dx = run(LayerNormBackward { columns, affine }, rows, &[&dy, &x, &weights, &moments], x.len());
+        check(&what, |x| loss(x, &weights), &x, real(rows, columns), &dx);
+        let kernel = LayerNormBackwardParameters { columns, affine, keep: Keep::Overwrite };
+        let gradients = run(kernel, rows, &[&dy, &x, &moments], weights.len());
+        check(&what, |weights| loss(&x, weights), &weights, places.into_iter(), &gradients);
+    }
+}
+
+#[test]
+fn batch_norm() {
+    for (rows, columns, affine) in norms() {
+        let mut random = Random(12);
+        let (x, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let (weights, places) = range_of(affine, columns, &mut random);
+        let (epsilon, momentum, variance_offset) = (0.1, 0.9, 64);
+        let forward_kernel: Kernel = BatchNormForward { columns, epsilon, momentum, affine, variance_offset }.into();
+        let forward = |x: &[f64], weights: &[f64]| {
+            let outputs = [vec![0.0; x.len()], vec![0.0; 2 * padded(columns)], vec![0.0; 64 + padded(columns)]];
+            run_all(&forward_kernel, rows, &[x, weights], outputs)
+        };
+        let [_, moments, _] = forward(&x, &weights);
+        let loss = |x: &[f64], weights: &[f64]| dot(&dy, &forward(x, weights)[0]);
+        let kernel = BatchNormBackward { columns, affine, input_gradient: true, keep: Keep::Overwrite }.into();
+        let outputs = [vec![0.0; x.len()], vec![0.0; weights.len()]];
+        let [dx, gradients] = run_all(&kernel, rows, &[&dy, &x, &weights, &moments], outputs);
+        let what = format!("batch norm of {rows} × {columns}, {affine:?}");
+        check(&what, |x| loss(x, &weights), &x, real(rows, columns), &dx);
+        check(&what, |weights| loss(&x, weights), &weights, places.into_iter(), &gradients);
+    }
+}
+
+#[test]
+fn batch_norm_inference() {
+    for (rows, columns, affine) in norms() {
+        let mut random = Random(13);
+        let (x, dy) = (random.matrix(rows, columns), random.matrix(rows, columns));
+        let (weights, _) = range_of(affine, columns, &mut random);
+        let mut moving = random.matrix(1, 64 + columns);
+        moving.iter_mut().for_each(|value| *value = value.abs());
+        let kernel = BatchNormInferenceForward { columns, epsilon: 1e-3, affine, variance_offset: 64 };
+        let forward = |x: &[f64]| run(kernel.clone(), rows, &[x, &weights, &moving], x.len());
+        let backward = BatchNormInferenceBackward { forward: kernel.clone() };
+        let dx = run(backward, rows, &[&dy, &weights, &moving], x.len());
+        check("batch norm in inference", |x| dot(&dy, &forward(x)), &x, real(rows, columns), &dx);
+    }
 }
 
 #[test]

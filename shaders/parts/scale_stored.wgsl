@@ -1,5 +1,5 @@
 // Gradients of activations in half precision, for the operations that make them: scaled by the loss, and marked if they
-// are out of range. The block's words are scale, 1 / scale, steps since it changed, 1 if this step is saturated.
+// are out of range. Those that make gradients of parameters too take the scale off these. The block's words are scale, 1 / scale, steps since it changed, 1 if this step is saturated.
 // src/kernels/parts/scale.rs has the same in Rust.
 
 @group(0) @binding(LOSS_SCALE) var<storage, read_write> loss_scale: array<atomic<u32>, 4>;
@@ -13,4 +13,8 @@ fn stored_gradient(gradient: vec4<f32>) -> vec4<f32> {
         atomicStore(&loss_scale[3], 1u);
     }
     return within(gradient, true);
+}
+
+fn true_gradient(gradient: vec4<f32>) -> vec4<f32> {
+    return gradient * bitcast<f32>(atomicLoad(&loss_scale[1]));
 }

@@ -24,3 +24,8 @@ fn linear_group(group: vec3<u32>, groups: vec3<u32>) -> u32 {
 fn row_blocks_of(rows: u32) -> u32 {
     return (rows + 3u) / 4u;
 }
+
+// Which numbers of block `column` of a row are its own; those behind them are padding.
+fn own_columns(column: u32, columns: u32) -> vec4<bool> {
+    return vec4<u32>(0u, 1u, 2u, 3u) + 4u * column < vec4<u32>(columns);
+}

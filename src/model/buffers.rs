@@ -6,7 +6,11 @@ use crate::net::optimizers::Optimizer;
 use crate::plan::Store;
 
 /// The model-wide buffers with their first contents, in words.
-pub(crate) fn model_buffers(layout: &Layout, optimizer: &Optimizer, (parameters, moving): (&[f32], &[f32])) -> Vec<(Store, Vec<f32>)> {
+pub(crate) fn model_buffers(
+    layout: &Layout,
+    optimizer: &Optimizer,
+    (parameters, moving): (&[f32], &[f32]),
+) -> Vec<(Store, Vec<f32>)> {
     let (chunks, ranges) = layout.chunks();
     let words = |words: &[u32]| bytemuck::cast_slice(words).to_vec();
     let mut buffers = vec![

@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
 use super::describe::Describe;
-use super::layers::{
-    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling,
-};
+use super::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
 use super::shape::Shape;
 use super::tensor::TensorSpec;
 use crate::error::Result;

@@ -10,6 +10,7 @@ pub mod case;
 mod devices;
 pub mod half;
 pub mod losses;
+pub mod norms;
 pub mod products;
 pub mod random;
 pub mod updates;
@@ -67,7 +68,16 @@ pub const ACTIVATIONS: [(&str, Activation); 12] = [
 /// A step block for a batch of this many rows; what an operation does not read has values that would show.
 pub fn step_of(rows: usize) -> StepBlock {
     let rows = rows as u32;
-    StepBlock { iteration: 7, position: 3, rows, samples: 2 * rows + 11, batch_size: rows, slot: 5, ..base_step() }
+    StepBlock {
+        iteration: 7,
+        batch: 9,
+        position: 3,
+        rows,
+        samples: 2 * rows + 11,
+        batch_size: rows,
+        slot: 5,
+        ..base_step()
+    }
 }
 
 /// A tensor's entry in the tensor table, from L2, weight decay, trained, clipping factor and L1; what is not used would show.

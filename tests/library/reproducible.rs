@@ -65,12 +65,14 @@ fn threads_change_nothing(_: &Device) -> Outcome {
         RmsProp { momentum: 0.5, ..RmsProp::default() }.into(),
         Sgd { clip: Clip::GlobalNorm(0.1), ..Sgd::default() }.into(),
     ];
-    for (fused, optimizer) in [true, false].into_iter().flat_map(|fused| optimizers.clone().map(|optimizer| (fused, optimizer)))
+    for (fused, optimizer) in
+        [true, false].into_iter().flat_map(|fused| optimizers.clone().map(|optimizer| (fused, optimizer)))
     {
         let train = |threads| -> wgrad::Result<_> {
             let device = Device::cpu_with_threads(threads);
             assert_eq!(device.info().threads, Some(threads));
-            let mut model = classifier(253, 390, 10).compile(&device, optimizer.clone(), Loss::CategoricalCrossentropy)?;
+            let mut model =
+                classifier(253, 390, 10).compile(&device, optimizer.clone(), Loss::CategoricalCrossentropy)?;
             model.set_fusion(fused);
             let history = model.fit(&data, fit().batch_size(64))?;
             // A batch that is too large for a copy a thread.

@@ -18,7 +18,9 @@ use std::mem::offset_of;
 use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::dense_loss::{MOST_OUTPUTS, Tile};
 use wgrad::kernels::gradients::Keep;
+use wgrad::kernels::hash::Draws;
 use wgrad::kernels::loss::{Formula, RowLoss};
+use wgrad::kernels::norm::Affine;
 use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
 use wgrad::kernels::product::{CANDIDATES, Family, Tiling};
 use wgrad::kernels::scale::Gradients;
@@ -30,9 +32,14 @@ use wgrad::kernels::{Access, Binding, Kernel, REGISTRY, Workgroup, blocks};
 use wgrad::kernels::{
     activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad::Adagrad,
     adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
+    batch_norm_backward::BatchNormBackward, batch_norm_forward::BatchNormForward,
+    batch_norm_inference_backward::BatchNormInferenceBackward, batch_norm_inference_forward::BatchNormInferenceForward,
     binary_crossentropy::BinaryCrossentropy, dense_backward_input::DenseBackwardInput,
     dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
-    dense_forward::DenseForward, dense_loss::DenseLoss, gather_batch::GatherBatch, gradient_scales::GradientScales,
+    dense_forward::DenseForward, dense_loss::DenseLoss, dropout_backward::DropoutBackward,
+    dropout_forward::DropoutForward, gather_batch::GatherBatch, gaussian_noise_forward::GaussianNoiseForward,
+    gradient_scales::GradientScales, layer_norm_backward::LayerNormBackward,
+    layer_norm_backward_parameters::LayerNormBackwardParameters, layer_norm_forward::LayerNormForward,
     mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
     rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
@@ -310,6 +317,8 @@ fn kernels() -> Vec<Kernel> {
     let mut all = products();
     for columns in COLUMNS {
         all.extend(losses(columns));
+        all.extend(without_parameters(columns));
+        all.extend(norms(columns));
         all.extend([
             ReluForward { columns }.into(),
             ReluBackward { columns }.into(),
@@ -335,6 +344,42 @@ fn kernels() -> Vec<Kernel> {
     }
     all.extend(updates());
     all.extend(last_layers());
+    all
+}
+
+/// Layers beside activations that have no parameters.
+fn without_parameters(columns: usize) -> Vec<Kernel> {
+    let draws = Draws { seed: u64::MAX, layer: 7 };
+    let mut all: Vec<Kernel> = vec![
+        RescaleForward { columns, scale: 1.0 / 127.5, offset: -1.0 }.into(),
+        RescaleBackward { columns, scale: 1.0 / 127.5 }.into(),
+    ];
+    all.push(GaussianNoiseForward { columns, deviation: 0.1, draws }.into());
+    for rate in [0.0, 0.3, 1.0] {
+        let forward = DropoutForward { columns, rate, draws };
+        all.extend([forward.clone().into(), DropoutBackward { forward }.into()]);
+    }
+    all
+}
+
+/// Normalizations with γ and β, with one of them, and with none.
+fn norms(columns: usize) -> Vec<Kernel> {
+    let mut all: Vec<Kernel> = Vec::new();
+    let behind = (4 * blocks(columns)).next_multiple_of(64);
+    for (gamma, beta) in [(Some(0), Some(behind)), (Some(0), None), (None, Some(0)), (None, None)] {
+        let (affine, epsilon, variance_offset) = (Affine { gamma, beta }, 1e-3, behind);
+        let inference = BatchNormInferenceForward { columns, epsilon, affine, variance_offset };
+        all.extend([
+            LayerNormForward { columns, epsilon, affine }.into(),
+            LayerNormBackward { columns, affine }.into(),
+            LayerNormBackwardParameters { columns, affine, keep: Keep::Overwrite }.into(),
+            BatchNormForward { columns, epsilon, momentum: 0.99, affine, variance_offset }.into(),
+            BatchNormBackward { columns, affine, input_gradient: true, keep: Keep::Overwrite }.into(),
+            BatchNormBackward { columns, affine, input_gradient: false, keep: Keep::Overwrite }.into(),
+            inference.clone().into(),
+            BatchNormInferenceBackward { forward: inference }.into(),
+        ]);
+    }
     all
 }
 

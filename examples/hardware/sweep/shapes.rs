@@ -1,10 +1,10 @@
 //! What is multiplied: layers of nets that people train, in the batches that they train them in.
 
 use wgrad::Activation;
-use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::dense_backward_input::DenseBackwardInput;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
 use wgrad::kernels::dense_forward::DenseForward;
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::product::Tiling;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::{Precision, Storage};
@@ -100,7 +100,9 @@ impl Operation {
         let bias_offset = Some(padded(inputs) * padded(outputs));
         let kernel: Kernel = match self {
             Operation::Forward => DenseForward { inputs, outputs, bias_offset, activation, tiling, shares }.into(),
-            Operation::Weights => DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares, keep: Keep::Overwrite }.into(),
+            Operation::Weights => {
+                DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares, keep: Keep::Overwrite }.into()
+            }
             Operation::Input => DenseBackwardInput { inputs, outputs, activation, tiling }.into(),
         };
         let mut storage = Storage::default();

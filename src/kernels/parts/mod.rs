@@ -4,9 +4,13 @@
 pub mod activation;
 pub mod adagrad;
 pub mod adam;
+pub mod columns;
 pub mod gradients;
+pub mod hash;
 pub mod lanes;
 pub mod loss;
+pub(crate) mod noise;
+pub mod norm;
 pub mod product;
 pub mod rmsprop;
 pub mod scale;
