@@ -8,6 +8,7 @@ use crate::Outcome;
 
 /// A device and what a timed pass needs.
 pub struct Gpu {
+    pub wgrad: Device,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     ticks: wgpu::QuerySet,
@@ -34,7 +35,7 @@ pub struct Bound {
 }
 
 impl Gpu {
-    pub fn new(wgrad: &Device) -> Outcome<Self> {
+    pub fn new(wgrad: Device) -> Outcome<Self> {
         let (device, queue) = wgrad.wgpu().ok_or("expected a GPU, found the CPU device")?;
         let (device, queue) = (device.clone(), queue.clone());
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
@@ -55,7 +56,7 @@ impl Gpu {
         };
         let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
         let readback = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-        Ok(Gpu { device, queue, ticks, resolved, readback })
+        Ok(Gpu { wgrad, device, queue, ticks, resolved, readback })
     }
 
     pub fn has(&self, feature: wgpu::Features) -> bool {
@@ -83,8 +84,10 @@ impl Gpu {
     /// A pipeline of a shader of this program's, its layout as wgpu reads it from the text.
     pub fn pipeline(&self, wgsl: &str) -> Outcome<wgpu::ComputePipeline> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some("hardware"), source: wgpu::ShaderSource::Wgsl(wgsl.into()) };
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some("hardware"),
+            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
+        };
         let checks = wgpu::ShaderRuntimeChecks {
             bounds_checks: false,
             force_loop_bounding: false,
