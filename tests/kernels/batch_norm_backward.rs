@@ -3,6 +3,7 @@
 //! Bound: the sums are off by sum_error(B) and their terms' few roundings, relative to the sums of sizes; each of the three
 //! terms of dx takes its errors and a few roundings along.
 
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::batch_norm_backward::BatchNormBackward;
 use wgrad::kernels::norm::Affine;
 use wgrad::kernels::padded;

@@ -2,6 +2,7 @@
 //!
 //! Bound: sum_error(B) and the terms' few roundings, relative to Σ |dy·x̂|; sum_error(B)·Σ |dy|.
 
+use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::layer_norm_backward_parameters::LayerNormBackwardParameters;
 use wgrad::kernels::norm::Affine;
 use wgrad::kernels::padded;
