@@ -109,7 +109,7 @@ impl Operation for DenseBackwardUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let mut parts = self.gradients.parts();
+        let mut parts = self.gradients.product_parts();
         parts.extend([shader::TENSORS, shader::UPDATE, self.rule.part()]);
         parts
     }

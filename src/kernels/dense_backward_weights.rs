@@ -38,6 +38,13 @@ impl DenseBackwardWeights {
 }
 
 impl DenseBackwardWeights {
+    /// The parts of the product alone.
+    pub(super) fn product_parts(&self) -> Vec<Part> {
+        let mut parts = self.tiling.parts();
+        parts.push(shader::PRODUCT_WEIGHTS);
+        parts
+    }
+
     /// x and dz, as far as the batch goes.
     pub(super) fn factors<'a>(&self, step: &StepBlock, inputs: &[Input<'a, f32>]) -> (Matrix<'a>, Matrix<'a>) {
         let rows = step.rows as usize;
@@ -99,8 +106,8 @@ impl Operation for DenseBackwardWeights {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let mut parts = self.tiling.parts();
-        parts.extend([shader::PRODUCT_WEIGHTS, shader::GRADIENTS]);
+        let mut parts = self.product_parts();
+        parts.push(shader::GRADIENTS);
         parts
     }
 
