@@ -9,6 +9,7 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, View};
 use serde::{Deserialize, Serialize};
 
+use crate::blocking::block_on;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::kernels::scale::LossScale;
@@ -74,7 +75,15 @@ impl Model {
     /// # Errors
     /// Whatever the device reports.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        self.serialise(false)
+        block_on(self.to_bytes_async())
+    }
+
+    /// [`Model::to_bytes`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::to_bytes`].
+    pub async fn to_bytes_async(&self) -> Result<Vec<u8>> {
+        self.serialise(false).await
     }
 
     /// As [`Model::to_bytes`], with the optimizer's state, the number of updates, and the loss scale of half precision:
@@ -83,22 +92,31 @@ impl Model {
     /// # Errors
     /// Whatever the device reports.
     pub fn to_bytes_with_optimizer(&self) -> Result<Vec<u8>> {
-        self.serialise(true)
+        block_on(self.to_bytes_with_optimizer_async())
     }
 
-    fn serialise(&self, with_optimizer: bool) -> Result<Vec<u8>> {
-        let mut tensors = self.numbers("", &self.layout.tensors, &self.executor.read(Store::Parameters)?);
-        tensors.extend(self.numbers("", &self.layout.moving, &self.executor.read(Store::Moving)?));
+    /// [`Model::to_bytes_with_optimizer`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::to_bytes_with_optimizer`].
+    pub async fn to_bytes_with_optimizer_async(&self) -> Result<Vec<u8>> {
+        self.serialise(true).await
+    }
+
+    async fn serialise(&self, with_optimizer: bool) -> Result<Vec<u8>> {
+        let executor = self.executor().await;
+        let mut tensors = self.numbers("", &self.layout.tensors, &executor.read(Store::Parameters).await?);
+        tensors.extend(self.numbers("", &self.layout.moving, &executor.read(Store::Moving).await?));
         for (index, slot) in self.optimizer().slots().iter().enumerate() {
             if with_optimizer && slot.used {
-                let values = self.executor.read(Store::Slot(index))?;
+                let values = executor.read(Store::Slot(index)).await?;
                 tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &self.layout.tensors, &values));
             }
         }
         if with_optimizer && self.step().micro > 0 {
-            tensors.extend(self.numbers(ACCUMULATED, &self.layout.tensors, &self.executor.read(Store::Gradients)?));
+            tensors.extend(self.numbers(ACCUMULATED, &self.layout.tensors, &executor.read(Store::Gradients).await?));
         }
-        let scale = LossScale::from_words(bytemuck::cast_slice(&self.executor.read(Store::LossScale)?));
+        let scale = LossScale::from_words(bytemuck::cast_slice(&executor.read(Store::LossScale).await?));
         let scaled = with_optimizer && scale != LossScale::default();
         let manifest = Manifest {
             version: VERSION,
@@ -170,21 +188,22 @@ impl Model {
         let file = parse(bytes, path)?;
         manifest.check_tensors(&file, path)?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
+        let mut executor = model.lock();
         let parameters = model.gather(&file, "", Kind::Trained, path)?;
         let moving = model.gather(&file, "", Kind::Moving, path)?;
-        model.executor.write(Store::Parameters, &parameters)?;
-        model.executor.write(Store::Moving, &moving)?;
+        executor.write(Store::Parameters, &parameters)?;
+        executor.write(Store::Moving, &moving)?;
         if let Some(iterations) = manifest.iterations {
             for (index, slot) in model.optimizer().slots().iter().enumerate().filter(|(_, slot)| slot.used) {
                 let values = model.gather(&file, &format!("optimizer.{}.", slot.name), Kind::Trained, path)?;
-                model.executor.write(Store::Slot(index), &values)?;
+                executor.write(Store::Slot(index), &values)?;
             }
             let batches = manifest.batches.unwrap_or(iterations);
             model.check_progress(batches, iterations, path)?;
             model.set_progress(batches, iterations);
             if model.step().micro > 0 {
                 let gradients = model.gather(&file, ACCUMULATED, Kind::Trained, path)?;
-                model.executor.write(Store::Gradients, &gradients)?;
+                executor.write(Store::Gradients, &gradients)?;
             }
         }
         if let Some((scale, steps)) = manifest.loss_scale {
@@ -195,7 +214,7 @@ impl Model {
                     format!("{scale}, {steps} steps"),
                 )
             })?;
-            model.executor.write(Store::LossScale, bytemuck::cast_slice(&[block]))?;
+            executor.write(Store::LossScale, bytemuck::cast_slice(&[block]))?;
         }
         Ok(model)
     }
@@ -212,8 +231,9 @@ impl Model {
         let file = parse(&bytes, path.as_ref())?;
         let parameters = self.gather(&file, "", Kind::Trained, path.as_ref())?;
         let moving = self.gather(&file, "", Kind::Moving, path.as_ref())?;
-        self.executor.write(Store::Moving, &moving)?;
-        self.executor.write(Store::Parameters, &parameters)
+        let mut executor = self.lock();
+        executor.write(Store::Moving, &moving)?;
+        executor.write(Store::Parameters, &parameters)
     }
 
     /// Whether so many batches and updates can have been.

@@ -9,11 +9,14 @@ mod open;
 mod options;
 #[cfg(feature = "native")]
 mod pipelines;
+#[cfg_attr(not(feature = "native"), allow(dead_code, reason = "without threads whoever waits polls"))]
+mod poller;
 #[cfg(feature = "native")]
 pub(crate) mod tilings;
 
 use std::sync::Arc;
 
+use crate::blocking::block_on;
 use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, Traits};
 use context::Context;
@@ -213,7 +216,7 @@ impl Device {
 /// }
 /// ```
 pub fn devices() -> Vec<DeviceInfo> {
-    let mut found: Vec<_> = pollster::block_on(adapters::adapters()).into_iter().map(|(_, info)| info).collect();
+    let mut found: Vec<_> = block_on(adapters::adapters()).into_iter().map(|(_, info)| info).collect();
     found.push(Device::cpu().info());
     found
 }

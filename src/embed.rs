@@ -1,6 +1,7 @@
 //! wgrad inside another wgpu program: parameters and predictions as ranges of GPU buffers, and steps recorded into the
 //! caller's own command encoder. Nothing here waits or copies to the host unless it says so.
 
+use crate::blocking::block_on;
 use crate::data::Dataset;
 use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
@@ -62,7 +63,8 @@ impl Model {
     /// [`Error::NeedsGpu`] on the CPU device, [`Error::Configuration`] if there is no such parameter.
     pub fn parameter_view(&self, name: &str) -> Result<BufferView> {
         let (tensor, store) = self.tensor(name)?;
-        let Executor::Gpu(gpu) = &self.executor else { return Err(self.needs_gpu("a parameter's buffer")) };
+        let executor = self.lock();
+        let Executor::Gpu(gpu) = &*executor else { return Err(self.needs_gpu("a parameter's buffer")) };
         let buffer = gpu.store(store).ok_or_else(|| self.needs_gpu("a parameter's buffer"))?;
         Ok(BufferView {
             buffer: buffer.clone(),
@@ -98,7 +100,7 @@ impl Model {
             return Err(self.needs_gpu("recording steps"));
         }
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let run = self.open(&mut self.lock(), Mode::Train, data, weights, batch_size, u64::MAX)?;
         refuse_streaming(&run)?;
         let order = (0..data.len() as u32).collect();
         let counts_answers = self.counts_answers(data);
@@ -113,19 +115,20 @@ impl Model {
     /// # Errors
     /// [`Error::NeedsGpu`] on the CPU device, [`Error::Limit`] if samples or outputs do not fit in one binding, and what
     /// [`Model::predict`] may return.
-    pub fn predictor<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Predictor> {
+    pub fn predictor<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Predictor> {
         if self.device().wgpu().is_none() {
             return Err(self.needs_gpu("predictions on the GPU"));
         }
         let data = samples.into().into_dataset(self.features())?;
-        let mut run = self.open(Mode::Predict, &data, None, data.len(), u64::MAX)?;
+        let mut executor = self.lock();
+        let mut run = self.open(&mut executor, Mode::Predict, &data, None, data.len(), u64::MAX)?;
         refuse_streaming(&run)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
         let step = self.step().start(data.len() as u32, data.len() as u32);
         let rates = self.rates();
-        self.executor.begin(&mut run, &order, step, rates)?;
+        executor.begin(&mut run, &order, step, rates)?;
         let Run::Gpu(run) = run else { return Err(self.needs_gpu("predictions on the GPU")) };
-        if let Executor::Gpu(gpu) = &mut self.executor {
+        if let Executor::Gpu(gpu) = &mut *executor {
             // Its outputs and its step block are to stay as they are, whatever else is predicted meanwhile.
             gpu.leave_program_to(&run);
         }
@@ -171,7 +174,7 @@ impl Trainer<'_> {
         self.first_slot = step.slot;
         self.steps_left = self.steps_per_epoch();
         let rates = self.model.rates();
-        self.model.executor.begin(&mut self.run, &self.order, step, rates)?;
+        self.model.lock().begin(&mut self.run, &self.order, step, rates)?;
         self.free_ring()
     }
 
@@ -191,7 +194,7 @@ impl Trainer<'_> {
     /// Whatever the device reports.
     pub fn wait(&mut self) -> Result<()> {
         if let Run::Gpu(run) = &self.run {
-            run.read_statistics()?;
+            block_on(run.read_statistics())?;
         }
         self.free_ring()
     }
@@ -219,7 +222,7 @@ impl Trainer<'_> {
     /// Whatever the device reports.
     pub fn score(&self) -> Result<Score> {
         let Run::Gpu(run) = &self.run else { return Ok(Score::default()) };
-        let ring = run.read_statistics()?;
+        let ring = block_on(run.read_statistics())?;
         let end = run.step().slot;
         let first = self.first_slot.max(end.saturating_sub(STATISTICS_SLOTS as u32));
         let mut meter = Meter::new(self.counts_answers);

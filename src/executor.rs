@@ -67,10 +67,10 @@ impl Executor {
         })
     }
 
-    pub fn read(&self, store: Store) -> Result<Vec<f32>> {
+    pub async fn read(&self, store: Store) -> Result<Vec<f32>> {
         match self {
             Executor::Cpu(cpu) => Ok(cpu.read(store)),
-            Executor::Gpu(gpu) => gpu.read(store),
+            Executor::Gpu(gpu) => gpu.read(store).await,
         }
     }
 
@@ -141,10 +141,10 @@ impl Executor {
 
 impl Executor {
     /// Runs one step launch by launch, each against its reference. See `verify.rs`.
-    pub fn verify_step(&mut self, run: &mut Run, verification: &mut Verification) -> Result<()> {
+    pub async fn verify_step(&mut self, run: &mut Run, verification: &mut Verification) -> Result<()> {
         match (self, run) {
             (Executor::Cpu(cpu), Run::Cpu(run)) => cpu.verify_step(run, verification),
-            (_, Run::Gpu(run)) => run.verify_step(verification),
+            (_, Run::Gpu(run)) => run.verify_step(verification).await,
             _ => Ok(()),
         }
     }
@@ -153,10 +153,10 @@ impl Executor {
 impl Executor {
     /// Runs one step and adds the seconds that each launch took to its place in `seconds`. `false` where the device
     /// cannot tell; nothing runs then.
-    pub fn time_step(&mut self, run: &mut Run, seconds: &mut [Vec<f64>]) -> Result<bool> {
+    pub async fn time_step(&mut self, run: &mut Run, seconds: &mut [Vec<f64>]) -> Result<bool> {
         match (self, run) {
             (Executor::Cpu(cpu), Run::Cpu(run)) => Ok(cpu.time_step(run, seconds)),
-            (_, Run::Gpu(run)) => run.time_step(seconds),
+            (_, Run::Gpu(run)) => run.time_step(seconds).await,
             _ => Ok(false),
         }
     }

@@ -1,5 +1,6 @@
 //! One kernel launched once, on memory of its own: for tests, and for those who add an operation.
 
+use crate::blocking::block_on;
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::executor::{cpu, gpu};
@@ -54,6 +55,6 @@ fn launch_once(
             cpu::run_once(*threads, kernel, arguments);
             Ok(())
         }
-        Backend::Gpu(context) => gpu::run_once(context, (kernel, storage), capacity, arguments),
+        Backend::Gpu(context) => block_on(gpu::run_once(context, (kernel, storage), capacity, arguments)),
     }
 }

@@ -35,6 +35,7 @@
 //! `native` (default): files, threads and a clock. `download` (default, implies `native`): [`mnist::load`] may fetch
 //! MNIST over HTTPS. Without both there are no file paths to open, one thread computes, and seconds are reported as 0.
 
+mod blocking;
 #[cfg(feature = "native")]
 mod cache;
 mod checkpoint;

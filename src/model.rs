@@ -6,6 +6,9 @@ pub(crate) mod buffers;
 
 use std::sync::Arc;
 
+use futures::lock::{Mutex, OwnedMutexGuard};
+
+use crate::blocking::block_on;
 use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Rates};
@@ -51,7 +54,8 @@ pub struct Model {
     optimizer: Optimizer,
     loss: LossFunction,
     pub(crate) layout: Layout,
-    pub(crate) executor: Executor,
+    /// Behind a lock for those who predict and evaluate from several threads: a pass over data has it from start to end.
+    executor: Arc<Mutex<Executor>>,
     step: StepBlock,
     pub(crate) fused: bool,
     precision: Precision,
@@ -95,7 +99,7 @@ impl Model {
             optimizer,
             loss,
             layout,
-            executor,
+            executor: Arc::new(Mutex::new(executor)),
             step,
             fused: true,
             precision: Precision::F32,
@@ -103,10 +107,14 @@ impl Model {
         })
     }
 
-    /// What plans are made from, and what runs them.
-    pub(crate) fn parts(&mut self) -> (Recipe<'_>, &mut Executor) {
-        let Model { description, layout, loss, optimizer, executor, choices, .. } = self;
-        (Recipe { model: description, layout, loss, optimizer, choices }, executor)
+    /// What runs plans, for as long as the caller has it.
+    pub(crate) async fn executor(&self) -> OwnedMutexGuard<Executor> {
+        self.executor.clone().lock_owned().await
+    }
+
+    /// [`Model::executor`] for the synchronous face.
+    pub(crate) fn lock(&self) -> OwnedMutexGuard<Executor> {
+        block_on(self.executor())
     }
 
     pub(crate) fn recipe(&self) -> Recipe<'_> {
@@ -227,8 +235,16 @@ impl Model {
     /// # Errors
     /// [`Error::Configuration`] if there is no such parameter, and whatever the device reports.
     pub fn parameter(&self, name: &str) -> Result<Vec<f32>> {
+        block_on(self.parameter_async(name))
+    }
+
+    /// [`Model::parameter`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::parameter`].
+    pub async fn parameter_async(&self, name: &str) -> Result<Vec<f32>> {
         let (tensor, store) = self.tensor(name)?;
-        Ok(tensor.unpack(&self.executor.read(store)?))
+        Ok(tensor.unpack(&self.executor().await.read(store).await?))
     }
 
     /// Sets parameters by name, from row-major numbers without padding; those that are not named stay, and so does the
@@ -247,8 +263,9 @@ impl Model {
     /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
     /// infinity; nothing is changed then.
     pub fn set_parameters<'v>(&mut self, values: impl IntoIterator<Item = (&'v str, &'v [f32])>) -> Result<()> {
-        let mut parameters = self.executor.read(Store::Parameters)?;
-        let mut moving = self.executor.read(Store::Moving)?;
+        let mut executor = self.lock();
+        let mut parameters = block_on(executor.read(Store::Parameters))?;
+        let mut moving = block_on(executor.read(Store::Moving))?;
         for (name, values) in values {
             let (tensor, store) = self.tensor(name)?;
             let count = tensor.rows * tensor.columns;
@@ -261,8 +278,8 @@ impl Model {
             }
             tensor.pack(values, if store == Store::Moving { &mut moving } else { &mut parameters });
         }
-        self.executor.write(Store::Moving, &moving)?;
-        self.executor.write(Store::Parameters, &parameters)
+        executor.write(Store::Moving, &moving)?;
+        executor.write(Store::Parameters, &parameters)
     }
 
     /// A tensor by its name, and the store that it lies in.

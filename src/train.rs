@@ -7,9 +7,11 @@ mod supply;
 
 use std::ops::ControlFlow;
 
+use crate::blocking::block_on;
 use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::Result;
+use crate::executor::Executor;
 use crate::model::Model;
 use crate::plan::Mode;
 use crate::records::event::{Event, StepRecord};
@@ -38,7 +40,7 @@ impl Model {
     /// [`Error::Reader`] if a streamed set cannot be read on, and whatever the device reports. The parameters stay as
     /// the last completed step left them.
     pub fn fit(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
-        pollster::block_on(self.fit_async(data, fit))
+        block_on(self.fit_async(data, fit))
     }
 
     /// [`Model::fit`] for callers that are asynchronous themselves.
@@ -60,10 +62,13 @@ impl Model {
             None => (data, None),
         };
         let batch_size = fit.batch_size.min(train.len().max(1));
-        let mut training = self.feed(Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
+        let mut executor = self.executor().await;
+        let executor = &mut *executor;
+        let mut training =
+            self.feed(executor, Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
         fit.first_epoch.get_or_insert(self.batches() as usize / training.steps().max(1));
         let mut validation = match &validation {
-            Some(data) => Some(self.feed_evaluation(data, fit.budget)?),
+            Some(data) => Some(self.feed_evaluation(executor, data, fit.budget)?),
             None => None,
         };
         let mut history = History::default();
@@ -72,10 +77,10 @@ impl Model {
             training.begin_pass(fit.order_of(epoch));
             let clock = Stopwatch::start();
             let mut meter = Meter::new(training.counts_answers);
-            let flow = self.epoch(&mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
+            let flow = self.epoch(executor, &mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
             let seconds = clock.seconds();
             let validation = match &mut validation {
-                Some(fed) if flow.is_continue() => Some(self.score(fed).await?),
+                Some(fed) if flow.is_continue() => Some(self.score(executor, fed).await?),
                 _ => None,
             };
             let record =
@@ -92,6 +97,7 @@ impl Model {
     /// One pass over the training data.
     async fn epoch(
         &mut self,
+        executor: &mut Executor,
         fed: &mut Fed,
         meter: &mut Meter,
         epoch: usize,
@@ -108,7 +114,7 @@ impl Model {
         loop {
             while flow.is_continue() && failure.is_none() && submitted < steps && fed.run.in_flight() < SUBMISSIONS {
                 if submitted == bound {
-                    match self.refill(fed, self.step()) {
+                    match self.refill(executor, fed, self.step()) {
                         Ok(steps) => bound += steps,
                         // What is under way counts all the same, and the observer hears of it.
                         Err(error) => {
@@ -117,7 +123,7 @@ impl Model {
                         }
                     }
                 }
-                let count = self.executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
+                let count = executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
                 self.advance(count);
                 submitted += count;
             }
@@ -127,14 +133,14 @@ impl Model {
                 // While the device is at work on the end of this epoch. Whether there will be another one is for the
                 // observer to say, so nothing of it is submitted.
                 fed.prepare_pass(order);
-                if let Err(error) = self.executor.record_ahead(&mut fed.run, pacer.steps.min(steps)) {
+                if let Err(error) = executor.record_ahead(&mut fed.run, pacer.steps.min(steps)) {
                     failure = Some(error);
                 }
             }
             if fed.run.in_flight() == 0 {
                 return failure.map_or(Ok(flow), Err);
             }
-            let results = self.executor.wait(&mut fed.run).await?;
+            let results = executor.wait(&mut fed.run).await?;
             pacer.arrived(results.len() / 4);
             for found in StepStatistics::all(&results) {
                 meter.add(found);

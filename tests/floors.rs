@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 /// The floors, lowest first; of a file the longest prefix counts. A new file needs a place here.
 const FLOORS: &[&[&str]] = &[
-    &["error", "clock", "memory", "random", "step", "shader"],
-    &["files", "cache", "net"],
+    &["error", "blocking", "clock", "random", "step", "shader"],
+    &["files", "cache", "memory", "net"],
     &["data", "cpu", "records"],
     &["kernels"],
     &["device"],
@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["executor"],
     &["launch", "model"],
     &["train", "checkpoint"],
-    &["embed", "inspect"],
+    &["embed", "inspect", "fuzzing", "guide"],
 ];
 
 /// A file's path under `src` without its ending: `plan/lower/dense`.

@@ -84,10 +84,8 @@ impl Gpu {
     /// A pipeline of a shader of this program's, its layout as wgpu reads it from the text.
     pub fn pipeline(&self, wgsl: &str) -> Outcome<wgpu::ComputePipeline> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some("hardware"),
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
-        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some("hardware"), source: wgpu::ShaderSource::Wgsl(wgsl.into()) };
         let checks = wgpu::ShaderRuntimeChecks {
             bounds_checks: false,
             force_loop_bounding: false,

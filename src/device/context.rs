@@ -1,11 +1,14 @@
 //! A GPU as this crate uses it: the wgpu device and queue, its pipelines, and the one way in which wgpu's errors become
-//! ours. Error scopes and polls are confined to this file.
+//! ours. Error scopes are confined to this file, polls to `poller.rs`.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 #[cfg(feature = "native")]
 use std::path::PathBuf;
+#[cfg(feature = "native")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
+
+use futures::FutureExt;
 
 use super::adapters::{cooperative_matrix, describe};
 use super::info::{DeviceInfo, DeviceKind};
@@ -14,6 +17,9 @@ use super::lock::lock;
 use super::options::DeviceOptions;
 #[cfg(feature = "native")]
 use super::pipelines::KeptPipelines;
+use super::poller;
+#[cfg(feature = "native")]
+use super::poller::Poller;
 #[cfg(feature = "native")]
 use super::tilings::KeptTilings;
 use crate::error::{Error, Result};
@@ -72,6 +78,8 @@ pub(crate) struct Context {
     kept_pipelines: Option<KeptPipelines>,
     #[cfg(feature = "native")]
     kept_tilings: Option<KeptTilings>,
+    #[cfg(feature = "native")]
+    poller: OnceLock<Option<Poller>>,
     /// Why the device was lost, as far as wgpu told us. Never set for a caller's device, whose handler is the caller's.
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -138,6 +146,8 @@ impl Context {
             kept_pipelines: None,
             #[cfg(feature = "native")]
             kept_tilings: None,
+            #[cfg(feature = "native")]
+            poller: OnceLock::new(),
             lost,
         };
         #[cfg(feature = "native")]
@@ -219,7 +229,7 @@ impl Context {
         let mut found = None;
         // Scopes end in the reverse order of their start. wgpu-core has the answer at once; nothing is waited for.
         for scope in scopes.into_iter().rev() {
-            found = pollster::block_on(scope.pop()).or(found);
+            found = scope.pop().now_or_never().flatten().or(found);
         }
         match found {
             None => Ok(value),
@@ -257,22 +267,32 @@ impl Context {
             wgpu::BufferDescriptor { label: Some("wgrad probe"), size: 4, usage, mapped_at_creation: false };
         let probe = self.device.create_buffer(&descriptor);
         self.queue.write_buffer(&probe, 0, &[0; 4]);
-        let (no_memory, invalid) = (pollster::block_on(no_memory.pop()), pollster::block_on(invalid.pop()));
+        let (no_memory, invalid) = (no_memory.pop().now_or_never().flatten(), invalid.pop().now_or_never().flatten());
         (invalid.is_some() && no_memory.is_none()).then(|| "it was destroyed or reset".into())
     }
 
-    /// Waits for a submission. wgpu panics on some lost devices; that too becomes an error.
-    pub fn wait(&self, during: &str, submission: wgpu::SubmissionIndex) -> Result<()> {
-        let poll = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+    /// Waits for a submission.
+    pub async fn wait(&self, during: &str, submission: wgpu::SubmissionIndex) -> Result<()> {
         let lost = |reason: String| Error::DeviceLost { during: during.into(), reason };
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
-            Ok(Ok(_)) => match lock(&self.lost).clone() {
-                Some(reason) => Err(lost(reason)),
-                None => Ok(()),
-            },
-            Ok(Err(error)) => Err(lost(error.to_string())),
-            Err(_) => Err(lost("the driver stopped answering".into())),
+        self.polled(submission).await.map_err(lost)?;
+        match lock(&self.lost).clone() {
+            Some(reason) => Err(lost(reason)),
+            None => Ok(()),
         }
+    }
+
+    #[cfg(feature = "native")]
+    async fn polled(&self, submission: wgpu::SubmissionIndex) -> std::result::Result<(), String> {
+        match self.poller.get_or_init(|| Poller::start(&self.device)) {
+            Some(poller) => poller.wait(submission).await,
+            None => poller::wait(&self.device, submission),
+        }
+    }
+
+    /// There is no thread to do it.
+    #[cfg(not(feature = "native"))]
+    async fn polled(&self, submission: wgpu::SubmissionIndex) -> std::result::Result<(), String> {
+        poller::wait(&self.device, submission)
     }
 
     /// A buffer with a label, its size checked against the device's limits first.

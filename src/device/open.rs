@@ -7,6 +7,7 @@ use super::context::Context;
 use super::info::{DeviceInfo, DeviceKind};
 use super::options::DeviceOptions;
 use super::{Backend, Device};
+use crate::blocking::block_on;
 use crate::error::{Error, Result};
 
 impl DeviceOptions {
@@ -15,7 +16,7 @@ impl DeviceOptions {
     /// # Errors
     /// As [`Device::best`].
     pub fn best(&self) -> Result<Device> {
-        pollster::block_on(self.best_async())
+        block_on(self.best_async())
     }
 
     /// As [`Device::best_async`].
@@ -44,7 +45,7 @@ impl DeviceOptions {
     /// # Errors
     /// As [`Device::gpu_named`].
     pub fn gpu_named(&self, part: &str) -> Result<Device> {
-        pollster::block_on(self.gpu_named_async(part))
+        block_on(self.gpu_named_async(part))
     }
 
     /// As [`Device::gpu_named_async`].

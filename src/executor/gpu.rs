@@ -71,9 +71,9 @@ impl Executor {
         self.stores.get(&store)
     }
 
-    pub fn read(&self, store: Store) -> Result<Vec<f32>> {
+    pub async fn read(&self, store: Store) -> Result<Vec<f32>> {
         match self.stores.get(&store) {
-            Some(buffer) => read_buffer(&self.context, buffer),
+            Some(buffer) => read_buffer(&self.context, buffer).await,
             None => Ok(Vec::new()),
         }
     }
@@ -249,8 +249,8 @@ fn bind(
     })
 }
 
-/// Copies a whole buffer to the host. For checkpoints and tests: it allocates and waits.
-pub(crate) fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
+/// Copies a whole buffer to the host. For checkpoints and tests: it allocates.
+pub(crate) async fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Vec<f32>> {
     let words = (buffer.size() / 4) as usize;
     let staging = context.buffer("readback", words, Usage::COPY_DST | Usage::MAP_READ)?;
     let submission = context.scoped("reading back", || {
@@ -260,14 +260,14 @@ pub(crate) fn read_buffer(context: &Context, buffer: &wgpu::Buffer) -> Result<Ve
         staging.map_async(wgpu::MapMode::Read, .., |_| {});
         submission
     })?;
-    context.wait("reading back", submission)?;
+    context.wait("reading back", submission).await?;
     let view = staging.get_mapped_range(..).map_err(|error| context.refusal("reading back", error.to_string()))?;
     Ok(bytemuck::pod_collect_to_vec(&view))
 }
 
 /// Runs one kernel once on buffers of its own: each argument's words go in, all of them come out. For tests and for
 /// looking at a single launch.
-pub(crate) fn run_once(
+pub(crate) async fn run_once(
     context: &Context,
     (kernel, storage): (&Kernel, Storage),
     capacity: usize,
@@ -298,7 +298,7 @@ pub(crate) fn run_once(
         context.queue.submit([encoder.finish()]);
     })?;
     for (words, buffer) in arguments.iter_mut().zip(&buffers) {
-        let read = read_buffer(context, buffer)?;
+        let read = read_buffer(context, buffer).await?;
         let length = words.len();
         words.copy_from_slice(&bytemuck::cast_slice::<f32, u32>(&read)[..length]);
     }

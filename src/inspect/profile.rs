@@ -1,5 +1,6 @@
 //! A training step launch by launch: how long each takes, and what it has to do. For those who look for the time.
 
+use crate::blocking::block_on;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::kernels::Work;
@@ -66,7 +67,8 @@ impl Model {
         crate::model::binding::check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let mut run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let mut executor = self.lock();
+        let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let plan = run.plan();
         let (mut work, mut names) = (Vec::new(), Vec::new());
         for launches in plan.dispatched() {
@@ -85,9 +87,9 @@ impl Model {
             if step % whole == 0 {
                 let start = self.step().start(order.len() as u32, batch_size as u32);
                 let rates = self.rates();
-                self.executor.begin(&mut run, &order, start, rates)?;
+                executor.begin(&mut run, &order, start, rates)?;
             }
-            if !self.executor.time_step(&mut run, &mut seconds)? {
+            if !block_on(executor.time_step(&mut run, &mut seconds))? {
                 break;
             }
             self.advance(1);

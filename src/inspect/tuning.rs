@@ -4,6 +4,7 @@
 
 mod report;
 
+use crate::blocking::block_on;
 use crate::device::Backend;
 use crate::error::Result;
 use crate::executor::{Executor, gpu};
@@ -100,8 +101,9 @@ impl Model {
         let Backend::Gpu(context) = &device.backend else {
             return Ok(Tuning { products: Vec::new(), kept: None });
         };
-        let parameters = self.executor.read(Store::Parameters)?;
-        let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &self.executor.read(Store::Moving)?));
+        let read = |store| block_on(async { self.executor().await.read(store).await });
+        let (parameters, moving) = (read(Store::Parameters)?, read(Store::Moving)?);
+        let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &moving));
         let mut races = Vec::new();
         for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
             // Anew, with the parameters as they are: updates that are timed spoil their copy.
@@ -112,7 +114,7 @@ impl Model {
         let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].tiling)).collect());
         context.choose(&choices);
         self.set_choices(context.choices());
-        if let Executor::Gpu(gpu) = &mut self.executor {
+        if let Executor::Gpu(gpu) = &mut *self.lock() {
             gpu.forget_programs();
         }
         let kept = context.keep(&choices)?;

@@ -1,6 +1,7 @@
 //! Verify mode: every launch of a step against its reference, on the device's own inputs. A tool for finding driver bugs:
 //! it names the first launch whose result is wrong.
 
+use crate::blocking::block_on;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::Model;
@@ -29,16 +30,17 @@ impl Model {
         check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let mut run = self.open(Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let mut executor = self.lock();
+        let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
         let mut verification = Verification::default();
         for step in 0..steps {
             if step % data.len().div_ceil(batch_size) == 0 {
                 let start = self.step().start(data.len() as u32, batch_size as u32);
                 let rates = self.rates();
-                self.executor.begin(&mut run, &order, start, rates)?;
+                executor.begin(&mut run, &order, start, rates)?;
             }
-            self.executor.verify_step(&mut run, &mut verification)?;
+            block_on(executor.verify_step(&mut run, &mut verification))?;
             self.advance(1);
         }
         Ok(verification)

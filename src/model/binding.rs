@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, InputRows, StreamedDataset, TargetRows};
 use crate::error::{Error, Result};
-use crate::executor::{Feed, Run};
+use crate::executor::{Executor, Feed, Run};
 use crate::kernels::storage::LARGEST_HALF;
 use crate::kernels::storage::Precision;
 use crate::model::Model;
@@ -22,7 +22,8 @@ pub(crate) fn check_batch_size(batch_size: usize) -> Result<()> {
 impl Model {
     /// Makes what a way of using the model needs, and binds it to a data set.
     pub(crate) fn open(
-        &mut self,
+        &self,
+        executor: &mut Executor,
         mode: Mode,
         data: &Dataset,
         weights: Option<Vec<f32>>,
@@ -30,13 +31,14 @@ impl Model {
         budget: u64,
     ) -> Result<Run> {
         let key = self.plan_key(mode, data, weights.is_some(), batch_size)?;
-        let (recipe, executor) = self.parts();
+        let recipe = self.recipe();
         executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size, window: None })
     }
 
     /// [`Model::open`] for a streamed set, of which `window` rows at most are bound at a time. Nothing is bound yet.
     pub(crate) fn open_streamed(
-        &mut self,
+        &self,
+        executor: &mut Executor,
         mode: Mode,
         data: &StreamedDataset,
         weighted: bool,
@@ -46,7 +48,7 @@ impl Model {
     ) -> Result<Run> {
         let example = data.example();
         let key = self.plan_key(mode, example, weighted, batch_size)?;
-        let (recipe, executor) = self.parts();
+        let recipe = self.recipe();
         let feed = Feed { budget, batch_size, window: Some(window) };
         executor.open(key, || recipe.plan(key), example, weighted.then(|| vec![1.0]), feed)
     }

@@ -3,8 +3,10 @@
 use super::pacer::Pacer;
 use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
+use crate::blocking::block_on;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::model::Model;
 use crate::net::activation::Activation;
 use crate::plan::Mode;
@@ -33,42 +35,43 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Shape`] if the data does not fit the model, and whatever the device reports.
-    pub fn evaluate(&mut self, data: impl Into<AnyDataset>) -> Result<Score> {
-        pollster::block_on(self.evaluate_async(data))
+    pub fn evaluate(&self, data: impl Into<AnyDataset>) -> Result<Score> {
+        block_on(self.evaluate_async(data))
     }
 
     /// [`Model::evaluate`] for callers that are asynchronous themselves.
     ///
     /// # Errors
     /// As [`Model::evaluate`].
-    pub async fn evaluate_async(&mut self, data: impl Into<AnyDataset>) -> Result<Score> {
-        let mut fed = self.feed_evaluation(&data.into(), DEFAULT_BUDGET)?;
-        self.score(&mut fed).await
+    pub async fn evaluate_async(&self, data: impl Into<AnyDataset>) -> Result<Score> {
+        let mut executor = self.executor().await;
+        let mut fed = self.feed_evaluation(&mut executor, &data.into(), DEFAULT_BUDGET)?;
+        self.score(&mut executor, &mut fed).await
     }
 
-    pub(super) fn feed_evaluation(&mut self, data: &AnyDataset, budget: u64) -> Result<Fed> {
-        self.feed(Mode::Evaluate, data, None, EVALUATION_ROWS, budget)
+    pub(super) fn feed_evaluation(&self, executor: &mut Executor, data: &AnyDataset, budget: u64) -> Result<Fed> {
+        self.feed(executor, Mode::Evaluate, data, None, EVALUATION_ROWS, budget)
     }
 
-    pub(super) async fn score(&mut self, fed: &mut Fed) -> Result<Score> {
+    pub(super) async fn score(&self, executor: &mut Executor, fed: &mut Fed) -> Result<Score> {
         let mut meter = Meter::new(fed.counts_answers);
-        self.pass(fed, |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
+        self.pass(executor, fed, |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
         Ok(meter.score())
     }
 
     /// Goes through all samples in order and hands on each submission's results.
-    async fn pass(&mut self, fed: &mut Fed, mut take: impl FnMut(&[f32])) -> Result<()> {
+    async fn pass(&self, executor: &mut Executor, fed: &mut Fed, mut take: impl FnMut(&[f32])) -> Result<()> {
         fed.begin_pass(None);
         let (steps, mut bound, mut submitted) = (fed.steps(), 0, 0);
         let mut pacer = Pacer::new();
         while submitted < steps || fed.run.in_flight() > 0 {
             while submitted < steps && fed.run.in_flight() < SUBMISSIONS {
                 if submitted == bound {
-                    bound += self.refill(fed, StepBlock::default())?;
+                    bound += self.refill(executor, fed, StepBlock::default())?;
                 }
-                submitted += self.executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
+                submitted += executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
             }
-            let results = self.executor.wait(&mut fed.run).await?;
+            let results = executor.wait(&mut fed.run).await?;
             pacer.arrived(results.len() / 4);
             take(&results);
         }
@@ -93,15 +96,15 @@ impl Model {
     /// # Errors
     /// [`Error::Shape`] if a row does not have the model's features, [`Error::NotFinite`] for NaN or infinite inputs, and
     /// whatever the device reports.
-    pub fn predict<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
-        pollster::block_on(self.predict_async(samples))
+    pub fn predict<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
+        block_on(self.predict_async(samples))
     }
 
     /// [`Model::predict`] for callers that are asynchronous themselves.
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub async fn predict_async<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
+    pub async fn predict_async<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
         let data = samples.into().into_dataset(self.features())?;
         self.check_features(&data)?;
         let columns = self.outputs();
@@ -111,10 +114,12 @@ impl Model {
         }
         // Rounded up, so that many calls with few rows share a handful of plans.
         let capacity = EVALUATION_ROWS.min(data.len().next_power_of_two());
-        let mut fed = self.feed(Mode::Predict, &AnyDataset::InMemory(data), None, capacity, DEFAULT_BUDGET)?;
+        let mut executor = self.executor().await;
+        let mut fed =
+            self.feed(&mut executor, Mode::Predict, &AnyDataset::InMemory(data), None, capacity, DEFAULT_BUDGET)?;
         let stride = crate::kernels::padded(columns);
         let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
-        self.pass(&mut fed, take).await?;
+        self.pass(&mut executor, &mut fed, take).await?;
         Ok(outputs)
     }
 
@@ -123,7 +128,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::predict`].
-    pub fn predict_classes<'s>(&mut self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
+    pub fn predict_classes<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
         let outputs = self.predict(samples)?;
         let threshold = if self.outputs_are_logits() { 0.0 } else { 0.5 };
         let class = |row: &[f32]| match row {

@@ -3,7 +3,7 @@
 use crate::data::batches::fill_order;
 use crate::data::{AnyDataset, ReadAhead, StreamedDataset, Windows};
 use crate::error::Result;
-use crate::executor::Run;
+use crate::executor::{Executor, Run};
 use crate::model::{Model, binding};
 use crate::plan::Mode;
 use crate::step::StepBlock;
@@ -80,7 +80,8 @@ impl Fed {
 impl Model {
     /// A run in batches of `batch_size`, or of all samples where there are fewer.
     pub(super) fn feed(
-        &mut self,
+        &self,
+        executor: &mut Executor,
         mode: Mode,
         data: &AnyDataset,
         class_weight: Option<&[f32]>,
@@ -93,14 +94,14 @@ impl Model {
                     Mode::Predict => None,
                     _ => binding::sample_weights(data, class_weight)?,
                 };
-                let run = self.open(mode, data, weights, batch_size, budget)?;
+                let run = self.open(executor, mode, data, weights, batch_size, budget)?;
                 (run, data, Supply::InMemory { order: Vec::new(), ahead: None })
             }
             AnyDataset::Streamed(data) => {
                 binding::check_not_empty(data.len())?;
                 let weighted = binding::sample_weights(data.example(), class_weight)?.is_some();
                 let window = Windows::rows(data, batch_size);
-                let run = self.open_streamed(mode, data, weighted, window, batch_size, budget)?;
+                let run = self.open_streamed(executor, mode, data, weighted, window, batch_size, budget)?;
                 let class_weight = class_weight.map(<[f32]>::to_vec);
                 let streamed = Streamed { data: data.clone(), class_weight, windows: None };
                 (run, data.example(), Supply::Streamed(Box::new(streamed)))
@@ -112,12 +113,12 @@ impl Model {
 
     /// Binds what comes next in a pass, all samples or another window; returns how many steps that is good for. Steps
     /// of the window before may still be under way.
-    pub(super) fn refill(&mut self, fed: &mut Fed, step: StepBlock) -> Result<usize> {
+    pub(super) fn refill(&self, executor: &mut Executor, fed: &mut Fed, step: StepBlock) -> Result<usize> {
         let (batch_size, precision) = (fed.batch_size(), self.precision());
         let rates = self.rates();
         let mut begin = |run: &mut Run, order: &[u32]| {
             let start = step.start(order.len() as u32, batch_size as u32);
-            self.executor.begin(run, order, start, rates.clone())?;
+            executor.begin(run, order, start, rates.clone())?;
             Ok(order.len().div_ceil(batch_size))
         };
         match &mut fed.supply {

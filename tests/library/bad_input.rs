@@ -250,7 +250,7 @@ fn parameters(device: &Device) -> Outcome {
 }
 
 fn samples(device: &Device) -> Outcome {
-    let (mut model, _) = model(device)?;
+    let (model, _) = model(device)?;
     let message = "samples to predict: expected rows of 6 numbers, found 7";
     refused(model.predict(&vec![0.0; 7]), message);
     refused(model.predict_classes(&vec![0.0; 7]), message);

@@ -55,7 +55,7 @@ fn round_trip(device: &Device) -> Outcome {
     model.fit(&data, Fit::new())?;
     model.set_learning_rate(0.125)?;
     model.save(&path)?;
-    let mut loaded = Model::load(&path, device)?;
+    let loaded = Model::load(&path, device)?;
     assert_eq!(bits(&loaded)?, bits(&model)?);
     assert_eq!(loaded.description(), model.description());
     assert_eq!((loaded.optimizer(), loaded.loss()), (model.optimizer(), model.loss()));

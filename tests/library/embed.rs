@@ -194,7 +194,7 @@ fn predictions_stay_on_the_gpu(_: &Device) -> Outcome {
 /// Not even where they, or `predict`, have as many rows.
 fn predictors_do_not_disturb_each_other(_: &Device) -> Outcome {
     let (device, gpu, queue) = host()?;
-    let mut model = compile(&device)?;
+    let model = compile(&device)?;
     let (first, second) = (numbers(1024 * 6, 1), numbers(1024 * 6, 2));
     let expected = [model.predict(&first)?, model.predict(&second)?];
     let predictors = [model.predictor(&first)?, model.predictor(&second)?];

@@ -148,8 +148,8 @@ fn logits_or_probabilities_train_alike(device: &Device) -> Outcome {
         model.fit(&data, Fit::new().epochs(2))?;
         Ok(model)
     };
-    let mut of_logits = train(Activation::Linear, Loss::CategoricalCrossentropy.from_logits())?;
-    let mut of_probabilities = train(Activation::Softmax, Loss::CategoricalCrossentropy.into())?;
+    let of_logits = train(Activation::Linear, Loss::CategoricalCrossentropy.from_logits())?;
+    let of_probabilities = train(Activation::Softmax, Loss::CategoricalCrossentropy.into())?;
     assert_same_net("weights", &of_logits, &of_probabilities, 0.0)?;
     assert_eq!(of_logits.evaluate(&data)?, of_probabilities.evaluate(&data)?);
     let mut logits = of_logits.predict(&data)?;
@@ -187,7 +187,7 @@ fn l2_and_smoothing_count_in_training_alone(device: &Device) -> Outcome {
         let layer = Dense::new(3).activation(Activation::Softmax).l2(l2);
         Sequential::new(6).add(layer).compile(device, Sgd::default(), loss)
     };
-    let mut plain = compile(0.0, Loss::CategoricalCrossentropy.into())?;
+    let plain = compile(0.0, Loss::CategoricalCrossentropy.into())?;
     let mut penalised = compile(0.1, Loss::CategoricalCrossentropy.into())?;
     let mut smoothed = compile(0.0, Loss::CategoricalCrossentropy.label_smoothing(0.2))?;
     let expected = plain.evaluate(&data)?;

@@ -28,7 +28,7 @@ fn trained(device: &Device, data: &Dataset) -> wgrad::Result<Model> {
 fn evaluation_by_hand_over_several_batches(device: &Device) -> Outcome {
     let data = labelled(2500, 6, 3);
     let ids = ids(&numbers(2500 * 6, 1), 6, 3);
-    let mut model = trained(device, &data)?;
+    let model = trained(device, &data)?;
     let outputs = model.predict(&data)?;
     let classes = model.predict_classes(&data)?;
     let rows = outputs.chunks_exact(3).zip(&ids);
@@ -44,7 +44,7 @@ fn evaluation_by_hand_over_several_batches(device: &Device) -> Outcome {
 /// As in Keras: the loss is Σ w·l over the number of rows; accuracy counts each row once.
 fn sample_weights_count_in_evaluation(device: &Device) -> Outcome {
     let data = labelled(40, 6, 3);
-    let mut model = trained(device, &data)?;
+    let model = trained(device, &data)?;
     let plain = model.evaluate(&data)?;
     let tripled = model.evaluate(&data.clone().with_sample_weights(vec![3.0; 40])?)?;
     assert!((tripled.loss - 3.0 * plain.loss).abs() < 1e-5, "{tripled} and {plain}");
@@ -57,7 +57,7 @@ fn sample_weights_count_in_evaluation(device: &Device) -> Outcome {
 
 fn many_rows_are_predicted_as_each_alone(device: &Device) -> Outcome {
     let data = labelled(1500, 6, 3);
-    let mut model = trained(device, &data)?;
+    let model = trained(device, &data)?;
     let together = model.predict(&data)?;
     assert_eq!(together.len(), 1500 * 3);
     for row in [0, 1, 2, 3, 511, 1022, 1023, 1024, 1025, 1498, 1499] {
@@ -70,7 +70,7 @@ fn many_rows_are_predicted_as_each_alone(device: &Device) -> Outcome {
 fn predictions_take_any_kind_of_samples(device: &Device) -> Outcome {
     let rows = numbers(20 * 6, 1);
     let data = labelled(20, 6, 3);
-    let mut model = trained(device, &data)?;
+    let model = trained(device, &data)?;
     let expected = model.predict(&data)?;
     assert_eq!(model.predict(&rows)?, expected);
     assert_eq!(model.predict(&rows[..])?, expected);
@@ -136,7 +136,7 @@ fn classes_of_one_output(device: &Device) -> Outcome {
 
 fn no_rows_give_no_predictions(device: &Device) -> Outcome {
     let data = labelled(20, 6, 3);
-    let mut model = trained(device, &data)?;
+    let model = trained(device, &data)?;
     assert!(model.predict(&Vec::new())?.is_empty());
     assert!(model.predict_classes(&data.take(0))?.is_empty());
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 use super::{Executor, Prepared, Program, read_buffer};
+use crate::blocking::block_on;
 use crate::clock::Stopwatch;
 use crate::device::context::{Context, Source};
 use crate::error::Result;
@@ -96,7 +97,7 @@ impl Bench {
         self.pass(&self.prepare(launch)?, 1)?;
         let mut results = Vec::new();
         for (binding, argument, buffer) in written {
-            let values = read_buffer(&self.context, buffer)?;
+            let values = block_on(read_buffer(&self.context, buffer))?;
             let words = if argument.words > 0 { argument.words } else { values.len() - argument.offset };
             let values = &values[argument.offset..argument.offset + words];
             match binding.element {
@@ -139,7 +140,7 @@ impl Bench {
                 record(&mut encoder, launch, repeats, None);
                 self.context.queue.submit([encoder.finish()])
             })?;
-            self.context.wait("timing tilings", submission)?;
+            block_on(self.context.wait("timing tilings", submission))?;
             return Ok(clock.seconds());
         }
         let ticks = self.context.buffer("ticks", 4, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
@@ -154,7 +155,7 @@ impl Bench {
             encoder.resolve_query_set(&set, 0..2, &ticks, 0);
             self.context.queue.submit([encoder.finish()]);
         })?;
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&read_buffer(&self.context, &ticks)?);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&block_on(read_buffer(&self.context, &ticks))?);
         Ok(self.context.seconds_of(ticks[1].saturating_sub(ticks[0])))
     }
 }

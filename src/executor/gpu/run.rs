@@ -18,7 +18,7 @@ use crate::executor::Rates;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::plan::compare::Verification;
-use crate::plan::{Argument, Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
+use crate::plan::{Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
 
 /// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
@@ -226,7 +226,7 @@ impl Run {
     }
 
     /// Runs one step dispatch by dispatch, each launch against its reference.
-    pub fn verify_step(&mut self, verification: &mut Verification) -> Result<()> {
+    pub async fn verify_step(&mut self, verification: &mut Verification) -> Result<()> {
         let batch = self.step.batch_size as usize;
         let (_, fresh) = self.source.prepare(&self.context, 1, batch)?;
         if let Some(rows) = fresh {
@@ -237,8 +237,10 @@ impl Run {
         let program = self.program.clone();
         for index in program.plan.dispatches_of_step(self.step.updates()) {
             let launches = &program.plan.launches[program.plan.dispatches[index].clone()];
-            let before: Result<Vec<_>> = launches.iter().map(|launch| self.arguments(launch)).collect();
-            let before = before?;
+            let mut before = Vec::new();
+            for launch in launches {
+                before.push(self.arguments(launch).await?);
+            }
             self.context.scoped(&Plan::label(launches), || {
                 let mut encoder = self.context.device.create_command_encoder(&Default::default());
                 self.record_dispatch(&mut begin_pass(&mut encoder), index);
@@ -247,7 +249,7 @@ impl Run {
             for (launch, before) in launches.iter().zip(before) {
                 let opened = StepBlock { learning_rate: self.rates.of(self.step.batch), ..self.step };
                 let step = if launch.phase == Phase::Gather { &self.step } else { &opened };
-                verification.check(launch, step, before, self.arguments(launch)?)?;
+                verification.check(launch, step, before, self.arguments(launch).await?)?;
             }
         }
         self.recorded(1);
@@ -256,19 +258,20 @@ impl Run {
     }
 
     /// Copies of what a launch binds.
-    fn arguments(&self, launch: &Launch) -> Result<Vec<Vec<u32>>> {
-        let copy = |argument: &Argument| -> Result<Vec<u32>> {
+    async fn arguments(&self, launch: &Launch) -> Result<Vec<Vec<u32>>> {
+        let mut copies = Vec::new();
+        for argument in &launch.arguments {
             let buffer = match &self.program.buffers[argument.buffer] {
                 Some(buffer) => buffer,
                 None => self.source.buffer(self.program.plan.buffers[argument.buffer].store),
             };
-            let values = read_buffer(&self.context, buffer)?;
+            let values = read_buffer(&self.context, buffer).await?;
             let words: &[u32] = bytemuck::cast_slice(&values);
             let range =
                 if argument.words == 0 { 0..words.len() } else { argument.offset..argument.offset + argument.words };
-            Ok(words[range].to_vec())
-        };
-        launch.arguments.iter().map(copy).collect()
+            copies.push(words[range].to_vec());
+        }
+        Ok(copies)
     }
 
     /// Moves the host's copy of the step block on by steps that were recorded.
@@ -300,9 +303,9 @@ impl Run {
     }
 
     /// Copies the ring of statistics to the host.
-    pub fn read_statistics(&self) -> Result<Vec<f32>> {
+    pub async fn read_statistics(&self) -> Result<Vec<f32>> {
         match self.program.plan.statistics.and_then(|index| self.program.buffers[index].as_ref()) {
-            Some(buffer) => read_buffer(&self.context, buffer),
+            Some(buffer) => read_buffer(&self.context, buffer).await,
             None => Ok(Vec::new()),
         }
     }
@@ -355,7 +358,7 @@ impl Run {
     pub async fn wait(&mut self) -> Result<Vec<f32>> {
         let Some(flight) = self.in_flight.pop_front() else { return Ok(Vec::new()) };
         let during = "waiting for steps";
-        self.context.wait(during, flight.submission)?;
+        self.context.wait(during, flight.submission).await?;
         let unmapped = |reason: &str| self.context.refusal(during, reason.into());
         match flight.mapped.await {
             Ok(Ok(())) => {}

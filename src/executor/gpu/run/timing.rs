@@ -10,7 +10,7 @@ const MOST_QUERIES: usize = 4096;
 
 impl Run {
     /// One step, each dispatch timed; `false`, and no step, where the device has no timestamps.
-    pub fn time_step(&mut self, seconds: &mut [Vec<f64>]) -> Result<bool> {
+    pub async fn time_step(&mut self, seconds: &mut [Vec<f64>]) -> Result<bool> {
         let dispatches = self.program.dispatches.len();
         if !self.context.has_timestamps() || 2 * dispatches > MOST_QUERIES {
             return Ok(false);
@@ -21,7 +21,7 @@ impl Run {
             self.write_step()?;
         }
         self.fill_ring(1)?;
-        let ticks = self.time_dispatches(dispatches as u32)?;
+        let ticks = self.time_dispatches(dispatches as u32).await?;
         self.recorded(1);
         for (pair, seconds) in ticks.chunks_exact(2).zip(seconds) {
             // A clock that is set between two reads could run backwards.
@@ -31,7 +31,7 @@ impl Run {
     }
 
     /// Runs every dispatch in a pass of its own; returns the ticks before and after each.
-    fn time_dispatches(&self, dispatches: u32) -> Result<Vec<u64>> {
+    async fn time_dispatches(&self, dispatches: u32) -> Result<Vec<u64>> {
         let device = &self.context.device;
         let resolved = self.context.buffer("ticks", 4 * dispatches as usize, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
         self.context.scoped("timing dispatches", || {
@@ -55,7 +55,7 @@ impl Run {
             encoder.resolve_query_set(&set, 0..2 * dispatches, &resolved, 0);
             self.context.queue.submit([encoder.finish()]);
         })?;
-        let words = read_buffer(&self.context, &resolved)?;
+        let words = read_buffer(&self.context, &resolved).await?;
         Ok(bytemuck::pod_collect_to_vec(&words[..4 * dispatches as usize]))
     }
 }
