@@ -154,6 +154,12 @@ pub enum Error {
         /// wgpu's message.
         message: String,
     },
+    /// A clone of a model that could not be made is used.
+    #[error("this clone of a model could not be made: {reason}")]
+    Unavailable {
+        /// Why.
+        reason: String,
+    },
     /// Something that only a GPU device can do was asked of another device.
     #[error("{what} needs a GPU device, and this model runs on {device}")]
     NeedsGpu {

@@ -7,7 +7,7 @@ pub(crate) mod rows;
 
 use crate::data::Dataset;
 use crate::device::{Backend, Device};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::net::schedules::Schedule;
 use crate::plan::compare::Verification;
 use crate::plan::{Plan, PlanKey, Store};
@@ -22,6 +22,8 @@ const MOST_PROGRAMS: usize = 16;
 pub(crate) enum Executor {
     Cpu(Box<cpu::Executor>),
     Gpu(gpu::Executor),
+    /// One that could not be made, and why.
+    Unavailable(String),
 }
 
 /// A plan at work on a data set: where steps are submitted and results waited for.
@@ -59,6 +61,10 @@ pub(crate) struct Feed {
     pub window: Option<usize>,
 }
 
+fn unavailable(reason: &str) -> Error {
+    Error::Unavailable { reason: reason.into() }
+}
+
 impl Executor {
     pub fn new(device: &Device, buffers: Vec<(Store, Vec<f32>)>) -> Result<Self> {
         Ok(match &device.backend {
@@ -71,6 +77,7 @@ impl Executor {
         match self {
             Executor::Cpu(cpu) => Ok(cpu.read(store)),
             Executor::Gpu(gpu) => gpu.read(store).await,
+            Executor::Unavailable(reason) => Err(unavailable(reason)),
         }
     }
 
@@ -81,6 +88,7 @@ impl Executor {
                 Ok(())
             }
             Executor::Gpu(gpu) => gpu.write(store, values),
+            Executor::Unavailable(reason) => Err(unavailable(reason)),
         }
     }
 
@@ -96,6 +104,7 @@ impl Executor {
         Ok(match self {
             Executor::Cpu(cpu) => Run::Cpu(Box::new(cpu.open(key, plan, data, weights))),
             Executor::Gpu(gpu) => Run::Gpu(Box::new(gpu.open(key, plan, data, weights, feed)?)),
+            Executor::Unavailable(reason) => return Err(unavailable(reason)),
         })
     }
 

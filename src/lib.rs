@@ -38,6 +38,7 @@
 mod blocking;
 #[cfg(feature = "native")]
 mod cache;
+mod callbacks;
 mod checkpoint;
 mod clock;
 mod cpu;
@@ -63,9 +64,11 @@ mod plan;
 mod random;
 mod records;
 pub mod shader;
+mod snapshot;
 mod step;
 mod train;
 
+pub use callbacks::{Callback, EarlyStopping, KeepBest, Monitor, Training};
 pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
 #[cfg(feature = "native")]
 pub use device::DeviceOptions;
@@ -96,6 +99,7 @@ pub use plan::compare::Verification;
 pub use records::event::{Event, StepRecord};
 pub use records::history::{EpochRecord, History};
 pub use records::metrics::Score;
+pub use snapshot::Snapshot;
 pub use step::StepBlock;
 pub use train::{Fit, Samples};
 pub use wgpu;

@@ -176,6 +176,28 @@ impl Model {
         self.step
     }
 
+    /// Another setting of the same optimizer.
+    pub(crate) fn set_optimizer(&mut self, optimizer: Optimizer) {
+        self.step.accumulate = optimizer.gradient_accumulation_steps();
+        self.optimizer = optimizer;
+    }
+
+    /// A model like this one that could not be made: whoever uses it hears why.
+    pub(crate) fn unavailable(&self, error: &Error) -> Self {
+        Model {
+            device: self.device.clone(),
+            description: self.description.clone(),
+            optimizer: self.optimizer.clone(),
+            loss: self.loss,
+            layout: self.layout.clone(),
+            executor: Arc::new(Mutex::new(Executor::Unavailable(error.to_string()))),
+            step: self.step,
+            fused: self.fused,
+            precision: self.precision,
+            choices: self.choices.clone(),
+        }
+    }
+
     /// Goes on as if so many training batches and updates had been made.
     pub(crate) fn set_progress(&mut self, batches: u32, iterations: u32) {
         let (beta_1, beta_2) = self.optimizer.betas();

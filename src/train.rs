@@ -8,6 +8,7 @@ mod supply;
 use std::ops::ControlFlow;
 
 use crate::blocking::block_on;
+use crate::callbacks::Training;
 use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::Result;
@@ -86,10 +87,17 @@ impl Model {
             let record =
                 EpochRecord { epoch: epoch + 1, train: meter.score(), validation, seconds, samples: meter.rows() };
             history.epochs.push(record);
-            let after = fit.tell(Event::Epoch(record));
-            if flow.is_break() || after.is_break() {
+            let mut ends = flow.is_break() | fit.tell(Event::Epoch(record)).is_break();
+            for callback in &mut fit.callbacks {
+                let mut training = Training { model: self, executor };
+                ends |= callback.epoch_end(&mut training, &record).await?.is_break();
+            }
+            if ends {
                 break;
             }
+        }
+        for callback in &mut fit.callbacks {
+            callback.train_end(&mut Training { model: self, executor }).await?;
         }
         Ok(history)
     }
@@ -104,7 +112,7 @@ impl Model {
         fit: &mut Fit<'_>,
         pacer: &mut Pacer,
     ) -> Result<ControlFlow<()>> {
-        let steps = fed.steps();
+        let (steps, first) = (fed.steps(), self.batches());
         // Steps whose samples have been bound, that have been submitted, and whose results have arrived.
         let (mut bound, mut submitted, mut done) = (0, 0, 0);
         let mut flow = ControlFlow::Continue(());
@@ -151,6 +159,7 @@ impl Model {
                     step: done,
                     steps,
                     loss: found.loss_sum / found.rows + found.penalty,
+                    learning_rate: self.optimizer().rate_of(first.wrapping_add(done as u32 - 1)),
                     so_far: meter.score(),
                     samples: meter.rows(),
                     seconds: clock.seconds(),

@@ -18,7 +18,9 @@ const FLOORS: &[&[&str]] = &[
     &["plan"],
     &["executor"],
     &["launch", "model"],
-    &["train", "checkpoint"],
+    &["snapshot", "checkpoint"],
+    &["callbacks"],
+    &["train"],
     &["embed", "inspect", "fuzzing", "guide"],
 ];
 

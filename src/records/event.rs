@@ -16,6 +16,8 @@ pub struct StepRecord {
     pub steps: usize,
     /// This step's mean loss before its update, L2 penalty included.
     pub loss: f64,
+    /// The learning rate of this batch.
+    pub learning_rate: f32,
     /// Mean loss and accuracy of the epoch so far.
     pub so_far: Score,
     /// Samples seen in this epoch so far.

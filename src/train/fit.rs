@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::DEFAULT_BUDGET;
+use crate::callbacks::Callback;
 use crate::data::AnyDataset;
 use crate::error::{Error, Result};
 use crate::model::binding::check_batch_size;
@@ -42,6 +43,7 @@ pub struct Fit<'a> {
     pub(super) class_weight: Option<Vec<f32>>,
     pub(super) budget: u64,
     pub(super) observer: Option<Observer<'a>>,
+    pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
 }
 
 impl std::fmt::Debug for Fit<'_> {
@@ -75,6 +77,7 @@ impl<'a> Fit<'a> {
             class_weight: None,
             budget: DEFAULT_BUDGET,
             observer: None,
+            callbacks: Vec::new(),
         }
     }
 
@@ -131,6 +134,13 @@ impl<'a> Fit<'a> {
     /// Calls `observer` after every step and every epoch.
     pub fn observer(self, observer: impl FnMut(&Event) -> ControlFlow<()> + 'a) -> Self {
         Fit { observer: Some(Box::new(observer)), ..self }
+    }
+
+    /// Adds something that is done after each epoch, with the model's numbers in reach; several run in the order in which
+    /// they were added, after the observer.
+    pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
+        self.callbacks.push(Box::new(callback));
+        self
     }
 
     /// What the order of an epoch of this call is made from; `None` for that of the samples.

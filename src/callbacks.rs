@@ -1,0 +1,312 @@
+//! What is done between the epochs of a training: callbacks see the model's numbers and may change them.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use futures::future::LocalBoxFuture;
+
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::model::Model;
+use crate::records::history::EpochRecord;
+use crate::snapshot::Snapshot;
+
+/// A training between two epochs: what a [`Callback`] may look at and change.
+#[derive(Debug)]
+pub struct Training<'t> {
+    pub(crate) model: &'t mut Model,
+    pub(crate) executor: &'t mut Executor,
+}
+
+impl Training<'_> {
+    /// The model's numbers as they are now, copied to the host.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub async fn snapshot(&mut self) -> Result<Snapshot> {
+        self.model.snapshot_of(self.executor).await
+    }
+
+    /// Makes the model what it was; see [`Model::restore`].
+    ///
+    /// # Errors
+    /// As [`Model::restore`].
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.model.restore_in(self.executor, snapshot)
+    }
+
+    /// Takes parameters and moving averages from a snapshot; see [`Model::restore_weights`].
+    ///
+    /// # Errors
+    /// As [`Model::restore_weights`].
+    pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
+        self.model.restore_weights_in(self.executor, snapshot)
+    }
+
+    /// Updates made so far.
+    pub fn iterations(&self) -> u32 {
+        self.model.iterations()
+    }
+
+    /// The learning rate of the next batch.
+    pub fn learning_rate(&self) -> f32 {
+        self.model.learning_rate()
+    }
+
+    /// Changes the learning rate from the next epoch on.
+    ///
+    /// # Errors
+    /// As [`Model::set_learning_rate`].
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<()> {
+        self.model.set_learning_rate(learning_rate)
+    }
+}
+
+/// Something that is done after each epoch, validation included, and at the end of a training. Given to
+/// [`Fit::callback`](crate::Fit::callback); `&mut` of a callback is one too, so that it can be looked at afterwards.
+///
+/// ```
+/// use std::ops::ControlFlow;
+///
+/// use futures::future::LocalBoxFuture;
+/// use wgrad::{Callback, Dataset, Dense, Device, EpochRecord, Fit, Loss, Result, Sequential, Sgd, Training};
+///
+/// /// Halves the learning rate after every epoch.
+/// struct Halve;
+///
+/// impl Callback for Halve {
+///     fn epoch_end<'c>(
+///         &'c mut self,
+///         training: &'c mut Training<'_>,
+///         _record: &'c EpochRecord,
+///     ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
+///         Box::pin(async move {
+///             let rate = training.learning_rate();
+///             training.set_learning_rate(rate / 2.0)?;
+///             Ok(ControlFlow::Continue(()))
+///         })
+///     }
+/// }
+///
+/// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+/// let net = Sequential::new(1).add(Dense::new(1));
+/// let mut model = net.compile(&Device::cpu(), Sgd::default().learning_rate(0.8), Loss::MeanSquaredError)?;
+/// model.fit(&data, Fit::new().epochs(3).callback(Halve))?;
+/// assert_eq!(model.learning_rate(), 0.1);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+pub trait Callback {
+    /// After an epoch; `Break` ends the training.
+    fn epoch_end<'c>(
+        &'c mut self,
+        training: &'c mut Training<'_>,
+        record: &'c EpochRecord,
+    ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>>;
+
+    /// After the last epoch, unless the training ended with an error. Does nothing by default.
+    fn train_end<'c>(&'c mut self, _training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl<C: Callback> Callback for &mut C {
+    fn epoch_end<'c>(
+        &'c mut self,
+        training: &'c mut Training<'_>,
+        record: &'c EpochRecord,
+    ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
+        (**self).epoch_end(training, record)
+    }
+
+    fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
+        (**self).train_end(training)
+    }
+}
+
+/// The figure that a callback goes by. As text these are Keras's names: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Monitor {
+    /// The training loss.
+    Loss,
+    /// The training accuracy.
+    Accuracy,
+    /// The validation loss.
+    #[default]
+    ValidationLoss,
+    /// The validation accuracy.
+    ValidationAccuracy,
+}
+
+impl FromStr for Monitor {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Ok(match name {
+            "loss" => Monitor::Loss,
+            "accuracy" => Monitor::Accuracy,
+            "val_loss" => Monitor::ValidationLoss,
+            "val_accuracy" => Monitor::ValidationAccuracy,
+            _ => {
+                let known = "loss, accuracy, val_loss or val_accuracy";
+                return Err(Error::configuration("monitor", known, format!("{name:?}")));
+            }
+        })
+    }
+}
+
+impl fmt::Display for Monitor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Monitor::Loss => "loss",
+            Monitor::Accuracy => "accuracy",
+            Monitor::ValidationLoss => "val_loss",
+            Monitor::ValidationAccuracy => "val_accuracy",
+        })
+    }
+}
+
+impl Monitor {
+    /// Its value in an epoch, turned such that less is better.
+    fn cost(self, record: &EpochRecord) -> Result<f64> {
+        let found = match self {
+            Monitor::Loss => Some(record.train.loss),
+            Monitor::Accuracy => record.train.accuracy.map(|accuracy| -accuracy),
+            Monitor::ValidationLoss => record.validation.map(|score| score.loss),
+            Monitor::ValidationAccuracy => record.validation.and_then(|score| score.accuracy).map(|accuracy| -accuracy),
+        };
+        found.ok_or_else(|| {
+            let expected = "a figure that the training has: validation data for val_…, classes for accuracy";
+            Error::configuration("monitor", expected, self)
+        })
+    }
+}
+
+/// Ends a training when a figure no longer gets better: Keras's `EarlyStopping`, with its defaults.
+///
+/// ```
+/// use wgrad::{Dataset, Dense, Device, EarlyStopping, Fit, Loss, Sequential, Sgd};
+///
+/// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+/// let net = Sequential::new(1).add(Dense::new(1));
+/// let mut model = net.compile(&Device::cpu(), Sgd::default().learning_rate(0.0), Loss::MeanSquaredError)?;
+/// let stop = EarlyStopping::new().patience(2).restore_best_weights(true);
+/// let history = model.fit(&data, Fit::new().epochs(100).validation_data(&data).callback(stop))?;
+/// assert_eq!(history.epochs.len(), 3); // the first, and two that were no better
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct EarlyStopping {
+    monitor: Monitor,
+    min_delta: f64,
+    patience: usize,
+    restores: bool,
+    best: Option<(f64, Option<Snapshot>)>,
+    /// Epochs since then.
+    waited: usize,
+}
+
+impl EarlyStopping {
+    /// By the validation loss, after the first epoch that is no better than the best before it.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the figure; the validation loss by default.
+    pub fn monitor(self, monitor: Monitor) -> Self {
+        EarlyStopping { monitor, ..self }
+    }
+
+    /// Sets by how much an epoch must be better to count; 0 by default.
+    pub fn min_delta(self, min_delta: f64) -> Self {
+        EarlyStopping { min_delta: min_delta.abs(), ..self }
+    }
+
+    /// Sets how many epochs without a better one are waited for; 0 by default, which counts as 1.
+    pub fn patience(self, patience: usize) -> Self {
+        EarlyStopping { patience, ..self }
+    }
+
+    /// Whether the model gets the best epoch's parameters and moving averages in the end; it does not by default.
+    pub fn restore_best_weights(self, restores: bool) -> Self {
+        EarlyStopping { restores, ..self }
+    }
+}
+
+impl Callback for EarlyStopping {
+    fn epoch_end<'c>(
+        &'c mut self,
+        training: &'c mut Training<'_>,
+        record: &'c EpochRecord,
+    ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
+        Box::pin(async move {
+            let cost = self.monitor.cost(record)?;
+            if self.best.as_ref().is_none_or(|(best, _)| cost < best - self.min_delta) {
+                let snapshot = if self.restores { Some(training.snapshot().await?) } else { None };
+                self.best = Some((cost, snapshot));
+                self.waited = 0;
+                return Ok(ControlFlow::Continue(()));
+            }
+            self.waited += 1;
+            let ends = self.waited >= self.patience.max(1);
+            Ok(if ends { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })
+    }
+
+    fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
+        Box::pin(async move {
+            match &self.best {
+                Some((_, Some(best))) => training.restore_weights(best),
+                _ => Ok(()),
+            }
+        })
+    }
+}
+
+/// Keeps the model of the best epoch.
+///
+/// ```
+/// use wgrad::{Dataset, Dense, Device, Fit, KeepBest, Loss, Monitor, Sequential, Sgd};
+///
+/// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+/// let net = Sequential::new(1).add(Dense::new(1));
+/// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+/// let mut best = KeepBest::new(Monitor::Loss);
+/// model.fit(&data, Fit::new().epochs(5).callback(&mut best))?;
+/// let (epoch, snapshot) = best.best().expect("an epoch was trained");
+/// assert_eq!((epoch, snapshot.iterations()), (5, 5));
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeepBest {
+    monitor: Monitor,
+    best: Option<(f64, usize, Snapshot)>,
+}
+
+impl KeepBest {
+    /// The best by this figure.
+    pub fn new(monitor: Monitor) -> Self {
+        KeepBest { monitor, best: None }
+    }
+
+    /// The best epoch so far, counted from 1, and the model after it.
+    pub fn best(&self) -> Option<(usize, &Snapshot)> {
+        self.best.as_ref().map(|(_, epoch, snapshot)| (*epoch, snapshot))
+    }
+}
+
+impl Callback for KeepBest {
+    fn epoch_end<'c>(
+        &'c mut self,
+        training: &'c mut Training<'_>,
+        record: &'c EpochRecord,
+    ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
+        Box::pin(async move {
+            let cost = self.monitor.cost(record)?;
+            if self.best.as_ref().is_none_or(|(best, ..)| cost < *best) {
+                self.best = Some((cost, record.epoch, training.snapshot().await?));
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! A model's numbers on the host: parameters, moving averages, the optimizer's state, and how far training has come. From one
+//! a model goes on as if nothing had been, on its own device or on another.
+
+use crate::blocking::block_on;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::executor::Executor;
+use crate::kernels::scale::LossScale;
+use crate::kernels::storage::Precision;
+use crate::layout::Tensor;
+use crate::model::Model;
+use crate::net::losses::LossFunction;
+use crate::net::optimizers::Optimizer;
+use crate::net::sequential::Sequential;
+use crate::plan::Store;
+
+/// All that a model is, at one moment; made by [`Model::snapshot`].
+///
+/// ```
+/// use wgrad::{Dataset, Dense, Device, Fit, Loss, Model, Sequential, Sgd};
+///
+/// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+/// let net = Sequential::new(1).add(Dense::new(1));
+/// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+/// let before = model.snapshot()?;
+/// model.fit(&data, Fit::new().epochs(3))?;
+/// let elsewhere = before.open(&Device::cpu_with_threads(1))?;
+/// assert_eq!(elsewhere.iterations(), 0);
+/// model.restore(&before)?;
+/// assert_eq!(model.parameter("dense_0.kernel")?, elsewhere.parameter("dense_0.kernel")?);
+/// # Ok::<(), wgrad::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    description: Sequential,
+    optimizer: Optimizer,
+    loss: LossFunction,
+    precision: Precision,
+    fused: bool,
+    batches: u32,
+    iterations: u32,
+    loss_scale: LossScale,
+    /// The tensors of each store, without padding.
+    stores: Vec<(Store, Vec<Vec<f32>>)>,
+}
+
+impl Snapshot {
+    /// Updates that had been made.
+    pub fn iterations(&self) -> u32 {
+        self.iterations
+    }
+
+    /// A model that is what this one was, on a device: the same bits, if that is a device of the same kind.
+    ///
+    /// # Errors
+    /// As [`Sequential::compile`], and [`Error::Configuration`] for half precision on a device without it.
+    pub fn open(&self, device: &Device) -> Result<Model> {
+        let mut model = self.description.clone().compile(device, self.optimizer.clone(), self.loss)?;
+        model.set_precision(self.precision)?;
+        model.set_fusion(self.fused);
+        model.restore(self)?;
+        Ok(model)
+    }
+}
+
+impl Model {
+    /// Copies the model's numbers to the host.
+    ///
+    /// # Errors
+    /// Whatever the device reports.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        block_on(self.snapshot_async())
+    }
+
+    /// [`Model::snapshot`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::snapshot`].
+    pub async fn snapshot_async(&self) -> Result<Snapshot> {
+        self.snapshot_of(&mut *self.executor().await).await
+    }
+
+    pub(crate) async fn snapshot_of(&self, executor: &mut Executor) -> Result<Snapshot> {
+        let mut stores = Vec::new();
+        for store in self.stores_in_use() {
+            let values = executor.read(store).await?;
+            stores.push((store, self.tensors_of(store).iter().map(|tensor| tensor.unpack(&values)).collect()));
+        }
+        let loss_scale = executor.read(Store::LossScale).await?;
+        Ok(Snapshot {
+            description: self.description().clone(),
+            optimizer: self.optimizer().clone(),
+            loss: *self.loss(),
+            precision: self.precision(),
+            fused: self.fused,
+            batches: self.batches(),
+            iterations: self.iterations(),
+            loss_scale: LossScale::from_words(bytemuck::cast_slice(&loss_scale)),
+            stores,
+        })
+    }
+
+    /// Makes the model what it was, the optimizer's state and progress too. Its precision and whether launches are fused stay.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if the snapshot is of a model with another description or optimizer, and whatever the
+    /// device reports.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let mut executor = self.lock();
+        self.restore_in(&mut executor, snapshot)
+    }
+
+    /// Takes parameters and moving averages from a snapshot; the optimizer's state and progress stay.
+    ///
+    /// # Errors
+    /// As [`Model::restore`].
+    pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
+        let mut executor = self.lock();
+        self.restore_weights_in(&mut executor, snapshot)
+    }
+
+    pub(crate) fn restore_in(&mut self, executor: &mut Executor, snapshot: &Snapshot) -> Result<()> {
+        let slots = |optimizer: &Optimizer| optimizer.slots();
+        if slots(self.optimizer()) != slots(&snapshot.optimizer) {
+            let expected = format!("one of a model with {}", self.optimizer());
+            return Err(Error::configuration("snapshot", expected, format!("one with {}", snapshot.optimizer)));
+        }
+        self.write_from(executor, snapshot, |_| true)?;
+        executor.write(Store::LossScale, bytemuck::cast_slice(&[snapshot.loss_scale]))?;
+        self.set_optimizer(snapshot.optimizer.clone());
+        self.set_progress(snapshot.batches, snapshot.iterations);
+        Ok(())
+    }
+
+    pub(crate) fn restore_weights_in(&mut self, executor: &mut Executor, snapshot: &Snapshot) -> Result<()> {
+        self.write_from(executor, snapshot, |store| matches!(store, Store::Parameters | Store::Moving))
+    }
+
+    fn write_from(
+        &self,
+        executor: &mut Executor,
+        snapshot: &Snapshot,
+        wanted: impl Fn(Store) -> bool,
+    ) -> Result<()> {
+        if self.description() != &snapshot.description {
+            return Err(Error::configuration("snapshot", "one of a model with the same layers", "another description"));
+        }
+        for (store, tensors) in snapshot.stores.iter().filter(|(store, _)| wanted(*store)) {
+            let length = if *store == Store::Moving { self.layout.moving_length } else { self.layout.length };
+            let mut buffer = vec![0.0; length];
+            for (tensor, values) in self.tensors_of(*store).iter().zip(tensors) {
+                tensor.pack(values, &mut buffer);
+            }
+            executor.write(*store, &buffer)?;
+        }
+        Ok(())
+    }
+
+    /// The stores whose numbers make the model what it is.
+    fn stores_in_use(&self) -> Vec<Store> {
+        let slots = self.optimizer().slots().into_iter().enumerate();
+        let slots = slots.filter(|(_, slot)| slot.used).map(|(index, _)| Store::Slot(index));
+        let waiting = (self.step().micro > 0).then_some(Store::Gradients);
+        [Store::Parameters, Store::Moving].into_iter().chain(slots).chain(waiting).collect()
+    }
+
+    fn tensors_of(&self, store: Store) -> &[Tensor] {
+        if store == Store::Moving { &self.layout.moving } else { &self.layout.tensors }
+    }
+
+    /// The same model on another device, this one being left as it is.
+    ///
+    /// # Errors
+    /// As [`Snapshot::open`], and what reading this model's numbers reports.
+    pub fn reopen(&self, device: &Device) -> Result<Model> {
+        self.snapshot()?.open(device)
+    }
+}
+
+/// Another model with the same numbers, on the same device. Should the device have no room for it, or be lost, the clone says
+/// so when it is first used; [`Model::reopen`] says so at once.
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        self.reopen(self.device()).unwrap_or_else(|error| self.unavailable(&error))
+    }
+}
