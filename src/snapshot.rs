@@ -136,12 +136,7 @@ impl Model {
         self.write_from(executor, snapshot, |store| matches!(store, Store::Parameters | Store::Moving))
     }
 
-    fn write_from(
-        &self,
-        executor: &mut Executor,
-        snapshot: &Snapshot,
-        wanted: impl Fn(Store) -> bool,
-    ) -> Result<()> {
+    fn write_from(&self, executor: &mut Executor, snapshot: &Snapshot, wanted: impl Fn(Store) -> bool) -> Result<()> {
         if self.description() != &snapshot.description {
             return Err(Error::configuration("snapshot", "one of a model with the same layers", "another description"));
         }

@@ -183,3 +183,6 @@ impl Model {
         Ok(history.last().map_or_else(Score::default, |record| record.train))
     }
 }
+
+#[cfg(test)]
+mod tests;

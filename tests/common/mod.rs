@@ -162,6 +162,15 @@ pub fn bits(model: &Model) -> wgrad::Result<Vec<u32>> {
     Ok(parameters(model)?.into_iter().flat_map(|(_, values)| values).map(f32::to_bits).collect())
 }
 
+/// The error of a call that is refused with a message that says this among other things.
+#[track_caller]
+pub fn refused_for<T>(result: wgrad::Result<T>, part: &str) -> Error {
+    let Err(error) = result else { panic!("accepted, expected: {part}") };
+    let found = error.to_string();
+    assert!(found.contains(part), "{found}\nshould say\n{part}");
+    error
+}
+
 /// |found − expected| ≤ tolerance · (1 + |expected|) for every number.
 #[track_caller]
 pub fn assert_close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {

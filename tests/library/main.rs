@@ -7,14 +7,17 @@
 mod common;
 
 mod bad_input;
+mod callbacks;
 mod checkpoint;
 mod devices;
 mod embed;
 mod kept;
+mod layers;
 mod losses;
 mod precision;
 mod prediction;
 mod reproducible;
+mod snapshot;
 mod streamed;
 mod training;
 
@@ -31,5 +34,8 @@ fn main() {
     embed::add(&mut suite);
     kept::add(&mut suite);
     precision::add(&mut suite);
+    layers::add(&mut suite);
+    snapshot::add(&mut suite);
+    callbacks::add(&mut suite);
     suite.run()
 }

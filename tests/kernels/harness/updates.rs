@@ -91,14 +91,15 @@ impl Update {
         std::iter::once(parameters).chain(self.slots.iter().map(slot)).collect()
     }
 
-    /// The step's gradients, some of them tiny or zero, and the tables.
+    /// The step's gradients, some of them tiny or zero, and the tables. Large ones are larger than any penalty's slope, which they
+    /// might else nearly cancel: of what is left, rounding would be a large part.
     fn inputs(&self, random: &mut Random) -> Vec<Array> {
         let length = TENSOR_ALIGNMENT * self.tensor_of.len();
         let gradients: Vec<_> = (0..length)
             .map(|_| match random.below(8) {
                 0 => random.uniform(-1e-4, 1e-4),
                 1 => 0.0,
-                _ => random.uniform(-1.0, 1.0),
+                draw => random.uniform(0.25, 1.0) * if draw % 2 == 0 { 1.0 } else { -1.0 },
             })
             .collect();
         let tensors: Vec<_> = TENSORS.iter().flat_map(|(_, entry)| tensor_entry(*entry)).collect();

@@ -1,0 +1,52 @@
+//! That nothing blocks within asynchronous calls.
+
+use crate::blocking::tests::run_without_blocking;
+use crate::callbacks::{EarlyStopping, KeepBest, Monitor};
+use crate::data::Dataset;
+use crate::device::Device;
+use crate::error::Result;
+use crate::net::activation::Activation;
+use crate::net::layers::{BatchNormalization, Dense};
+use crate::net::losses::Loss;
+use crate::net::optimizers::Adam;
+use crate::net::sequential::Sequential;
+use crate::train::Fit;
+
+/// Trains, evaluates, predicts and copies on a thread on which nothing may block; returns how often the training was asked.
+fn all_calls(device: &Device) -> Result<usize> {
+    let inputs: Vec<f32> = (0..96).map(|at| ((at * 37) % 17) as f32 / 17.0).collect();
+    let data = Dataset::from_classes(inputs, 3, (0..32).map(|at| at % 2).collect(), 2)?;
+    let mut model = Sequential::new(3)
+        .add(Dense::new(8).activation(Activation::Relu))
+        .add(BatchNormalization::new())
+        .add(Dense::new(2).activation(Activation::Softmax))
+        .compile(device, Adam::default().gradient_accumulation_steps(2), Loss::CategoricalCrossentropy)?;
+    let mut best = KeepBest::new(Monitor::ValidationLoss);
+    let stop = EarlyStopping::new().patience(9).restore_best_weights(true);
+    let fit = Fit::new().epochs(3).batch_size(5).validation_data(&data).callback(&mut best).callback(stop);
+    let (history, asked) = run_without_blocking(model.fit_async(&data, fit));
+    assert_eq!(history?.epochs.len(), 3);
+    assert!(best.best().is_some());
+    let (score, _) = run_without_blocking(model.evaluate_async(&data));
+    assert!(score?.loss.is_finite());
+    let (outputs, _) = run_without_blocking(model.predict_async(&data));
+    assert_eq!(outputs?.len(), 64);
+    let (kernel, _) = run_without_blocking(model.parameter_async("dense_0.kernel"));
+    assert_eq!(kernel?.len(), 24);
+    let (snapshot, _) = run_without_blocking(model.snapshot_async());
+    assert_eq!(snapshot?.iterations(), model.iterations());
+    let (bytes, _) = run_without_blocking(model.to_bytes_with_optimizer_async());
+    assert!(!bytes?.is_empty());
+    Ok(asked)
+}
+
+#[test]
+fn nothing_blocks_on_the_cpu() -> Result<()> {
+    all_calls(&Device::cpu()).map(|_| ())
+}
+
+#[test]
+fn nothing_blocks_on_a_gpu() -> Result<()> {
+    assert!(all_calls(&Device::gpu()?)? > 1, "a GPU's work is awaited, so the training is asked more than once");
+    Ok(())
+}
