@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use wgrad::data::idx::{IdxArray, read_idx};
 use wgrad::data::npy::{Element, Header};
 use wgrad::data::{Dataset, StreamedDataset, to_categorical};
-use wgrad::{Device, Error, Model, mnist};
+use wgrad::{Dense, Device, Error, Fit, Loss, Model, Sequential, Sgd, mnist};
 
 struct Bounded;
 
@@ -100,6 +100,19 @@ fn large_allocations_that_fail_are_errors() {
     starved("wide.npy", || Dataset::from_npy(&wide, &y, Some(2)));
     let streamed = StreamedDataset::open_npy(&x, &y, Some(2)).unwrap();
     starved("x.npy", || streamed.read(0..rows));
+
+    // A buffer as large as the set, filled from shuffled blocks.
+    let evaluate = || {
+        let mut model = Sequential::new(width).add(Dense::new(1)).compile(
+            &Device::cpu_with_threads(1),
+            Sgd::default(),
+            Loss::MeanSquaredError,
+        )?;
+        let (inputs, targets) = (x.clone(), y.clone());
+        let large = StreamedDataset::open_npy(inputs, targets, None)?.block_size(1000)?.shuffle_buffer(rows)?;
+        model.fit(&large, Fit::new().batch_size(1000)).map(drop)
+    };
+    starved("samples of a streamed data set", evaluate);
 
     let data = streamed.read(0..rows).unwrap();
     let other = data.clone();
