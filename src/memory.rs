@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
+/// More bytes than an `Arc` takes besides its values.
+const COUNTS: usize = 64;
+
 /// An empty vector with room for `count` values. `during` is what is being done, for the message.
 pub(crate) fn room<T>(count: usize, during: impl FnOnce() -> String) -> Result<Vec<T>> {
     let mut values = Vec::new();
@@ -27,7 +30,7 @@ pub(crate) fn zeros<T: Copy + Default>(count: usize, during: impl FnOnce() -> St
 /// for first, and given back: what is not to be had then is an error. A process that takes the memory in between, or a
 /// system that promises more than it has, can still end this one.
 pub(crate) fn shared<T>(values: Vec<T>, during: impl FnOnce() -> String) -> Result<Arc<[T]>> {
-    drop(room::<T>(values.len(), during)?);
+    drop(room::<u8>(size_of_val(&values[..]).saturating_add(COUNTS), during)?);
     Ok(values.into())
 }
 

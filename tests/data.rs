@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         ("one_hot_rows_are_checked", one_hot_rows_are_checked),
         ("a_directory_of_plain_and_gzipped_files_loads", a_directory_of_plain_and_gzipped_files_loads),
         ("a_directory_that_does_not_fit_is_refused", a_directory_that_does_not_fit_is_refused),
+        ("labels_are_counted_as_the_loader_is_told", labels_are_counted_as_the_loader_is_told),
+        ("what_is_reported_is_what_was_read", what_is_reported_is_what_was_read),
         ("damaged_files_are_named", damaged_files_are_named),
         ("synthetic_digits_are_in_mnists_form", synthetic_digits_are_in_mnists_form),
         #[cfg(feature = "download")]
@@ -202,6 +204,59 @@ fn a_directory_that_does_not_fit_is_refused() {
     write(directory.path(), labels, &[3], &[1, 10, 2]);
     let loader = mnist::Loader::new().directory(directory.path()).classes(11);
     assert_eq!(loader.load().unwrap().train.target_width(), 11);
+}
+
+/// Thirty images for training, with labels of these bytes; three for testing, of the first three.
+fn labelled(labels: &[u8]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (part, count) in [("train", labels.len()), ("t10k", 3)] {
+        write(directory.path(), &format!("{part}-images-idx3-ubyte"), &[count, 2, 3], &vec![9; 6 * count]);
+        write(directory.path(), &format!("{part}-labels-idx1-ubyte"), &[count], &labels[..count]);
+    }
+    directory
+}
+
+fn labels_are_counted_as_the_loader_is_told() {
+    let letters: Vec<u8> = (0..52).map(|row| 1 + row % 26).collect();
+    let directory = labelled(&letters);
+    let load =
+        |classes, first| mnist::Loader::new().directory(directory.path()).classes(classes).labels_from(first).load();
+    let path = directory.path().join("train-labels-idx1-ubyte").display().to_string();
+    let counted = "its labels are 1 to 26: Loader::labels_from and Loader::classes say how they are counted";
+    let refused = |classes, first, message: &str| refuses(load(classes, first), &format!("{path}: expected {message}"));
+    refused(26, 0, &format!("labels below 26, found label 26 in row 25; {counted}"));
+    refused(10, 0, &format!("labels below 10, found label 10 in row 9; {counted}"));
+    refused(25, 1, "labels from 1 to 25, found label 26 in row 25");
+    refused(26, 2, "labels from 2 to 27, found label 1 in row 0");
+    let set = load(26, 1).unwrap();
+    assert_eq!(set.train.class_counts(), Some(vec![2; 26]));
+    assert!(matches!(set.test.targets(), TargetRows::Classes { ids: [0, 1, 2], classes: 26 }));
+    // QMNIST's: the class, then seven other numbers, as big-endian integers.
+    let numbers: Vec<u8> =
+        (0..52_u32).flat_map(|row| [row % 10, 900, 901, 902, 903, 904, 905, 906]).flat_map(u32::to_be_bytes).collect();
+    let header = [0, 0, 0x0c, 2, 0, 0, 0, 52, 0, 0, 0, 8];
+    fs::write(directory.path().join("train-labels-idx1-ubyte"), [&header[..], &numbers].concat()).unwrap();
+    let set = load(10, 0).unwrap();
+    assert!(matches!(set.train.targets(), TargetRows::Classes { ids: [0, 1, 2, ..], classes: 10 }));
+    assert_eq!(set.train.class_counts().unwrap().iter().sum::<usize>(), 52);
+}
+
+fn what_is_reported_is_what_was_read() {
+    // A folder hides nothing, and errors name the file that is wrong, whatever its name.
+    let directory = small_set();
+    let (images, labels) = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+    fs::create_dir(directory.path().join(images)).unwrap();
+    mnist::load_from(directory.path()).unwrap();
+    fs::remove_file(directory.path().join(labels)).unwrap();
+    let dotted = directory.path().join("train-labels.idx1-ubyte.gz");
+    write(directory.path(), "train-labels.idx1-ubyte.gz", &[3], &[1, 2, 99]);
+    let message = format!("{}: expected labels below 10, found label 99 in row 2", dotted.display());
+    refuses(mnist::load_from(directory.path()), &message);
+    let zipped = directory.path().join(format!("{images}.gz"));
+    write(directory.path(), "train-labels.idx1-ubyte.gz", &[3], &[1, 2, 3]);
+    write(directory.path(), &format!("{images}.gz"), &[3, 6], &[0; 18]);
+    let message = format!("{}: expected images: 3 dimensions, none of the last two 0, found [3, 6]", zipped.display());
+    refuses(mnist::load_from(directory.path()), &message);
 }
 
 fn damaged_files_are_named() {

@@ -119,10 +119,13 @@ fn drive(parser: &str, inputs: usize, read: impl Fn(&[u8])) {
     println!("{inputs} inputs of {parser}");
 }
 
+/// A parser's corpus, its share of all inputs in hundredths, and what reads them.
+type Parser<'p> = (&'p str, usize, &'p dyn Fn(&[u8]));
+
 /// All parsers, with shares of `inputs` by how long one takes.
 fn drive_all(inputs: usize) -> usize {
     let device = Device::cpu_with_threads(1);
-    let parsers: [(&str, usize, &dyn Fn(&[u8])); 5] = [
+    let parsers: [Parser<'_>; 5] = [
         ("idx", 30, &idx),
         ("npy", 35, &npy),
         ("npz", 10, &npz),

@@ -72,6 +72,40 @@ fn a_header_that_lies_is_refused() {
 }
 
 #[test]
+fn labels_may_be_of_every_integer_type() {
+    let labels = |kind: u8, elements: &[&[u8]]| {
+        let bytes = [&[0, 0, kind, 1, 0, 0, 0, elements.len() as u8][..], &elements.concat()].concat();
+        parse_labels(&bytes[..], Path::new("labels")).map(|labels| labels.values)
+    };
+    assert_eq!(labels(0x08, &[&[0], &[255]]).unwrap(), [0, 255]);
+    assert_eq!(labels(0x09, &[&[1], &[255]]).unwrap(), [1, -1]);
+    assert_eq!(labels(0x0b, &[&[1, 2], &[255, 254]]).unwrap(), [258, -2]);
+    assert_eq!(labels(0x0c, &[&[0, 1, 0, 2], &[255, 255, 255, 253]]).unwrap(), [65_538, -3]);
+    let floats = labels(0x0d, &[&[0; 4]]).unwrap_err().to_string();
+    assert_eq!(floats, "labels: expected elements of an integer type, found type 0x0d, floats");
+    let short = [0, 0, 0x0c, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0];
+    let message = parse_labels(&short[..], Path::new("labels")).unwrap_err().to_string();
+    assert_eq!(message, "labels: expected 2 elements, as its header's [2] says, found 1");
+}
+
+#[test]
+fn sizes_in_the_order_of_a_machine_are_told() {
+    let hint = "; its sizes are little-endian, and IDX has them big-endian";
+    let images = [&[0, 0, 8, 3, 20, 0, 0, 0, 28, 0, 0, 0, 28, 0, 0, 0][..], &[0; 20 * 784]].concat();
+    let sizes = "[335544320, 469762048, 469762048]";
+    refuses(&images, &format!("some.gz: expected a size that fits in memory, found dimensions {sizes}{hint}"));
+    let labels = [&[0, 0, 8, 1, 20, 0, 0, 0][..], &[0; 20]].concat();
+    let expected = "some.gz: expected 335544320 elements, as its header's [335544320] says, found 20";
+    refuses(&labels, &format!("{expected}{hint}"));
+    refuses(&labels[..27], "some.gz: expected 335544320 elements, as its header's [335544320] says, found 19");
+    let twice = gzip(&gzip(&sample().to_bytes()));
+    refuses(
+        &twice,
+        "some.gz: expected an IDX header, which starts with two zero bytes, found a gzip stream inside a gzip stream",
+    );
+}
+
+#[test]
 fn sizes_are_refused_before_memory_is_taken() {
     let huge = [vec![0, 0, 8, 3], vec![0xff; 12]].concat();
     let sizes = "[4294967295, 4294967295, 4294967295]";

@@ -8,6 +8,7 @@ use super::{Mnist, Source, names};
 use crate::data::Dataset;
 use crate::data::idx::{IdxArray, IdxLabels, read_idx, read_labels};
 use crate::error::{Error, Result};
+use crate::memory::room;
 
 pub(super) use super::names::NAMES;
 
@@ -108,7 +109,8 @@ fn dataset(images: IdxArray, labels: IdxLabels, path: &Path, counting: Counting)
             return Err(invalid(path, format!("{count} labels, one for each image"), found));
         }
     };
-    let mut ids: Vec<i64> = labels.values.into_iter().step_by(columns).collect();
+    let mut ids: Vec<i64> = room(count, || format!("reading {}", path.display()))?;
+    ids.extend(labels.values.iter().step_by(columns));
     let extremes = (ids.iter().copied().min(), ids.iter().copied().max());
     ids.iter_mut().for_each(|id| *id = id.saturating_sub(counting.first.into()));
     Dataset::from_images(images.values, features, ids, counting.classes).map_err(|error| match (error, extremes) {

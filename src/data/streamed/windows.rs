@@ -1,13 +1,13 @@
 //! In which order a streamed set is read, and reading ahead. A *window* is what is in memory at a time: whole batches,
 //! all but the last one of a pass of the same size.
 
-use std::iter;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::StreamedDataset;
 use crate::data::{Dataset, InputRows, Inputs, TargetRows, Targets, Weights};
 use crate::error::Result;
+use crate::memory;
 use crate::random::Random;
 
 /// Set apart from the streams of a training's seed that have other uses (see `batches.rs`).
@@ -67,7 +67,7 @@ impl Windows {
         if let [piece] = pieces {
             return self.set.read(piece.clone());
         }
-        let mut joined = Joined::like(&self.set.example, rows);
+        let mut joined = Joined::like(&self.set.example, rows)?;
         for piece in pieces {
             joined.append(&self.set.read(piece.clone())?);
         }
@@ -92,7 +92,11 @@ impl Iterator for Windows {
             Ok(data) => data,
             Err(error) => return Some(Err(error)),
         };
-        let mut order: Vec<u32> = (0..rows as u32).collect();
+        let mut order = match memory::room(rows, || filling(rows)) {
+            Ok(order) => order,
+            Err(error) => return Some(Err(error)),
+        };
+        order.extend(0..rows as u32);
         if let Some(random) = &mut self.random {
             random.shuffle(&mut order);
         }
@@ -111,17 +115,18 @@ struct Joined {
 }
 
 impl Joined {
-    fn like(example: &Dataset, rows: usize) -> Self {
+    fn like(example: &Dataset, rows: usize) -> Result<Self> {
         let features = example.features();
         let inputs = match example.inputs() {
-            InputRows::Bytes { scale, .. } => Inputs::Bytes { values: room(rows * features), scale },
-            InputRows::Floats(_) => Inputs::Floats(room(rows * features)),
+            InputRows::Bytes { scale, .. } => Inputs::Bytes { values: room(rows, features)?, scale },
+            InputRows::Floats(_) => Inputs::Floats(room(rows, features)?),
         };
         let targets = match example.targets() {
-            TargetRows::Classes { classes, .. } => Targets::Classes { ids: room(rows), classes },
-            TargetRows::Rows { width, .. } => Targets::Rows { values: room(rows * width), width },
+            TargetRows::Classes { classes, .. } => Targets::Classes { ids: room(rows, 1)?, classes },
+            TargetRows::Rows { width, .. } => Targets::Rows { values: room(rows, width)?, width },
         };
-        Joined { inputs, targets, weights: example.sample_weights().map(|_| room(rows)), features, rows: 0 }
+        let weights = example.sample_weights().map(|_| room(rows, 1)).transpose()?;
+        Ok(Joined { inputs, targets, weights, features, rows: 0 })
     }
 
     /// `part` is of the same kind as the example, which `StreamedDataset::read` has checked.
@@ -153,8 +158,14 @@ impl Joined {
     }
 }
 
-fn room<T: Copy + Default>(count: usize) -> Arc<[T]> {
-    iter::repeat_n(T::default(), count).collect()
+/// Zeros for rows of `width` numbers.
+fn room<T: Copy + Default>(rows: usize, width: usize) -> Result<Arc<[T]>> {
+    let during = || filling(rows);
+    memory::shared(memory::zeros(rows.saturating_mul(width), during)?, during)
+}
+
+fn filling(rows: usize) -> String {
+    format!("filling a buffer of {rows} samples of a streamed data set")
 }
 
 fn put<T: Copy>(values: &mut Arc<[T]>, at: usize, part: &[T]) {

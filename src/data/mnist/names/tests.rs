@@ -28,7 +28,7 @@ impl Folder {
 
 /// The four names changed.
 fn renamed(change: impl Fn(&str) -> String) -> Vec<String> {
-    NAMES.map(|name| change(name)).to_vec()
+    NAMES.map(change).to_vec()
 }
 
 #[test]
