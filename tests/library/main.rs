@@ -10,6 +10,7 @@ mod bad_input;
 mod checkpoint;
 mod devices;
 mod embed;
+mod fusion;
 mod kept;
 mod losses;
 mod precision;
@@ -29,6 +30,7 @@ fn main() {
     bad_input::add(&mut suite);
     devices::add(&mut suite);
     embed::add(&mut suite);
+    fusion::add(&mut suite);
     kept::add(&mut suite);
     precision::add(&mut suite);
     suite.run()
