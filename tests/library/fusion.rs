@@ -53,6 +53,11 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
                 Drawn::Activation(activation) => format!("layer {activation}"),
                 Drawn::Flatten => "layer flatten".into(),
                 Drawn::Rescaling { .. } => "layer rescaling".into(),
+                Drawn::Dropout { rate } => format!("layer dropout {rate}"),
+                Drawn::Normalization { batch, gamma, beta, trained } => {
+                    add(format!("normalization with gamma {gamma}, beta {beta}"));
+                    format!("normalization over batch {batch}, trained {trained}")
+                }
             });
             if let Drawn::Dense { regularizers, .. } = layer {
                 let of = |index: usize| (regularizers[index].l1 > 0.0, regularizers[index].l2 > 0.0);
@@ -62,8 +67,8 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
         }
     }
     // Losses, smoothed or not, but for squares; logits, ids, weights; clipping; optimizers; layers; regularizers.
-    let expected = 5 + 8 + 4 * 2 + 9 + ACTIVATIONS.len() * (4 + 1) + 2 + 4 + 3;
-    assert_eq!(found.len(), expected, "{found:#?}");
+    let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 4 + 4;
+    assert_eq!(found.len(), 5 + 8 + 4 * 2 + 9 + layers + 4 + 3, "{found:#?}");
     Ok(())
 }
 
@@ -86,6 +91,9 @@ fn parameters(model: &Model, seed: u64) -> BTreeMap<String, Vec<f32>> {
         let size = if shape.len() > 1 { 1.7 / (shape[0] as f32).sqrt() } else { 0.5 };
         let count = shape.iter().product();
         let mut values: Vec<f32> = numbers(count, 100 * seed + index as u64).iter().map(|x| size * x).collect();
+        if name.ends_with(".gamma") || name.ends_with(".moving_variance") {
+            values.iter_mut().for_each(|value| *value += 1.0);
+        }
         values[count / 2] = 0.0;
         drawn.insert(name.to_string(), values);
     }

@@ -2,8 +2,8 @@
 //! optimizer and clipping that there is, in any order that makes sense.
 
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, Clip, Dataset, Dense, Flatten, Loss, LossFunction, Optimizer, Regularizer,
-    Rescaling, RmsProp, Sequential, Sgd,
+    Activation, Adagrad, Adam, AdamW, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten, LayerNormalization,
+    Loss, LossFunction, Optimizer, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::numbers;
@@ -15,6 +15,8 @@ pub enum Drawn {
     Activation(Activation),
     Flatten,
     Rescaling { scale: f32, offset: f32 },
+    Dropout { rate: f32 },
+    Normalization { batch: bool, gamma: bool, beta: bool, trained: bool },
 }
 
 /// A net and its batch.
@@ -45,6 +47,10 @@ pub const ACTIVATIONS: [Activation; 10] = [
     Activation::Softplus,
     Activation::Softmax,
 ];
+
+/// How much of its averages a batch normalization keeps, and what both normalizations add to variances, as Keras has it.
+pub const MOMENTUM: f32 = 0.9;
+pub const EPSILON: f32 = 1e-3;
 
 /// SGD shows gradients as they are where its learning rate is 1: w before less w after.
 const SHOWING: Sgd = Sgd { learning_rate: 1.0, momentum: 0.0, nesterov: false, weight_decay: 0.0, clip: Clip::None };
@@ -80,7 +86,31 @@ impl Draws {
     }
 }
 
+impl Drawn {
+    /// Its name's beginning.
+    fn type_name(&self) -> &'static str {
+        match self {
+            Drawn::Dense { .. } => "dense",
+            Drawn::Activation(_) => "activation",
+            Drawn::Flatten => "flatten",
+            Drawn::Rescaling { .. } => "rescaling",
+            Drawn::Dropout { .. } => "dropout",
+            Drawn::Normalization { batch: true, .. } => "batch_normalization",
+            Drawn::Normalization { .. } => "layer_normalization",
+        }
+    }
+}
+
 impl Net {
+    /// The names of the layers: type and ordinal among those of its type.
+    pub fn names(&self) -> Vec<String> {
+        let ordinal = |index: usize| {
+            let (name, before) = (self.layers[index].type_name(), &self.layers[..index]);
+            format!("{name}_{}", before.iter().filter(|layer| layer.type_name() == name).count())
+        };
+        (0..self.layers.len()).map(ordinal).collect()
+    }
+
     /// The net of this seed. In half precision batches have a few rows, so that no gradient is beyond its range.
     pub fn draw(seed: u64, half: bool) -> Self {
         let mut draws = Draws { numbers: numbers(400, seed), next: 0 };
@@ -120,6 +150,13 @@ impl Net {
             Drawn::Activation(activation) => net.add(activation),
             Drawn::Flatten => net.add(Flatten),
             Drawn::Rescaling { scale, offset } => net.add(Rescaling::new(scale).offset(offset)),
+            Drawn::Dropout { rate } => net.add(Dropout::new(rate)),
+            Drawn::Normalization { batch: true, gamma, beta, trained } => {
+                net.add(BatchNormalization::new().momentum(MOMENTUM).scale(gamma).center(beta).trainable(trained))
+            }
+            Drawn::Normalization { gamma, beta, trained, .. } => {
+                net.add(LayerNormalization::new().scale(gamma).center(beta).trainable(trained))
+            }
         })
     }
 
@@ -192,8 +229,15 @@ fn hidden(draws: &mut Draws, layers: &mut Vec<Drawn>) {
     if draws.once_in(6) {
         layers.push(rescaling(draws));
     }
+    if draws.once_in(4) {
+        let (batch, trained) = (draws.once_in(2), !draws.once_in(4));
+        layers.push(Drawn::Normalization { batch, gamma: !draws.once_in(3), beta: !draws.once_in(3), trained });
+    }
     if draws.once_in(2) {
         layers.push(Drawn::Activation(apart));
+    }
+    if draws.once_in(4) {
+        layers.push(Drawn::Dropout { rate: draws.of(&[0.0, 0.25, 0.6]) });
     }
     if draws.once_in(6) {
         layers.push(Drawn::Flatten);

@@ -53,6 +53,12 @@ impl Matrix {
         Matrix { rows: self.rows - 1, values, errors, ..*self }
     }
 
+    pub fn last_row(&self) -> Self {
+        let kept = (self.rows - 1) * self.columns;
+        let (values, errors) = (self.values[kept..].to_vec(), self.errors[kept..].to_vec());
+        Matrix { rows: 1, values, errors, ..*self }
+    }
+
     pub fn transposed(&self) -> Self {
         let turned = |numbers: &[f64]| {
             (0..self.columns).flat_map(|column| numbers.iter().skip(column).step_by(self.columns).copied()).collect()
@@ -153,4 +159,63 @@ impl Matrix {
         let (values, errors) = (joined(&self.values, &other.values), joined(&self.errors, &other.errors));
         Matrix { rows: self.rows, columns: self.columns + other.columns, values, errors }
     }
+
+    /// Each column times a number of its own, and one added, of which `sizes` are the terms' sizes.
+    pub fn affine(&self, factors: &[f64], terms: &[f64], sizes: &[f64]) -> Self {
+        let (mut values, mut errors) = (Vec::new(), Vec::new());
+        for (at, (x, error)) in self.values.iter().zip(&self.errors).enumerate() {
+            let (factor, term, size) =
+                (factors[at % self.columns], terms[at % self.columns], sizes[at % self.columns]);
+            values.push(factor * x + term);
+            errors.push(factor.abs() * error + 8.0 * UNIT * ((factor * x).abs() + size));
+        }
+        Matrix { values, errors, ..*self }
+    }
+
+    /// Each row with mean 0 and variance 1: (x − mean)/√(variance + ε).
+    pub fn standardized(&self, epsilon: f64) -> Self {
+        self.map_rows(|_, x| {
+            let ([mean, inverse], error) = (moments(x, epsilon), sum_error(x.len()));
+            let size = x.iter().map(|x| x.abs()).sum::<f64>() / x.len() as f64;
+            let of = |x: &f64| {
+                let y = (x - mean) * inverse;
+                (y, error * size * inverse + (error + 8.0 * UNIT) * y.abs())
+            };
+            x.iter().map(of).collect()
+        })
+    }
+
+    /// The gradient of what was standardized from that of what came of it.
+    pub fn before_standardizing(&self, x: &Matrix, epsilon: f64) -> Self {
+        let count = self.columns;
+        self.beside(x).map_rows(|_, both| {
+            let (dy, x) = both.split_at(count);
+            let [mean, inverse] = moments(x, epsilon);
+            let y: Vec<_> = x.iter().map(|x| (x - mean) * inverse).collect();
+            let over = |sum: f64| sum / count as f64;
+            let (sum, size) = (over(dy.iter().sum()), over(dy.iter().map(|dy| dy.abs()).sum()));
+            let along = over(dy.iter().zip(&y).map(|(dy, y)| dy * y).sum());
+            let along_size = over(dy.iter().zip(&y).map(|(dy, y)| (dy * y).abs()).sum());
+            // What standardizing is off by, of which every term has its part.
+            let off = sum_error(count) * (1.0 + over(x.iter().map(|x| x.abs()).sum()) * inverse) + 8.0 * UNIT;
+            let of = |(dy, y): (&f64, &f64)| {
+                let size = dy.abs() + size + y.abs() * along_size + y.abs() * size + along_size;
+                (inverse * (dy - sum - y * along), inverse * off * size)
+            };
+            dy.iter().zip(&y).map(of).collect()
+        })
+    }
+
+    /// The sum of each column, as a row.
+    pub fn sums(&self) -> Self {
+        Matrix::exact(self.rows, &vec![1.0; self.rows]).times(self)
+    }
+}
+
+/// Mean and 1/√(variance + ε).
+pub fn moments(x: &[f64], epsilon: f64) -> [f64; 2] {
+    let count = x.len() as f64;
+    let mean = x.iter().sum::<f64>() / count;
+    let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+    [mean, 1.0 / (variance + epsilon).sqrt()]
 }

@@ -7,15 +7,17 @@ use wgrad::kernels::adagrad::Adagrad;
 use wgrad::kernels::adagrad_update::AdagradUpdate;
 use wgrad::kernels::adam::Adam;
 use wgrad::kernels::adam_update::AdamUpdate;
+use wgrad::kernels::dropout_forward::DropoutForward;
+use wgrad::kernels::hash::Draws;
 use wgrad::kernels::rmsprop::Rmsprop;
 use wgrad::kernels::rmsprop_update::RmspropUpdate;
 use wgrad::kernels::sgd::Sgd;
 use wgrad::kernels::sgd_update::SgdUpdate;
 use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
-use wgrad::kernels::{Input, Kernel, Output};
+use wgrad::kernels::{Input, Kernel, Output, padded};
 use wgrad::{Activation, Clip, Loss, Optimizer, Regularizer, StepBlock};
 
-use super::nets::{Drawn, Net};
+use super::nets::{Drawn, EPSILON, MOMENTUM, Net};
 use super::rounding::{EXPONENTIAL, Matrix, UNIT, sum_error};
 
 /// What scales gradients in half precision to begin with.
@@ -36,13 +38,16 @@ struct Trace {
     y: Matrix,
 }
 
-/// The gradients of one layer's kernel and bias: a row an input, and one for the bias.
-struct Gradients {
+/// The gradient of one tensor, and what its size costs.
+struct Gradient {
     name: String,
-    numbers: Matrix,
-    bias: bool,
-    regularizers: [Regularizer; 2],
+    numbers: Vec<f64>,
+    errors: Vec<f64>,
+    regularizer: Regularizer,
 }
+
+/// Parameters by name, as they are before the step.
+pub type Parameters = BTreeMap<String, Vec<f32>>;
 
 /// One tensor's gradient, with its penalty, and the numbers that it is of.
 struct Tensor {
@@ -54,15 +59,23 @@ struct Tensor {
 
 impl Net {
     /// What one step makes of these parameters, by name; `None` where a gradient is beyond half precision's range.
-    pub fn step(&self, parameters: &BTreeMap<String, Vec<f32>>, half: bool) -> Option<Expected> {
+    pub fn step(&self, parameters: &Parameters, half: bool) -> Option<Expected> {
         let (inputs, targets) = self.samples(self.rows);
         let x = Matrix::exact(self.features(), &inputs);
-        let (traces, weights) = self.forward(x, parameters, half);
+        let mut expected = Expected::new();
+        for (name, numbers) in parameters {
+            expected.insert(name.clone(), numbers.iter().map(|&w| (f64::from(w), 0.0)).collect());
+        }
+        let traces = self.forward(x, parameters, half);
+        self.move_averages(&traces, parameters, &mut expected);
         let logits = self.stripped().and_then(|index| traces.get(index)).or(traces.last())?;
         let outputs = if self.stripped().is_some() { &logits.z } else { &logits.y };
         let dy = self.loss_gradient(outputs, &targets).stored(half, LOSS_SCALE);
-        let (gradients, within) = self.backward(&traces, &weights, dy, half);
-        (within || !half).then(|| self.update(gradients, parameters))
+        let (gradients, within) = self.backward(&traces, parameters, dy, half);
+        (within || !half).then(|| {
+            self.update(gradients, parameters, &mut expected);
+            expected
+        })
     }
 
     /// The layer whose activation the loss takes upon itself.
@@ -71,29 +84,29 @@ impl Net {
         (self.loss.loss != Loss::MeanSquaredError && !self.loss.from_logits).then_some(last)
     }
 
-    /// From the last layer with parameters on, values are in single precision whatever the others are in.
-    fn last_dense(&self) -> usize {
+    /// From the last layer with parameters on, values are in single precision whatever the others are in: a Dense always.
+    fn last_with_parameters(&self) -> usize {
         self.layers.iter().rposition(|layer| matches!(layer, Drawn::Dense { .. })).unwrap_or(0)
     }
 
-    /// Every layer's numbers, and the parameters of each Dense, its bias as one more row.
-    fn forward(&self, x: Matrix, parameters: &BTreeMap<String, Vec<f32>>, half: bool) -> (Vec<Trace>, Vec<Matrix>) {
-        let (mut traces, mut weights): (Vec<Trace>, Vec<Matrix>) = (Vec::new(), Vec::new());
+    /// Every layer's numbers.
+    fn forward(&self, x: Matrix, parameters: &Parameters, half: bool) -> Vec<Trace> {
+        let mut traces: Vec<Trace> = Vec::new();
         let mut input = x;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let half = half && index < self.last_dense();
+        for (index, (layer, name)) in self.layers.iter().zip(self.names()).enumerate() {
+            let half = half && index < self.last_with_parameters();
             let z = match *layer {
                 Drawn::Dense { units, .. } => {
-                    let tensor = |what: &str| parameters.get(&format!("dense_{}.{what}", weights.len()));
-                    let kernel = tensor("kernel").expect("a kernel");
-                    let bias = tensor("bias").cloned().unwrap_or(vec![0.0; units]);
-                    weights.push(Matrix::exact(units, &[kernel.as_slice(), &bias].concat()));
-                    input.with_ones().times(&weights[weights.len() - 1]).stored(half, 1.0)
+                    input.with_ones().times(&weights(parameters, &name, units)).stored(half, 1.0)
                 }
                 Drawn::Rescaling { scale, offset } => {
                     let (scale, offset) = (f64::from(scale), f64::from(offset));
                     let own = |y: f64| 2.0 * UNIT * (y.abs() + (y - offset).abs());
                     input.map(|x| scale * x + offset, own).stored(half, 1.0)
+                }
+                Drawn::Dropout { rate } => self.dropped(&input, rate, index).stored(half, 1.0),
+                Drawn::Normalization { batch, trained, .. } => {
+                    Norm { parameters, name: &name, batch, trained }.forward(&input).stored(half, 1.0)
                 }
                 Drawn::Activation(_) | Drawn::Flatten => input.clone(),
             };
@@ -104,7 +117,51 @@ impl Net {
             traces.push(Trace { input, z, y: y.clone() });
             input = y;
         }
-        (traces, weights)
+        traces
+    }
+
+    /// Dropout of x, or of the gradient, for it is the same.
+    fn dropped(&self, x: &Matrix, rate: f32, layer: usize) -> Matrix {
+        let draws = Draws { seed: 0, layer };
+        let kernel: Kernel = DropoutForward { columns: x.columns, rate, draws }.into();
+        // Batches before this one.
+        let batch = u32::from(self.shows_gradients());
+        let step = StepBlock { rows: x.rows as u32, batch, ..StepBlock::default() };
+        let stride = padded(x.columns);
+        let mut factors = vec![0.0; padded(x.rows) * stride];
+        let ones = vec![1.0; factors.len()];
+        kernel.reference(&step, &[Input::Floats(&ones)], &mut [Output::Floats(&mut factors)]);
+        let factors: Vec<f64> = (0..x.values.len()).map(|at| factors[at / x.columns * stride + at % x.columns]).collect();
+        let errors = x.errors.iter().zip(&x.values).zip(&factors);
+        Matrix {
+            values: x.values.iter().zip(&factors).map(|(x, factor)| x * factor).collect(),
+            errors: errors.map(|((error, x), factor)| factor * (error + 2.0 * UNIT * x.abs())).collect(),
+            ..*x
+        }
+    }
+
+    /// What batch normalizations keep of the batch.
+    fn move_averages(&self, traces: &[Trace], parameters: &Parameters, expected: &mut Expected) {
+        for ((layer, name), trace) in self.layers.iter().zip(self.names()).zip(traces) {
+            let Drawn::Normalization { batch: true, trained: true, .. } = layer else { continue };
+            let (m, count) = (f64::from(MOMENTUM), trace.input.rows as f64);
+            let found = trace.input.transposed().map_rows(|_, x| {
+                let mean = x.iter().sum::<f64>() / count;
+                let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
+                let (error, size) = (sum_error(x.len()), x.iter().map(|x| x.abs()).sum::<f64>() / count);
+                vec![(mean, error * size), (variance, 2.0 * error * variance + (error * size).powi(2))]
+            });
+            for (part, what) in ["moving_mean", "moving_variance"].into_iter().enumerate() {
+                let name = format!("{name}.{what}");
+                let moved = parameters[&name].iter().enumerate().map(|(column, &before)| {
+                    let (before, at) = (f64::from(before), 2 * column + part);
+                    let (new, error) = (found.values[at], found.errors[at]);
+                    let size = before.abs() + new.abs();
+                    (m * before + (1.0 - m) * new, (1.0 - m) * error + 4.0 * UNIT * size)
+                });
+                expected.insert(name, moved.collect());
+            }
+        }
     }
 
     /// The gradient of the mean over the batch.
@@ -141,44 +198,49 @@ impl Net {
     }
 
     /// The gradients of all trained layers, and whether all of activations are within half precision's range.
-    fn backward(&self, traces: &[Trace], weights: &[Matrix], loss: Matrix, half: bool) -> (Vec<Gradients>, bool) {
-        let (mut dy, mut gradients, mut dense, mut largest) = (loss, Vec::new(), weights.len(), 0.0_f64);
-        for (index, (layer, trace)) in self.layers.iter().zip(traces).enumerate().rev() {
-            let below = dy.values.iter().zip(&dy.errors).map(|(value, error)| value.abs() + error);
-            largest = below.fold(largest, f64::max);
+    fn backward(&self, traces: &[Trace], parameters: &Parameters, loss: Matrix, half: bool) -> (Vec<Gradient>, bool) {
+        let (mut dy, mut gradients, mut largest) = (loss, Vec::new(), 0.0_f64);
+        let layers = self.layers.iter().zip(self.names()).zip(traces);
+        for (index, ((layer, name), trace)) in layers.enumerate().rev() {
+            let sizes = dy.values.iter().zip(&dy.errors).map(|(value, error)| value.abs() + error);
+            largest = sizes.fold(largest, f64::max);
             let stored = |numbers: Matrix| numbers.stored(half, LOSS_SCALE);
             if activation(layer) != Activation::Linear && self.stripped() != Some(index) {
                 dy = stored(differentiated(activation(layer), trace, &dy));
             }
-            match *layer {
-                Drawn::Dense { bias, trained, regularizers, .. } => {
-                    dense -= 1;
-                    let weights = &weights[dense];
+            dy = match *layer {
+                Drawn::Dense { units, trained, bias, regularizers, .. } => {
                     if trained {
-                        let numbers = trace.input.with_ones().transposed().times(&dy);
-                        gradients.push(Gradients { name: format!("dense_{dense}"), numbers, bias, regularizers });
+                        let all = trace.input.with_ones().transposed().times(&dy);
+                        let tensors = [("kernel", all.without_last_row()), ("bias", all.last_row())];
+                        let tensors = tensors.into_iter().zip(regularizers).take(1 + usize::from(bias));
+                        gradients.extend(tensors.map(|((what, all), own)| Gradient::new(&name, what, all, own)));
                     }
-                    dy = stored(dy.times(&weights.without_last_row().transposed()));
+                    let weights = weights(parameters, &name, units);
+                    stored(dy.times(&weights.without_last_row().transposed()))
                 }
                 Drawn::Rescaling { scale, .. } => {
-                    dy = stored(dy.map(|dy| f64::from(scale) * dy, |dx| 2.0 * UNIT * dx.abs()));
+                    stored(dy.map(|dy| f64::from(scale) * dy, |dx| 2.0 * UNIT * dx.abs()))
                 }
-                Drawn::Activation(_) | Drawn::Flatten => {}
-            }
+                Drawn::Dropout { rate } => stored(self.dropped(&dy, rate, index)),
+                Drawn::Normalization { batch, trained, gamma, beta } => {
+                    let norm = Norm { parameters, name: &name, batch, trained };
+                    let sums = [("gamma", gamma, norm.along(&trace.input, &dy)), ("beta", beta, dy.sums())];
+                    let sums = sums.into_iter().filter(|(_, wanted, _)| trained && *wanted);
+                    gradients.extend(sums.map(|(what, _, all)| Gradient::new(&name, what, all, Regularizer::NONE)));
+                    stored(norm.backward(&trace.input, &dy))
+                }
+                Drawn::Activation(_) | Drawn::Flatten => dy,
+            };
         }
         (gradients, largest * LOSS_SCALE < 50_000.0)
     }
 
     /// Penalties, clipping and the optimizer's update.
-    fn update(&self, gradients: Vec<Gradients>, parameters: &BTreeMap<String, Vec<f32>>) -> Expected {
-        let w = |name: &str| parameters[name].iter().map(|&w| f64::from(w)).collect::<Vec<_>>();
-        let mut tensors: Vec<_> = gradients.into_iter().flat_map(|layer| layer.tensors(w)).collect();
+    fn update(&self, gradients: Vec<Gradient>, parameters: &Parameters, expected: &mut Expected) {
+        let mut tensors: Vec<_> = gradients.into_iter().map(|gradient| gradient.penalised(parameters)).collect();
         let norms: Vec<_> = tensors.iter().map(Tensor::norm).collect();
         let all = norms.iter().fold((0.0_f64, 0.0_f64), |all, one| (all.0.hypot(one.0), all.1.max(one.1)));
-        let mut expected = Expected::new();
-        for (name, numbers) in parameters {
-            expected.insert(name.clone(), numbers.iter().map(|&w| (f64::from(w), 0.0)).collect());
-        }
         for (tensor, own) in tensors.iter_mut().zip(norms) {
             let (limit, (norm, error)) = match self.optimizer.clip() {
                 Clip::Norm(limit) => (f64::from(limit), own),
@@ -187,18 +249,87 @@ impl Net {
             };
             let factor = if norm < limit { 1.0 } else { limit / norm };
             if norm * (1.0 + error) >= limit {
-                tensor.errors.iter_mut().zip(&tensor.gradient).for_each(|(own, g)| *own += (error + 8.0 * UNIT) * g.abs());
+                let numbers = tensor.errors.iter_mut().zip(&tensor.gradient);
+                numbers.for_each(|(own, g)| *own += (error + 8.0 * UNIT) * g.abs());
             }
-            tensor.updated(&self.optimizer, factor, &mut expected);
+            tensor.updated(&self.optimizer, factor, expected);
         }
-        expected
+    }
+}
+
+/// A Dense's kernel, with its bias as one more row.
+fn weights(parameters: &Parameters, name: &str, units: usize) -> Matrix {
+    let bias = parameters.get(&format!("{name}.bias")).cloned().unwrap_or(vec![0.0; units]);
+    Matrix::exact(units, &[parameters[&format!("{name}.kernel")].as_slice(), &bias].concat())
+}
+
+/// A normalization, over the batch or over the features.
+struct Norm<'a> {
+    parameters: &'a Parameters,
+    name: &'a str,
+    batch: bool,
+    trained: bool,
+}
+
+impl Norm<'_> {
+    /// A tensor of the layer's, or as many of these numbers.
+    fn tensor(&self, what: &str, columns: usize, otherwise: f64) -> Vec<f64> {
+        let numbers = self.parameters.get(&format!("{}.{what}", self.name));
+        numbers.map_or(vec![otherwise; columns], |numbers| numbers.iter().map(|&x| f64::from(x)).collect())
+    }
+
+    /// Where the averages serve, the factor of each column and what is added; what the latter is made of.
+    fn frozen(&self, columns: usize) -> Option<[Vec<f64>; 3]> {
+        if !self.batch || self.trained {
+            return None;
+        }
+        let (gamma, beta) = (self.tensor("gamma", columns, 1.0), self.tensor("beta", columns, 0.0));
+        let (mean, variance) = (self.tensor("moving_mean", columns, 0.0), self.tensor("moving_variance", columns, 1.0));
+        let factors: Vec<_> =
+            gamma.iter().zip(variance).map(|(gamma, variance)| gamma / (variance + f64::from(EPSILON)).sqrt()).collect();
+        let moved: Vec<_> = factors.iter().zip(mean).map(|(factor, mean)| factor * mean).collect();
+        let terms = beta.iter().zip(&moved).map(|(beta, moved)| beta - moved).collect();
+        let sizes = beta.iter().zip(&moved).map(|(beta, moved)| beta.abs() + moved.abs()).collect();
+        Some([factors, terms, sizes])
+    }
+
+    fn standardized(&self, x: &Matrix) -> Matrix {
+        let epsilon = f64::from(EPSILON);
+        if self.batch { x.transposed().standardized(epsilon).transposed() } else { x.standardized(epsilon) }
+    }
+
+    fn forward(&self, x: &Matrix) -> Matrix {
+        if let Some([factors, terms, sizes]) = self.frozen(x.columns) {
+            return x.affine(&factors, &terms, &sizes);
+        }
+        let beta = self.tensor("beta", x.columns, 0.0);
+        let sizes: Vec<_> = beta.iter().map(|beta| beta.abs()).collect();
+        self.standardized(x).affine(&self.tensor("gamma", x.columns, 1.0), &beta, &sizes)
+    }
+
+    /// γ's gradient.
+    fn along(&self, x: &Matrix, dy: &Matrix) -> Matrix {
+        let y = self.standardized(x);
+        y.zip(dy, |y, dy| y * dy, |_, product| UNIT * product.abs()).sums()
+    }
+
+    fn backward(&self, x: &Matrix, dy: &Matrix) -> Matrix {
+        let (zeros, epsilon) = (vec![0.0; x.columns], f64::from(EPSILON));
+        if let Some([factors, ..]) = self.frozen(x.columns) {
+            return dy.affine(&factors, &zeros, &zeros);
+        }
+        let dy = dy.affine(&self.tensor("gamma", x.columns, 1.0), &zeros, &zeros);
+        match self.batch {
+            true => dy.transposed().before_standardizing(&x.transposed(), epsilon).transposed(),
+            false => dy.before_standardizing(x, epsilon),
+        }
     }
 }
 
 fn activation(layer: &Drawn) -> Activation {
     match *layer {
         Drawn::Dense { activation, .. } | Drawn::Activation(activation) => activation,
-        Drawn::Flatten | Drawn::Rescaling { .. } => Activation::Linear,
+        _ => Activation::Linear,
     }
 }
 
@@ -241,22 +372,20 @@ fn differentiated(activation: Activation, trace: &Trace, dy: &Matrix) -> Matrix 
     kept.zip(dy, |kept, dy| activation.derivative(kept) * dy, move |dy, _| own * dy.abs())
 }
 
-impl Gradients {
-    /// The kernel's and the bias's, penalties added.
-    fn tensors(self, w: impl Fn(&str) -> Vec<f64>) -> Vec<Tensor> {
-        let kernel = (self.numbers.rows - 1) * self.numbers.columns;
-        let parts = [("kernel", 0..kernel), ("bias", kernel..self.numbers.values.len())];
-        let mut tensors = Vec::new();
-        for ((what, range), regularizer) in parts.into_iter().zip(self.regularizers).take(1 + usize::from(self.bias)) {
-            let name = format!("{}.{what}", self.name);
-            let (w, l1, l2) = (w(&name), f64::from(regularizer.l1), f64::from(regularizer.l2));
-            let penalty = |w: f64| 2.0 * l2 * w + l1 * if w == 0.0 { 0.0 } else { w.signum() };
-            let gradient = self.numbers.values[range.clone()].iter().zip(&w).map(|(g, &w)| g + penalty(w)).collect();
-            let own = self.numbers.errors[range].iter().zip(&w);
-            let errors = own.map(|(error, &w)| error + 4.0 * UNIT * penalty(w).abs()).collect();
-            tensors.push(Tensor { name, w, gradient, errors });
-        }
-        tensors
+impl Gradient {
+    fn new(layer: &str, what: &str, all: Matrix, regularizer: Regularizer) -> Self {
+        Gradient { name: format!("{layer}.{what}"), numbers: all.values, errors: all.errors, regularizer }
+    }
+
+    /// With what the penalty adds.
+    fn penalised(self, parameters: &Parameters) -> Tensor {
+        let Gradient { name, numbers, errors, regularizer } = self;
+        let (l1, l2) = (f64::from(regularizer.l1), f64::from(regularizer.l2));
+        let penalty = |w: f64| 2.0 * l2 * w + l1 * if w == 0.0 { 0.0 } else { w.signum() };
+        let w: Vec<_> = parameters[&name].iter().map(|&w| f64::from(w)).collect();
+        let gradient = numbers.iter().zip(&w).map(|(g, &w)| g + penalty(w)).collect();
+        let errors = errors.iter().zip(&w).map(|(error, &w)| error + 4.0 * UNIT * penalty(w).abs()).collect();
+        Tensor { name, w, gradient, errors }
     }
 }
 
