@@ -11,6 +11,7 @@ mod callbacks;
 mod checkpoint;
 mod devices;
 mod embed;
+mod fusion;
 mod kept;
 mod layers;
 mod losses;
@@ -32,6 +33,7 @@ fn main() {
     bad_input::add(&mut suite);
     devices::add(&mut suite);
     embed::add(&mut suite);
+    fusion::add(&mut suite);
     kept::add(&mut suite);
     precision::add(&mut suite);
     layers::add(&mut suite);
