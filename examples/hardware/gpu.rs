@@ -8,7 +8,6 @@ use crate::Outcome;
 
 /// A device and what a timed pass needs.
 pub struct Gpu {
-    pub wgrad: Device,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     ticks: wgpu::QuerySet,
@@ -35,7 +34,7 @@ pub struct Bound {
 }
 
 impl Gpu {
-    pub fn new(wgrad: Device) -> Outcome<Self> {
+    pub fn new(wgrad: &Device) -> Outcome<Self> {
         let (device, queue) = wgrad.wgpu().ok_or("expected a GPU, found the CPU device")?;
         let (device, queue) = (device.clone(), queue.clone());
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
@@ -56,7 +55,7 @@ impl Gpu {
         };
         let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
         let readback = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-        Ok(Gpu { wgrad, device, queue, ticks, resolved, readback })
+        Ok(Gpu { device, queue, ticks, resolved, readback })
     }
 
     pub fn has(&self, feature: wgpu::Features) -> bool {
@@ -114,11 +113,9 @@ impl Gpu {
     }
 
     pub fn group(&self, pipeline: &wgpu::ComputePipeline, buffers: &[&wgpu::Buffer]) -> wgpu::BindGroup {
-        let entry = |(binding, buffer): (u32, &&wgpu::Buffer)| wgpu::BindGroupEntry {
-            binding,
-            resource: buffer.as_entire_binding(),
-        };
-        let entries: Vec<_> = (0..).zip(buffers).map(entry).collect();
+        let resources = buffers.iter().map(|buffer| buffer.as_entire_binding());
+        let entries: Vec<_> =
+            (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
         self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("hardware"),
             layout: &pipeline.get_bind_group_layout(0),

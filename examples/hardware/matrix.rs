@@ -49,7 +49,7 @@ const PATTERNS: [(&str, &str); 6] = [
 pub fn run(cooperative: Option<Device>, records: &mut Records) -> Outcome<()> {
     let Some(device) = cooperative else { return print("matrix units: ignored, this GPU has none that wgrad can use") };
     let Some(matrix) = device.info().cooperative_matrix else { return Ok(()) };
-    let gpu = Gpu::new(device)?;
+    let gpu = Gpu::new(&device)?;
     let (a, b, expected) = numbers(matrix.size);
     let mut wrong = Vec::new();
     for (name, body) in PATTERNS {

@@ -38,8 +38,6 @@ pub struct Gpu {
 /// What the device is.
 #[derive(Clone, Debug)]
 pub struct About {
-    pub name: String,
-    pub driver: String,
     pub api_version: u32,
     /// Whether accesses are kept within their buffers, as wgpu has it.
     pub robust: bool,
@@ -47,7 +45,6 @@ pub struct About {
     pub tick_nanoseconds: f64,
     /// Multiprocessors, and subgroups that each holds, where a driver says so.
     pub multiprocessors: Option<(u32, u32)>,
-    pub subgroup_size: u32,
     pub tells_registers: bool,
 }
 
@@ -267,10 +264,8 @@ fn describe(
     physical: vk::PhysicalDevice,
     extensions: &Extensions,
 ) -> (About, vk::PhysicalDeviceMemoryProperties) {
-    let mut driver = vk::PhysicalDeviceDriverProperties::default();
-    let mut subgroups = vk::PhysicalDeviceSubgroupProperties::default();
     let mut units = vk::PhysicalDeviceShaderSMBuiltinsPropertiesNV::default();
-    let mut all = vk::PhysicalDeviceProperties2::default().push_next(&mut driver).push_next(&mut subgroups);
+    let mut all = vk::PhysicalDeviceProperties2::default();
     if extensions.multiprocessors {
         all = all.push_next(&mut units);
     }
@@ -281,14 +276,11 @@ fn describe(
     };
     let properties = all.properties;
     let about = About {
-        name: text(&properties.device_name),
-        driver: format!("{} {}", text(&driver.driver_name), text(&driver.driver_info)),
         api_version: properties.api_version,
         robust: false,
         robustness_2: false,
         tick_nanoseconds: f64::from(properties.limits.timestamp_period),
         multiprocessors: extensions.multiprocessors.then_some((units.shader_sm_count, units.shader_warps_per_sm)),
-        subgroup_size: subgroups.subgroup_size,
         tells_registers: false,
     };
     (about, memory)

@@ -20,7 +20,7 @@ class Clocks:
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self):
-        command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits", f"-lms={int(1000 * PERIOD)}"]
+        command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits", f"--loop-ms={int(1000 * PERIOD)}"]
         try:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             self.source = "nvidia-smi"

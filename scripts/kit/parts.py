@@ -273,7 +273,7 @@ def peers(call):
         common = ["--on", "gpu", "--repeats", "2", "--seconds", "0.3", "--timeout", "40"]
         runs = [
             ("the same work", [*common, "--only", "graphs,jax", "--products", "none"]),
-            ("products", [*common, "--only", "none", "--products", "f32,units"]),
+            ("products", [*common, "--only", "none", "--products", "f32,units", "--workloads", "wide"]),
             ("torch.compile", [*common, "--only", "compile", "--products", "none", "--workloads", "tutorial"]),
         ]
     for name, flags in runs:

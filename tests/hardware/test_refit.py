@@ -70,7 +70,7 @@ class Refit(unittest.TestCase):
 
     def test_a_known_table_is_found_again(self):
         measured = self.measured(sweep())
-        rules, fallback = refit.fit(measured, 0.9)
+        rules, fallback = refit.fit(measured)
         for product in measured:
             self.assertEqual(refit.served(rules, fallback, product), product.best, product.key)
         self.assertLessEqual(len(rules), 3, rules)
@@ -115,7 +115,7 @@ class Refit(unittest.TestCase):
         for precision in ["f32", "f16"]:
             own = [product for product in measured if product.key[2] == precision]
             self.assertGreaterEqual(len(own), 12)
-            rules, fallback = refit.fit(own, 0.9)
+            rules, fallback = refit.fit(own)
             fitted = refit.mean_loss(lambda product: refit.served(rules, fallback, product), own)
             single = refit.mean_loss(lambda product: fallback, own)
             self.assertGreaterEqual(fitted, 0.0)

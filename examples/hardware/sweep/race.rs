@@ -11,6 +11,7 @@ use wgrad::kernels::{Access, Element, Kernel};
 use wgrad::StepBlock;
 
 use super::candidates::{Order, tilings};
+use super::learned::{self, Learned};
 use super::shapes::{Bytes, Operation, Shape};
 use super::{Kept, Size, describe};
 use crate::record::{Records, short};
@@ -24,7 +25,7 @@ const MOST_REPEATS: f64 = 200.0;
 /// Tilings that take so many times as long as the best in the first turn have no other.
 const HOPELESS: f64 = 1.5;
 
-/// How many of the fastest are tried in other orders and without robust access.
+/// How many of the fastest are tried in other orders and without robust access; one alone in the shortest form.
 const FINALISTS: usize = 2;
 
 /// Fewer workgroups than this are all there at once, in whatever order.
@@ -41,7 +42,9 @@ const HALF_TOLERANCE: f32 = 1.0 / 512.0;
 /// A device with the buffers that all launches share.
 struct Track<'g> {
     gpu: &'g Gpu,
+    /// In the device's memory, as the engine's is; written by way of the other.
     step: Buffer<'g>,
+    staged_step: Buffer<'g>,
     /// In f32 and in halves.
     inputs: [Buffer<'g>; 2],
     outputs: [Buffer<'g>; 2],
@@ -115,20 +118,19 @@ impl<'g> Race<'g> {
         Ok(Race { tracks: [Track::new(robust, largest)?, Track::new(plain, largest)?], traits, size })
     }
 
+    /// Races the tilings that are worth it, as far as earlier products tell.
     pub fn run(
         &self,
-        operation: Operation,
-        shape: Shape,
-        precision: Precision,
+        (operation, shape, precision): (Operation, Shape, Precision),
+        learned: &mut Learned,
         records: &mut Records,
     ) -> Outcome<Raced> {
         let task = Task::new(operation, shape, precision)?;
-        for track in &self.tracks {
-            track.step.write(bytemuck::cast_slice(&[StepBlock::default().start(shape.batch as u32, shape.batch as u32)]));
-        }
+        let kind = learned::Kind { operation, precision, large: task.flops() >= learned::LARGE };
+        self.tracks.iter().try_for_each(|track| track.begin(shape))?;
         let [track, plain] = &self.tracks;
-        let wanted: Vec<_> =
-            tilings(task.product, self.traits, self.size).into_iter().map(|tiling| (tiling, Order::Rows)).collect();
+        let all = tilings(task.product, self.traits, self.size);
+        let wanted: Vec<_> = learned.worth_trying(kind, all).into_iter().map(|tiling| (tiling, Order::Rows)).collect();
         let compiled = task.compile(track.gpu, &wanted);
         let mut numbers = 0..;
         let mut runners: Vec<_> = compiled.iter().map(|compiled| Runner::new(compiled, track, &task)).collect();
@@ -138,6 +140,7 @@ impl<'g> Race<'g> {
             runner.turn(track, &mut numbers, records);
         }
         let best = fastest(&runners).first().map_or(f64::INFINITY, |&index| runners[index].best());
+        learned.learn(kind, runners.iter().map(|runner| (runner.compiled.tiling, runner.best() / best)));
         for turn in 0..2 {
             let mut order: Vec<_> = (0..runners.len()).filter(|&index| runners[index].best() <= HOPELESS * best).collect();
             if turn == 0 {
@@ -145,7 +148,8 @@ impl<'g> Race<'g> {
             }
             order.into_iter().for_each(|index| runners[index].turn(track, &mut numbers, records));
         }
-        let finalists: Vec<_> = fastest(&runners).into_iter().take(FINALISTS).collect();
+        let count = if self.size == Size::Shortest { 1 } else { FINALISTS };
+        let finalists: Vec<_> = fastest(&runners).into_iter().take(count).collect();
         let others: Vec<_> = finalists
             .iter()
             .filter(|&&index| compiled[index].workgroups >= WORTH_ORDERING || self.size != Size::Whole)
@@ -186,9 +190,8 @@ fn fastest(runners: &[Runner<'_>]) -> Vec<usize> {
 }
 
 fn summary(task: &Task, runners: &[Runner<'_>], more: &[Runner<'_>], finalists: &[usize]) -> String {
-    let Shape { batch, inputs, outputs } = task.shape;
+    let (Shape { batch, inputs, outputs }, flops) = (task.shape, task.flops());
     let mut text = format!("sweep {:?} {batch} x {inputs} x {outputs} {}:", task.operation, task.precision).to_lowercase();
-    let flops = 2.0 * batch as f64 * inputs as f64 * outputs as f64;
     let one = |runner: &Runner<'_>| {
         format!("{} us ({} GFLOP/s)", short(1e6 * runner.best()), short(1e-9 * flops / runner.best()))
     };
@@ -222,7 +225,8 @@ impl<'g> Track<'g> {
         poison.write(&vec![f32::NAN.to_bits(); (SAMPLED / 4) as usize]);
         Ok(Track {
             gpu,
-            step: gpu.host_buffer(4 * StepBlock::WORDS as u64)?,
+            step: gpu.buffer(4 * StepBlock::WORDS as u64)?,
+            staged_step: gpu.host_buffer(4 * StepBlock::WORDS as u64)?,
             inputs: filled(largest.inputs)?,
             outputs: filled(largest.outputs)?,
             weights: gpu.filled_buffer(largest.weights, &bits)?,
@@ -230,6 +234,14 @@ impl<'g> Track<'g> {
             poison,
             sample: gpu.host_buffer(3 * SAMPLED)?,
         })
+    }
+
+    /// Says how many rows a batch has.
+    fn begin(&self, shape: Shape) -> Outcome<()> {
+        let step = StepBlock::default().start(shape.batch as u32, shape.batch as u32);
+        self.staged_step.write(bytemuck::cast_slice(&[step]));
+        let bytes = 4 * StepBlock::WORDS as u64;
+        self.gpu.timed(|recorder| recorder.copy(&self.staged_step, 0, &self.step, 0, bytes)).map(drop)
     }
 
     /// The buffers of a launch, in the order of its bindings.
@@ -246,6 +258,10 @@ impl<'g> Track<'g> {
 }
 
 impl Task {
+    fn flops(&self) -> f64 {
+        2.0 * (self.shape.batch * self.shape.inputs * self.shape.outputs) as f64
+    }
+
     fn new(operation: Operation, shape: Shape, precision: Precision) -> Outcome<Self> {
         let any = Tiling::Direct { rows: 1, columns: 1, workgroup: 64 };
         let (kernel, storage) = operation.kernel(shape, any, precision);

@@ -82,7 +82,7 @@ pub fn in_order(size: Size, part: usize, parts: usize) -> Vec<Shape> {
 }
 
 /// The three products of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     Forward,
     Weights,
