@@ -1,5 +1,5 @@
-//! What a GPU does at most: multiply-adds in registers, matrix units, bandwidth by footprint, banks of workgroup memory, and
-//! how many workgroups it takes to keep it busy.
+//! What a GPU does at most: multiply-adds in registers, matrix units, bandwidth by footprint, banks of workgroup
+//! memory, and how many workgroups it takes to keep it busy.
 
 use std::time::Instant;
 
@@ -222,8 +222,8 @@ fn main(@builtin(local_invocation_index) local: u32) {{
     )
 }
 
-/// Multiply-adds a second where each waits for the last, by how many workgroups a multiprocessor has at once: how many it
-/// takes to hide latency.
+/// Multiply-adds a second where each waits for the last, by how many workgroups a multiprocessor has at once: how many
+/// it takes to hide latency.
 pub fn residents(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Outcome<Vec<String>> {
     let mut text = String::from("TFLOP/s of dependent multiply-adds by workgroups of 256 a multiprocessor:");
     let bound: Bound = gpu.bound(&multiply_adds("f32", scale.loops, 1), &[&gpu.buffer(64)])?;

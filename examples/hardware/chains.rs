@@ -265,8 +265,12 @@ pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
             })?);
         }
         let middle = |of: fn(&crate::gpu::Pass) -> f64| crate::record::median(passes.iter().map(of).collect());
-        let [gpu_seconds, record, submit, wait] =
-            [middle(|pass| pass.seconds), middle(|pass| pass.record), middle(|pass| pass.submit), middle(|pass| pass.wait)];
+        let [gpu_seconds, record, submit, wait] = [
+            middle(|pass| pass.seconds),
+            middle(|pass| pass.record),
+            middle(|pass| pass.submit),
+            middle(|pass| pass.wait),
+        ];
         let smallest = passes.iter().map(|pass| pass.ticks).filter(|&ticks| ticks > 0).min();
         records.write(
             "host",
@@ -276,7 +280,8 @@ pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
             }),
         )?;
         summary.push(format!(
-            "pass of {dispatches} dispatches: {} us on the GPU; host: record {} us, submit {} us, wait and map {} us (tick {} ns)",
+            "pass of {dispatches} dispatches: {} us on the GPU; host: record {} us, submit {} us, wait {} us \
+             (tick {} ns)",
             short(1e6 * gpu_seconds),
             short(1e6 * record),
             short(1e6 * submit),

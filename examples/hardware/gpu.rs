@@ -83,17 +83,15 @@ impl Gpu {
     /// A pipeline of a shader of this program's, its layout as wgpu reads it from the text.
     pub fn pipeline(&self, wgsl: &str) -> Outcome<wgpu::ComputePipeline> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let descriptor = wgpu::ShaderModuleDescriptor {
-            label: Some("hardware"),
-            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
-        };
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some("hardware"), source: wgpu::ShaderSource::Wgsl(wgsl.into()) };
         let checks = wgpu::ShaderRuntimeChecks {
             bounds_checks: false,
             force_loop_bounding: false,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
-        // SAFETY: as wgrad has it on hardware. The loops of this program's shaders count to constants, their indexes into
-        // memory other than buffers are taken modulo its length, and buffers are kept by the device.
+        // SAFETY: as wgrad has it on hardware. The loops of this program's shaders count to constants, their indexes
+        // into memory other than buffers are taken modulo its length, and buffers are kept by the device.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("hardware"),

@@ -1,11 +1,12 @@
-//! Measures a GPU: what there is, what things cost on it, a training step, and every product by every tiling. It is a part of
-//! the kit that `scripts/hardware` packs and runs; `docs/hardware.md` says what each part finds out.
+//! Measures a GPU: what there is, what things cost on it, a training step, and every product by every tiling. It is a
+//! part of the kit that `scripts/hardware` packs and runs; `docs/hardware.md` says what each part finds out.
 //!
 //! ```text
 //! cargo run --release --example hardware -- smoke --software --output results.jsonl
 //! ```
 //!
-//! This file is the command line. Results are lines of JSON (`record.rs`); what people should read goes to standard output.
+//! This file is the command line. Results are lines of JSON (`record.rs`); what people should read goes to standard
+//! output.
 
 mod ceilings;
 mod chains;
@@ -120,7 +121,8 @@ fn parse(mut parser: Parser) -> Outcome<Option<Arguments>> {
         }
     }
     let known = ["smoke", "costs", "matrix", "step", "sweep"];
-    found.part = part.filter(|part| known.contains(&part.as_str())).ok_or("expected smoke, costs, matrix, step or sweep")?;
+    found.part =
+        part.filter(|part| known.contains(&part.as_str())).ok_or("expected smoke, costs, matrix, step or sweep")?;
     found.output = output.ok_or("expected --output FILE")?;
     found.wanted.size = found.size;
     Ok(Some(found))

@@ -1,5 +1,6 @@
-//! Matrix units by themselves: products of small whole numbers, which must come out exactly, written in the ways in which
-//! compilers have got them wrong. One engine saw exactly twice the sums where an accumulator is carried through a loop.
+//! Matrix units by themselves: products of small whole numbers, which must come out exactly, written in the ways in
+//! which compilers have got them wrong. One engine saw exactly twice the sums where an accumulator is carried through a
+//! loop.
 
 use serde_json::json;
 use wgrad::kernels::product::cooperative::CooperativeMatrix;
@@ -15,8 +16,14 @@ const TERMS: usize = 4;
 
 /// A name, and the body that leaves the sum in `sum`.
 const PATTERNS: [(&str, &str); 6] = [
-    ("terms one after the other", "sum = term(0u, sum); sum = term(1u, sum); sum = term(2u, sum); sum = term(3u, sum);"),
-    ("a sum carried through a loop", "for (var k = 0u; k < TERMS; k++) { sum = coopMultiplyAdd(load_a(k), load_b(k), sum); }"),
+    (
+        "terms one after the other",
+        "sum = term(0u, sum); sum = term(1u, sum); sum = term(2u, sum); sum = term(3u, sum);",
+    ),
+    (
+        "a sum carried through a loop",
+        "for (var k = 0u; k < TERMS; k++) { sum = coopMultiplyAdd(load_a(k), load_b(k), sum); }",
+    ),
     (
         "a sum carried through a loop whose bound is read",
         "for (var k = 0u; k < bound[0]; k++) { sum = coopMultiplyAdd(load_a(k), load_b(k), sum); }",
@@ -86,7 +93,8 @@ fn numbers(size: usize) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
 
 /// What is wrong, if anything.
 fn compare(found: &[f32], expected: &[f32]) -> Option<String> {
-    let apart: Vec<_> = found.iter().zip(expected).enumerate().filter(|(_, (found, expected))| found != expected).collect();
+    let apart: Vec<_> =
+        found.iter().zip(expected).enumerate().filter(|(_, (found, expected))| found != expected).collect();
     let &(index, (found_one, expected_one)) = apart.first()?;
     let twice = found.iter().zip(expected).all(|(found, expected)| *found == 2.0 * expected);
     let share = if twice { ", all exactly twice".to_string() } else { format!(", {} of {}", apart.len(), found.len()) };
@@ -120,11 +128,14 @@ fn main() {{
     // WGSL has no functions that return such matrices, so these are written out.
     let mut body = body.to_string();
     for k in 0..TERMS {
-        let term = format!("coopMultiplyAdd({}, {}, sum)", load("a", "A", &format!("{k}u")), load("b", "B", &format!("{k}u")));
+        let term =
+            format!("coopMultiplyAdd({}, {}, sum)", load("a", "A", &format!("{k}u")), load("b", "B", &format!("{k}u")));
         body = body.replace(&format!("term({k}u, sum)"), &term);
     }
     for k in ["k + i", "k"] {
-        body = body.replace(&format!("load_a({k})"), &load("a", "A", k)).replace(&format!("load_b({k})"), &load("b", "B", k));
+        body = body
+            .replace(&format!("load_a({k})"), &load("a", "A", k))
+            .replace(&format!("load_b({k})"), &load("b", "B", k));
     }
     let buffers = [2 * a.len(), 2 * b.len(), 16, 4 * area].map(|bytes| gpu.buffer(bytes as u64));
     let write = |buffer: &wgpu::Buffer, words: &[u32]| gpu.queue.write_buffer(buffer, 0, bytemuck::cast_slice(words));

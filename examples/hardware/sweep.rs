@@ -1,12 +1,15 @@
-//! Every product by every tiling, as raw data: a line of JSON for each operation, shape, precision, tiling, robustness and
-//! order, from which `scripts/refit` makes the table of tilings. Shapes are in `sweep/shapes.rs`, tilings in
-//! `sweep/candidates.rs`, how one is measured in `sweep/race.rs`. This file is the order of events: the shapes that matter
-//! most first, until the time is gone. What tilings earlier products leave to be tried is in `sweep/learned.rs`.
+//! Every product by every tiling, as raw data: a line of JSON for each operation, shape, precision, tiling, robustness
+//! and order, from which `scripts/refit` makes the table of tilings. Shapes are in `sweep/shapes.rs`, tilings in
+//! `sweep/candidates.rs`, how one is measured in `sweep/race.rs`. This file is the order of events: the shapes that
+//! matter most first, until the time is gone. What tilings earlier products leave to be tried is in `sweep/learned.rs`.
 
 mod candidates;
 mod learned;
 mod race;
+mod runner;
 mod shapes;
+mod task;
+mod track;
 
 use std::fs::File;
 use std::io::Write;
@@ -72,7 +75,9 @@ pub fn run(device: Device, cooperative: Option<Device>, wanted: &Wanted, records
     let mut learned = Learned::default();
     let all: Vec<_> = shapes
         .iter()
-        .flat_map(|&shape| precisions.iter().flat_map(move |&precision| Operation::ALL.map(|op| (shape, precision, op))))
+        .flat_map(|&shape| {
+            precisions.iter().flat_map(move |&precision| Operation::ALL.map(|op| (shape, precision, op)))
+        })
         .collect();
     for &(shape, precision, operation) in &all {
         // What is left goes to writing down what was found.
@@ -114,8 +119,7 @@ fn write_shaders(wanted: &Wanted, kept: &[Kept]) -> Outcome<usize> {
 
 fn write_cache(wanted: &Wanted, gpu: &Gpu, kept: &[Kept]) -> Outcome<usize> {
     let Some(path) = &wanted.cache else { return Ok(0) };
-    let shaders: Vec<_> =
-        kept.iter().take(MOST_CACHED).map(|kept| (kept.spirv.clone(), kept.kinds.clone())).collect();
+    let shaders: Vec<_> = kept.iter().take(MOST_CACHED).map(|kept| (kept.spirv.clone(), kept.kinds.clone())).collect();
     let content = gpu.cache_of(&shaders)?;
     std::fs::write(path, &content).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     Ok(content.len())

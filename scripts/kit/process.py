@@ -46,7 +46,9 @@ def run(name, command, environment, limit):
         return Finished(name, 127, f"{command[0]}: {error}", 0.0, False)
     LIVING.add(process)
     # Output is kept in memory: a full disk does not lose it.
-    reader = threading.Thread(target=lambda: pieces.extend(iter(lambda: process.stdout.read1(1 << 16), b"")), daemon=True)
+    reader = threading.Thread(
+        target=lambda: pieces.extend(iter(lambda: process.stdout.read1(1 << 16), b"")), daemon=True
+    )
     reader.start()
     timed_out = False
     try:

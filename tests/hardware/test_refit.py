@@ -30,11 +30,23 @@ LARGE, SMALL, SPLIT = "large", "small", "split"
 def line(shape, name, workgroups, seconds, default=SMALL, **changes):
     rows, depth, columns = shape
     return {
-        "kind": "tiling", "card": "A card", "driver": "1.0", "operation": "dense_forward", "shape": list(shape),
-        "size": {"rows": rows // 4, "columns": columns // 4, "depth": depth // 4}, "precision": "f32",
-        "tiling": {"direct": {"rows": 1, "columns": 1, "workgroup": 64}}, "name": name, "robust": True, "order": "rows",
-        "default": name == default, "workgroups": workgroups, "flops": 2 * rows * depth * columns, "error": None,
-        "passes": [{"seconds": 2 * seconds}, {"seconds": seconds}], **changes,
+        "kind": "tiling",
+        "card": "A card",
+        "driver": "1.0",
+        "operation": "dense_forward",
+        "shape": list(shape),
+        "size": {"rows": rows // 4, "columns": columns // 4, "depth": depth // 4},
+        "precision": "f32",
+        "tiling": {"direct": {"rows": 1, "columns": 1, "workgroup": 64}},
+        "name": name,
+        "robust": True,
+        "order": "rows",
+        "default": name == default,
+        "workgroups": workgroups,
+        "flops": 2 * rows * depth * columns,
+        "error": None,
+        "passes": [{"seconds": 2 * seconds}, {"seconds": seconds}],
+        **changes,
     }
 
 
@@ -104,7 +116,10 @@ class Refit(unittest.TestCase):
 
     def test_the_least_of_several_files_counts(self):
         shape = (32, 32, 64)
-        paths = [written([line(shape, SMALL, 2, seconds)], self.folder.name, f"{seconds}.jsonl.xz") for seconds in (2e-5, 1e-5)]
+        paths = [
+            written([line(shape, SMALL, 2, seconds)], self.folder.name, f"{seconds}.jsonl.xz")
+            for seconds in (2e-5, 1e-5)
+        ]
         product = refit.products(paths)[0][0]
         self.assertEqual(product.seconds[SMALL], 1e-5)
 

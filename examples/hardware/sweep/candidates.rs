@@ -1,5 +1,5 @@
-//! What each product is tried with: the tilings that tuning tries, and more that it does not, with workgroup memory up to
-//! 32 KiB and larger blocks for an invocation; and other orders of the same tiles.
+//! What each product is tried with: the tilings that tuning tries, and more that it does not, with workgroup memory up
+//! to 32 KiB and larger blocks for an invocation; and other orders of the same tiles.
 
 use wgrad::kernels::product::{CANDIDATES, Product, Tiling, Traits};
 
@@ -52,10 +52,7 @@ impl Order {
                 let band = "(tile / (8u * tiles_across))";
                 let rows = format!("min(8u, {tiles_down} - min({tiles_down}, 8u * {band}))");
                 let within = "(tile % (8u * tiles_across))";
-                (
-                    format!("(8u * {band} + {within} % max({rows}, 1u))"),
-                    format!("({within} / max({rows}, 1u))"),
-                )
+                (format!("(8u * {band} + {within} % max({rows}, 1u))"), format!("({within} / max({rows}, 1u))"))
             }
         };
         Some(wgsl.replace(down, &row).replace(across, &column))

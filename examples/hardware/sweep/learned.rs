@@ -1,5 +1,6 @@
-//! Which tilings are worth compiling for a product, as far as earlier products tell. The first of each kind is tried with
-//! all of them; those after it with what was not far behind there, or in another operation of the same precision and size.
+//! Which tilings are worth compiling for a product, as far as earlier products tell. The first of each kind is tried
+//! with all of them; those after it with what was not far behind there, or in another operation of the same precision
+//! and size.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,7 +64,10 @@ mod tests {
         let all = || (1..5).map(tiling).collect::<Vec<_>>();
         let mut learned = Learned::default();
         assert_eq!(learned.worth_trying(kind, all()), all());
-        learned.learn(kind, [(tiling(1), 3.0), (tiling(2), 1.0), (tiling(3), 1.3), (tiling(4), f64::INFINITY)].into_iter());
+        learned.learn(
+            kind,
+            [(tiling(1), 3.0), (tiling(2), 1.0), (tiling(3), 1.3), (tiling(4), f64::INFINITY)].into_iter(),
+        );
         // The default is always tried.
         assert_eq!(learned.worth_trying(kind, all()), [tiling(1), tiling(2), tiling(3)]);
         for other in [Kind { large: true, ..kind }, Kind { operation: Operation::Weights, ..kind }] {

@@ -72,8 +72,8 @@ pub fn in_order(size: Size, part: usize, parts: usize) -> Vec<Shape> {
             all
         }
     };
-    // The first ones are the first part's; the others are dealt out. What is another's comes last, in reverse, so that two
-    // parts that are both cut short leave out as little as they can.
+    // The first ones are the first part's; the others are dealt out. What is another's comes last, in reverse, so that
+    // two parts that are both cut short leave out as little as they can.
     let first = if size == Size::Whole { FIRST.len() } else { 0 };
     let is_own = |index: usize| if index < first { part == 0 } else { index % parts == part };
     let own = (0..all.len()).filter(|&index| is_own(index));
@@ -98,9 +98,7 @@ impl Operation {
         let (activation, shares) = (Activation::Relu, Shares::default());
         let bias_offset = Some(padded(inputs) * padded(outputs));
         let kernel: Kernel = match self {
-            Operation::Forward => {
-                DenseForward { inputs, outputs, bias_offset, activation, tiling, shares }.into()
-            }
+            Operation::Forward => DenseForward { inputs, outputs, bias_offset, activation, tiling, shares }.into(),
             Operation::Weights => DenseBackwardWeights { inputs, outputs, bias_offset, tiling, shares }.into(),
             Operation::Input => DenseBackwardInput { inputs, outputs, activation, tiling }.into(),
         };
