@@ -256,8 +256,8 @@ def throughput(call):
             rate = entry["samples_per_second"]
             step = 1e6 * entry["batch_size"] / rate["median"]
             lines.append(
-                f"{entry['workload']} {name}: {rate['median']:,.0f} samples/s ({rate['min']:,.0f} to {rate['max']:,.0f}), "
-                f"{step:,.1f} us a step"
+                f"{entry['workload']} {name}: {rate['median']:,.0f} samples/s "
+                f"({rate['min']:,.0f} to {rate['max']:,.0f}), {step:,.1f} us a step"
             )
         for curve in report.get("curves", []):
             points = ", ".join(f"{size}: {spread['median']:,.0f}" for size, spread in curve["points"])

@@ -58,6 +58,8 @@ def run(name, command, environment, limit):
     # Also after a good end: children that were left behind would hold the GPU.
     end(process)
     reader.join(FAREWELL)
+    if not reader.is_alive():
+        process.stdout.close()
     LIVING.discard(process)
     output = b"".join(list(pieces)).decode("utf-8", "replace")
     status = process.returncode if process.returncode is not None else -signal.SIGKILL
