@@ -1,5 +1,5 @@
-//! What a GPU does at most: multiply-adds in registers, matrix units, bandwidth by footprint, banks of workgroup memory, and
-//! how many workgroups it takes to keep it busy.
+//! What a GPU does at most: multiply-adds in registers, matrix units, bandwidth by footprint, banks of workgroup
+//! memory, and how many workgroups it takes to keep it busy.
 
 use std::time::Instant;
 
@@ -96,7 +96,7 @@ pub fn matrix_units(
 ) -> Outcome<Vec<String>> {
     let Some(device) = cooperative else { return Ok(vec!["ceiling matrix units: none that wgrad can use".into()]) };
     let Some(matrix) = device.info().cooperative_matrix else { return Ok(Vec::new()) };
-    let gpu = Gpu::new(device)?;
+    let gpu = Gpu::new(&device)?;
     let mut best: f64 = 0.0;
     for sums in [1, 4, 8] {
         let bound = gpu.bound(&multiplications(matrix, scale.loops / 16, sums), &[&gpu.buffer(1 << 16)])?;
@@ -168,10 +168,10 @@ pub fn memory(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Ou
 }
 
 fn stream(vectors: u64, threads: u64, turns: u64, copies: bool) -> String {
-    let body = if copies { "to[i] = from[i] + vec4<f32>(f32(turn));" } else { "sum += from[i];" };
+    let body = if copies { "copied[i] = source[i] + vec4<f32>(f32(turn));" } else { "sum += source[i];" };
     format!(
-        "@group(0) @binding(0) var<storage, read> from: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> to: array<vec4<f32>>;
+        "@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> copied: array<vec4<f32>>;
 @compute @workgroup_size({WORKGROUP})
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
     var sum = vec4<f32>();
@@ -183,7 +183,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
             {body}
         }}
     }}
-    if sum.x == 0.123 {{ to[0] = sum; }}
+    if sum.x == 0.123 {{ copied[0] = sum; }}
 }}
 "
     )
@@ -222,8 +222,8 @@ fn main(@builtin(local_invocation_index) local: u32) {{
     )
 }
 
-/// Multiply-adds a second where each waits for the last, by how many workgroups a multiprocessor has at once: how many it
-/// takes to hide latency.
+/// Multiply-adds a second where each waits for the last, by how many workgroups a multiprocessor has at once: how many
+/// it takes to hide latency.
 pub fn residents(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Outcome<Vec<String>> {
     let mut text = String::from("TFLOP/s of dependent multiply-adds by workgroups of 256 a multiprocessor:");
     let bound: Bound = gpu.bound(&multiply_adds("f32", scale.loops, 1), &[&gpu.buffer(64)])?;

@@ -280,7 +280,8 @@ pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
             }),
         )?;
         summary.push(format!(
-            "pass of {dispatches} dispatches: {} us on the GPU; host: record {} us, submit {} us, wait and map {} us (tick {} ns)",
+            "pass of {dispatches} dispatches: {} us on the GPU; host: record {} us, submit {} us, wait {} us \
+             (tick {} ns)",
             short(1e6 * gpu_seconds),
             short(1e6 * record),
             short(1e6 * submit),

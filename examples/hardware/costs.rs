@@ -71,7 +71,7 @@ impl Scale {
 /// All costs, in the order of their worth.
 pub fn run(device: Device, cooperative: Option<Device>, scale: &Scale, records: &mut Records) -> Outcome<()> {
     let name = device.info().name;
-    let gpu = Gpu::new(device)?;
+    let gpu = Gpu::new(&device)?;
     let mut summary = ceilings::warm(&gpu, scale, records)?;
     summary.extend(chains::host(&gpu, records)?);
     let [robust, plain] = [vulkan::Gpu::open(&name, true)?, vulkan::Gpu::open(&name, false)?];

@@ -8,7 +8,6 @@ use crate::Outcome;
 
 /// A device and what a timed pass needs.
 pub struct Gpu {
-    pub wgrad: Device,
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     ticks: wgpu::QuerySet,
@@ -35,7 +34,7 @@ pub struct Bound {
 }
 
 impl Gpu {
-    pub fn new(wgrad: Device) -> Outcome<Self> {
+    pub fn new(wgrad: &Device) -> Outcome<Self> {
         let (device, queue) = wgrad.wgpu().ok_or("expected a GPU, found the CPU device")?;
         let (device, queue) = (device.clone(), queue.clone());
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
@@ -56,7 +55,7 @@ impl Gpu {
         };
         let resolved = buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC);
         let readback = buffer(wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ);
-        Ok(Gpu { wgrad, device, queue, ticks, resolved, readback })
+        Ok(Gpu { device, queue, ticks, resolved, readback })
     }
 
     pub fn has(&self, feature: wgpu::Features) -> bool {
@@ -91,8 +90,8 @@ impl Gpu {
             force_loop_bounding: false,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
-        // SAFETY: as wgrad has it on hardware. The loops of this program's shaders count to constants, their indexes into
-        // memory other than buffers are taken modulo its length, and buffers are kept by the device.
+        // SAFETY: as wgrad has it on hardware. The loops of this program's shaders count to constants, their indexes
+        // into memory other than buffers are taken modulo its length, and buffers are kept by the device.
         let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
         let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some("hardware"),

@@ -1,11 +1,12 @@
-//! Measures a GPU: what there is, what things cost on it, a training step, and every product by every tiling. It is a part of
-//! the kit that `scripts/hardware` packs and runs; `docs/hardware.md` says what each part finds out.
+//! Measures a GPU: what there is, what things cost on it, a training step, and every product by every tiling. It is a
+//! part of the kit that `scripts/hardware` packs and runs; `docs/hardware.md` says what each part finds out.
 //!
 //! ```text
 //! cargo run --release --example hardware -- smoke --software --output results.jsonl
 //! ```
 //!
-//! This file is the command line. Results are lines of JSON (`record.rs`); what people should read goes to standard output.
+//! This file is the command line. Results are lines of JSON (`record.rs`); what people should read goes to standard
+//! output.
 
 mod ceilings;
 mod chains;

@@ -1,5 +1,6 @@
-//! Matrix units by themselves: products of small whole numbers, which must come out exactly, written in the ways in which
-//! compilers have got them wrong. One engine saw exactly twice the sums where an accumulator is carried through a loop.
+//! Matrix units by themselves: products of small whole numbers, which must come out exactly, written in the ways in
+//! which compilers have got them wrong. One engine saw exactly twice the sums where an accumulator is carried through a
+//! loop.
 
 use serde_json::json;
 use wgrad::kernels::product::cooperative::CooperativeMatrix;
@@ -55,7 +56,7 @@ const PATTERNS: [(&str, &str); 6] = [
 pub fn run(cooperative: Option<Device>, records: &mut Records) -> Outcome<()> {
     let Some(device) = cooperative else { return print("matrix units: ignored, this GPU has none that wgrad can use") };
     let Some(matrix) = device.info().cooperative_matrix else { return Ok(()) };
-    let gpu = Gpu::new(device)?;
+    let gpu = Gpu::new(&device)?;
     let (a, b, expected) = numbers(matrix.size);
     let mut wrong = Vec::new();
     for (name, body) in PATTERNS {

@@ -45,7 +45,7 @@ pub fn run(device: &Device, cooperative: Option<&Device>, records: &mut Records)
 
 /// The loss after an epoch on drawn digits.
 fn trained(device: &Device) -> Outcome<f64> {
-    let digits = synthetic::digits(640, 64, 7)?;
+    let digits = synthetic::digits(128, 64, 7)?;
     let mut model: Model = Sequential::new(mnist::PIXELS)
         .add(Dense::new(32).activation(Activation::Relu))
         .add(Dense::new(mnist::CLASSES).activation(Activation::Softmax))

@@ -1,5 +1,5 @@
-//! Shaders as wgpu hands them to Vulkan: WGSL through naga with wgrad's settings, loops not counted, indexes into buffers
-//! left to the device, workgroup memory not zeroed.
+//! Shaders as wgpu hands them to Vulkan: WGSL through naga with wgrad's settings, loops not counted, indexes into
+//! buffers left to the device, workgroup memory not zeroed.
 
 use naga::back::spv;
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use crate::Outcome;
 use crate::vulkan::About;
 
-/// The binary of a shader. `checked` has it check its indexes into memory other than buffers, as shaders for matrix units do.
+/// The binary of a shader. `checked` has it check its indexes into memory other than buffers, as shaders for matrix
+/// units do.
 pub fn compile(wgsl: &str, about: &About, checked: bool) -> Outcome<Vec<u32>> {
     let module = naga::front::wgsl::parse_str(wgsl).map_err(|error| error.emit_to_string(wgsl))?;
     let validated = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module);

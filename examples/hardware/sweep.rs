@@ -1,11 +1,15 @@
-//! Every product by every tiling, as raw data: a line of JSON for each operation, shape, precision, tiling, robustness and
-//! order, from which `scripts/refit` makes the table of tilings. Shapes are in `sweep/shapes.rs`, tilings in
-//! `sweep/candidates.rs`, how one is measured in `sweep/race.rs`. This file is the order of events: the shapes that matter
-//! most first, until the time is gone.
+//! Every product by every tiling, as raw data: a line of JSON for each operation, shape, precision, tiling, robustness
+//! and order, from which `scripts/refit` makes the table of tilings. Shapes are in `sweep/shapes.rs`, tilings in
+//! `sweep/candidates.rs`, how one is measured in `sweep/race.rs`. This file is the order of events: the shapes that
+//! matter most first, until the time is gone. What tilings earlier products leave to be tried is in `sweep/learned.rs`.
 
 mod candidates;
+mod learned;
 mod race;
+mod runner;
 mod shapes;
+mod task;
+mod track;
 
 use std::fs::File;
 use std::io::Write;
@@ -19,6 +23,7 @@ use wgrad::kernels::storage::Precision;
 use crate::record::Records;
 use crate::vulkan::{Gpu, Kind};
 use crate::{Outcome, print};
+use learned::Learned;
 use race::Race;
 use shapes::{Operation, Shape};
 
@@ -67,6 +72,7 @@ pub fn run(device: Device, cooperative: Option<Device>, wanted: &Wanted, records
     let precisions: &[Precision] =
         if info.has_half_precision() { &[Precision::F32, Precision::F16] } else { &[Precision::F32] };
     let (mut kept, mut done, mut lines, mut failed) = (Vec::new(), 0, 0, 0);
+    let mut learned = Learned::default();
     let all: Vec<_> = shapes
         .iter()
         .flat_map(|&shape| {
@@ -78,7 +84,7 @@ pub fn run(device: Device, cooperative: Option<Device>, wanted: &Wanted, records
         if records.past(0.92) {
             break;
         }
-        let outcome = race.run(operation, shape, precision, records)?;
+        let outcome = race.run((operation, shape, precision), &mut learned, records)?;
         (done, lines, failed) = (done + 1, lines + outcome.lines, failed + outcome.failed);
         if kept.len() < MOST_SHADERS {
             kept.extend(outcome.kept);

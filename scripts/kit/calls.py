@@ -165,7 +165,11 @@ def one(call, name, function, seconds, characters):
     at = f", {clock[0]:.0f} to {clock[1]:.0f} MHz by {call.clocks.source}" if clock else ""
     found = call.results.problems[problems:]
     call.results.record("part", part=name, seconds=round(taken, 1), problems=found, clock_range=clock)
-    lines = [f"-- {name}: {taken:.1f} s of {call.slack * seconds:.0f}{at}", text, *(f"FAILED {problem}" for problem in found)]
+    lines = [
+        f"-- {name}: {taken:.1f} s of {call.slack * seconds:.0f}{at}",
+        text,
+        *(f"FAILED {problem}" for problem in found),
+    ]
     call.results.say("\n".join(line for line in lines if line), characters)
     return not found
 
@@ -177,8 +181,14 @@ def finish(call):
         output.fail(f"{len(output.files())} files, {results.MOST_FILES} at most")
     listed = ", ".join(f"{path.name} {path.stat().st_size / 1024:.0f} KiB" for path in output.files())
     taken = time.monotonic() - output.started
-    verdict = "all is well" if not output.problems else f"FAILED, {len(output.problems)} problems: " + "; ".join(output.problems)
-    output.say(f"-- {call.name} call: {taken:.1f} s of {call.slack * call.plan.limit:.0f}; {verdict[:1500]}\n   {listed}")
+    verdict = (
+        "all is well"
+        if not output.problems
+        else f"FAILED, {len(output.problems)} problems: " + "; ".join(output.problems)
+    )
+    output.say(
+        f"-- {call.name} call: {taken:.1f} s of {call.slack * call.plan.limit:.0f}; {verdict[:1500]}\n   {listed}"
+    )
 
 
 def newest(path):

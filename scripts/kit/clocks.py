@@ -1,5 +1,5 @@
-"""The clocks while things are measured: nvidia-smi where there is one, else the processor's, which a software driver runs
-on. The newest reading lies in a file, for the programs that measure to write beside each result."""
+"""The clocks while things are measured: nvidia-smi where there is one, else the processor's, which a software driver
+runs on. The newest reading lies in a file, for the programs that measure to write beside each result."""
 
 import json
 import os
@@ -20,7 +20,12 @@ class Clocks:
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self):
-        command = ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits", f"-lms={int(1000 * PERIOD)}"]
+        command = [
+            "nvidia-smi",
+            f"--query-gpu={QUERY}",
+            "--format=csv,noheader,nounits",
+            f"--loop-ms={int(1000 * PERIOD)}",
+        ]
         try:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             self.source = "nvidia-smi"

@@ -11,8 +11,12 @@ def main(description):
     commands = parser.add_subparsers(dest="command", required=True)
     packing = commands.add_parser("pack", help="build and pack everything into one archive")
     packing.add_argument("--archive", type=pathlib.Path, default=pack.ARCHIVE, help="[default: local/hardware.tar.xz]")
-    packing.add_argument("--unpacked", type=pathlib.Path, metavar="FOLDER", help="no archive: a folder as it would unpack")
-    packing.add_argument("--loader", type=pathlib.Path, metavar="FOLDER", help="take the Vulkan loader's .deb files from here")
+    packing.add_argument(
+        "--unpacked", type=pathlib.Path, metavar="FOLDER", help="no archive: a folder as it would unpack"
+    )
+    packing.add_argument(
+        "--loader", type=pathlib.Path, metavar="FOLDER", help="take the Vulkan loader's .deb files from here"
+    )
     packing.add_argument("--no-loader", action="store_true", help="leave the Vulkan loader out")
     for name in calls.CALLS:
         call = commands.add_parser(name, help=f"run the {name} call")

@@ -1,5 +1,5 @@
-"""The parts of both calls. Each is given the call, runs its programs, tells the call what failed, and returns its lines of
-the summary."""
+"""The parts of both calls. Each is given the call, runs its programs, tells the call what failed, and returns its lines
+of the summary."""
 
 import hashlib
 import json
@@ -47,7 +47,9 @@ def smoke(call):
 
 
 def loader_errors(output):
-    telling = [line for line in output.splitlines() if re.search("error|warn|not found|cannot open", line, re.IGNORECASE)]
+    telling = [
+        line for line in output.splitlines() if re.search("error|warn|not found|cannot open", line, re.IGNORECASE)
+    ]
     return [line[:200] for line in telling[-3:]] or ["nothing"]
 
 
@@ -131,7 +133,9 @@ def trials(call, lines, name, filters, environment=None, *flags):
         if failed:
             call.results.fail(f"{name}: wrong: {', '.join(failed[:6])}" + (" ..." if len(failed) > 6 else ""))
         elif found["ok"] == 0:
-            call.results.fail(f"{name} {wanted}: not one trial has run on the GPU ({finished.problem or 'all ignored'})")
+            call.results.fail(
+                f"{name} {wanted}: not one trial has run on the GPU ({finished.problem or 'all ignored'})"
+            )
         elif finished.problem and not finished.timed_out:
             call.results.fail(finished.problem)
 
@@ -177,7 +181,7 @@ def optional(call, lines, filters, environment):
 
 
 def trainings(call, lines):
-    """Verify mode; the same training twice; how accurate the tutorial is, for two seeds; half precision and matrix units."""
+    """Verify mode; the same training twice; how accurate the tutorial is, for two seeds, in halves, on matrix units."""
     has_digits = "MNIST_DIR" in call.environment
     data = [] if has_digits else ["--synthetic"]
     shortest = ["--limit", "256", "--layers", "64:relu,10:softmax"]
@@ -215,7 +219,9 @@ def trainings(call, lines):
         if (report := train(name, "--epochs", epochs, *flags)) is None:
             continue
         accuracy = report["test"]["accuracy"]
-        lines.append(f"tutorial {name}: accuracy {accuracy:.4f} after {epochs} epochs, loss {report['test']['loss']:.4f}")
+        lines.append(
+            f"tutorial {name}: accuracy {accuracy:.4f} after {epochs} epochs, loss {report['test']['loss']:.4f}"
+        )
         call.results.record("accuracy", way=name, epochs=int(epochs), **report["test"], device=report["device"])
         least = ACCURACY if call.size == "whole" and has_digits else 0.5
         if not accuracy >= least:
@@ -223,7 +229,7 @@ def trainings(call, lines):
 
 
 def throughput(call):
-    """Both workloads as users meet them, with plots over batch and width; then in half precision and on matrix units."""
+    """Both workloads as users meet them, with plots over batch and width; then in halves and on matrix units."""
     known = call.results_of_smoke()
     small = ["--workload", "tutorial", "--batches", "32", "--widths", "64"]
     sizes = {
@@ -250,8 +256,8 @@ def throughput(call):
             rate = entry["samples_per_second"]
             step = 1e6 * entry["batch_size"] / rate["median"]
             lines.append(
-                f"{entry['workload']} {name}: {rate['median']:,.0f} samples/s ({rate['min']:,.0f} to {rate['max']:,.0f}), "
-                f"{step:,.1f} us a step"
+                f"{entry['workload']} {name}: {rate['median']:,.0f} samples/s "
+                f"({rate['min']:,.0f} to {rate['max']:,.0f}), {step:,.1f} us a step"
             )
         for curve in report.get("curves", []):
             points = ", ".join(f"{size}: {spread['median']:,.0f}" for size, spread in curve["points"])
@@ -267,13 +273,24 @@ def peers(call):
     base += ["--untuned", "--rounds", "1"]
     if call.rehearses:
         # On the processor: a software driver has no peers of its own.
-        small = ["--on", "cpu,wgpu", "--workloads", "tutorial", "--samples", "256", "--repeats", "1", "--seconds", "0.05"]
+        small = [
+            "--on",
+            "cpu,wgpu",
+            "--workloads",
+            "tutorial",
+            "--samples",
+            "256",
+            "--repeats",
+            "1",
+            "--seconds",
+            "0.05",
+        ]
         runs = [("the same work", [*small, "--products", "none", "--only", "jax", "--timeout", "60"])]
     else:
         common = ["--on", "gpu", "--repeats", "2", "--seconds", "0.3", "--timeout", "40"]
         runs = [
             ("the same work", [*common, "--only", "graphs,jax", "--products", "none"]),
-            ("products", [*common, "--only", "none", "--products", "f32,units"]),
+            ("products", [*common, "--only", "none", "--products", "f32,units", "--workloads", "wide"]),
             ("torch.compile", [*common, "--only", "compile", "--products", "none", "--workloads", "tutorial"]),
         ]
     for name, flags in runs:

@@ -46,7 +46,9 @@ def run(name, command, environment, limit):
         return Finished(name, 127, f"{command[0]}: {error}", 0.0, False)
     LIVING.add(process)
     # Output is kept in memory: a full disk does not lose it.
-    reader = threading.Thread(target=lambda: pieces.extend(iter(lambda: process.stdout.read1(1 << 16), b"")), daemon=True)
+    reader = threading.Thread(
+        target=lambda: pieces.extend(iter(lambda: process.stdout.read1(1 << 16), b"")), daemon=True
+    )
     reader.start()
     timed_out = False
     try:
@@ -56,6 +58,8 @@ def run(name, command, environment, limit):
     # Also after a good end: children that were left behind would hold the GPU.
     end(process)
     reader.join(FAREWELL)
+    if not reader.is_alive():
+        process.stdout.close()
     LIVING.discard(process)
     output = b"".join(list(pieces)).decode("utf-8", "replace")
     status = process.returncode if process.returncode is not None else -signal.SIGKILL

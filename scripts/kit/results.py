@@ -1,5 +1,5 @@
-"""What a call leaves: at most eight flat files, and a summary that fits a terminal's memory. Everything is written as it
-comes, so that what a call that is cut short has found is there."""
+"""What a call leaves: at most eight flat files, and a summary that fits a terminal's memory. Everything is written as
+it comes, so that what a call that is cut short has found is there."""
 
 import json
 import lzma
@@ -65,7 +65,9 @@ class Results:
                 continue
             try:
                 if shutil.which("xz"):
-                    subprocess.run(["xz", "-2", "-T0", "--force", str(plain)], check=True, capture_output=True, timeout=20)
+                    subprocess.run(
+                        ["xz", "-2", "-T0", "--force", str(plain)], check=True, capture_output=True, timeout=20
+                    )
                     continue
                 packed = plain.with_name(name + ".xz")
                 with open(plain, "rb") as source, lzma.open(packed, "wb", preset=1) as target:

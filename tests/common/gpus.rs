@@ -1,4 +1,5 @@
-//! The GPU that tests run on. What is not there is left out and shown as ignored; what is there and does not open fails.
+//! The GPU that tests run on. What is not there is left out and shown as ignored; what is there and does not open
+//! fails.
 //!
 //! `WGRAD_TEST_PLAN=hardware` has models planned as for a hardware GPU on whatever GPU there is.
 

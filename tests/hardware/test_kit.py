@@ -131,8 +131,9 @@ class Kit(unittest.TestCase):
 
     def test_a_call_that_does_not_end_is_ended(self):
         text = (self.root / "scripts" / "kit" / "parts.py").read_text()
-        (self.root / "scripts" / "kit" / "parts.py").write_text(text.replace(
-            'def costs(call):\n', 'def costs(call):\n    import time\n    time.sleep(1000)\n'))
+        (self.root / "scripts" / "kit" / "parts.py").write_text(
+            text.replace("def costs(call):\n", "def costs(call):\n    import time\n    time.sleep(1000)\n")
+        )
         limits = (self.root / "scripts" / "kit" / "calls.py").read_text()
         self.assertIn("        240,", limits)
         (self.root / "scripts" / "kit" / "calls.py").write_text(limits.replace("        240,", "        8,"))
@@ -148,6 +149,7 @@ class Kit(unittest.TestCase):
         self.assertIn("line 0 of many", text)
         self.assertIn("line 1999 of many", text)
         import lzma
+
         log = lzma.open(self.root / "results" / "log.txt.xz", "rt").read()
         self.assertIn("line 1000 of many", log)
 

@@ -30,11 +30,23 @@ LARGE, SMALL, SPLIT = "large", "small", "split"
 def line(shape, name, workgroups, seconds, default=SMALL, **changes):
     rows, depth, columns = shape
     return {
-        "kind": "tiling", "card": "A card", "driver": "1.0", "operation": "dense_forward", "shape": list(shape),
-        "size": {"rows": rows // 4, "columns": columns // 4, "depth": depth // 4}, "precision": "f32",
-        "tiling": {"direct": {"rows": 1, "columns": 1, "workgroup": 64}}, "name": name, "robust": True, "order": "rows",
-        "default": name == default, "workgroups": workgroups, "flops": 2 * rows * depth * columns, "error": None,
-        "passes": [{"seconds": 2 * seconds}, {"seconds": seconds}], **changes,
+        "kind": "tiling",
+        "card": "A card",
+        "driver": "1.0",
+        "operation": "dense_forward",
+        "shape": list(shape),
+        "size": {"rows": rows // 4, "columns": columns // 4, "depth": depth // 4},
+        "precision": "f32",
+        "tiling": {"direct": {"rows": 1, "columns": 1, "workgroup": 64}},
+        "name": name,
+        "robust": True,
+        "order": "rows",
+        "default": name == default,
+        "workgroups": workgroups,
+        "flops": 2 * rows * depth * columns,
+        "error": None,
+        "passes": [{"seconds": 2 * seconds}, {"seconds": seconds}],
+        **changes,
     }
 
 
@@ -70,7 +82,7 @@ class Refit(unittest.TestCase):
 
     def test_a_known_table_is_found_again(self):
         measured = self.measured(sweep())
-        rules, fallback = refit.fit(measured, 0.9)
+        rules, fallback = refit.fit(measured)
         for product in measured:
             self.assertEqual(refit.served(rules, fallback, product), product.best, product.key)
         self.assertLessEqual(len(rules), 3, rules)
@@ -104,7 +116,10 @@ class Refit(unittest.TestCase):
 
     def test_the_least_of_several_files_counts(self):
         shape = (32, 32, 64)
-        paths = [written([line(shape, SMALL, 2, seconds)], self.folder.name, f"{seconds}.jsonl.xz") for seconds in (2e-5, 1e-5)]
+        paths = [
+            written([line(shape, SMALL, 2, seconds)], self.folder.name, f"{seconds}.jsonl.xz")
+            for seconds in (2e-5, 1e-5)
+        ]
         product = refit.products(paths)[0][0]
         self.assertEqual(product.seconds[SMALL], 1e-5)
 
@@ -115,7 +130,7 @@ class Refit(unittest.TestCase):
         for precision in ["f32", "f16"]:
             own = [product for product in measured if product.key[2] == precision]
             self.assertGreaterEqual(len(own), 12)
-            rules, fallback = refit.fit(own, 0.9)
+            rules, fallback = refit.fit(own)
             fitted = refit.mean_loss(lambda product: refit.served(rules, fallback, product), own)
             single = refit.mean_loss(lambda product: fallback, own)
             self.assertGreaterEqual(fitted, 0.0)

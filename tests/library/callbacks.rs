@@ -49,7 +49,7 @@ fn the_best_epoch_is_kept(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn a_figure_that_is_not_there_is_refused_for(device: &Device) -> Outcome {
+fn a_figure_that_is_not_there_is_refused(device: &Device) -> Outcome {
     let (mut model, data) = diverging(device)?;
     refused_for(model.fit(&data, Fit::new().callback(EarlyStopping::new())), "val_loss");
     let accuracy = EarlyStopping::new().monitor(Monitor::Accuracy);

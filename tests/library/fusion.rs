@@ -48,8 +48,10 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
             other => other.to_string(),
         });
         for layer in &net.layers {
-            add(match layer {
-                Drawn::Dense { activation, bias, trained, .. } => format!("{activation}, bias {bias}, trained {trained}"),
+            let what = match layer {
+                Drawn::Dense { activation, bias, trained, .. } => {
+                    format!("{activation}, bias {bias}, trained {trained}")
+                }
                 Drawn::Activation(activation) => format!("layer {activation}"),
                 Drawn::Flatten => "layer flatten".into(),
                 Drawn::Rescaling { .. } => "layer rescaling".into(),
@@ -58,7 +60,8 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
                     add(format!("normalization with gamma {gamma}, beta {beta}"));
                     format!("normalization over batch {batch}, trained {trained}")
                 }
-            });
+            };
+            add(what);
             if let Drawn::Dense { regularizers, .. } = layer {
                 let of = |index: usize| (regularizers[index].l1 > 0.0, regularizers[index].l2 > 0.0);
                 add(format!("l1 and l2 of kernel {:?}", of(0)));
@@ -102,7 +105,7 @@ fn parameters(model: &Model, seed: u64) -> BTreeMap<String, Vec<f32>> {
 
 /// What a step leaves, by name.
 fn trained(net: &Net, fused: bool, device: &Device, precision: Precision) -> wgrad::Result<BTreeMap<String, Vec<f32>>> {
-    let mut model = net.description().compile(device, net.optimizer, net.loss)?;
+    let mut model = net.description().compile(device, net.optimizer.clone(), net.loss)?;
     model.set_fusion(fused);
     model.set_precision(precision)?;
     let initial = parameters(&model, net.seed);
@@ -119,9 +122,10 @@ fn trained(net: &Net, fused: bool, device: &Device, precision: Precision) -> wgr
 }
 
 fn check(device: &Device, net: &Net, precision: Precision) -> Outcome {
-    let model = net.description().compile(&Device::cpu(), net.optimizer, net.loss)?;
+    let model = net.description().compile(&Device::cpu(), net.optimizer.clone(), net.loss)?;
     let half = precision == Precision::F16;
-    let expected = net.step(&parameters(&model, net.seed), half).ok_or(format!("gradients of {net:?} are too large"))?;
+    let expected =
+        net.step(&parameters(&model, net.seed), half).ok_or(format!("gradients of {net:?} are too large"))?;
     for fused in [true, false] {
         let found = trained(net, fused, device, precision)?;
         let missing: Vec<_> = expected.keys().filter(|name| !found.contains_key(*name)).collect();
@@ -147,7 +151,13 @@ fn check(device: &Device, net: &Net, precision: Precision) -> Outcome {
 }
 
 /// Labels and operations of a fused step's launches.
-fn launches(net: Sequential, device: &Device, optimizer: impl Into<Optimizer>, loss: Loss, data: &Dataset) -> wgrad::Result<Vec<String>> {
+fn launches(
+    net: Sequential,
+    device: &Device,
+    optimizer: impl Into<Optimizer>,
+    loss: Loss,
+    data: &Dataset,
+) -> wgrad::Result<Vec<String>> {
     let summary = net.compile(device, optimizer, loss)?.plan_summary(data, 32)?;
     let line = |line: &str| line.split_whitespace().skip(1).take(2).collect::<Vec<_>>().join(" ");
     Ok(summary.lines().map(line).collect())
@@ -155,7 +165,16 @@ fn launches(net: Sequential, device: &Device, optimizer: impl Into<Optimizer>, l
 
 /// A change of the passes that costs launches shows here, and one that saves some has to be written down.
 fn launches_of_fused_steps(device: &Device) -> Outcome {
-    println!("{:#?}", launches(Sequential::new(4).add(Dense::new(3).activation(Activation::Softmax)), device, Sgd::default(), Loss::CategoricalCrossentropy, &labelled(9, 4, 3))?);
+    println!(
+        "{:#?}",
+        launches(
+            Sequential::new(4).add(Dense::new(3).activation(Activation::Softmax)),
+            device,
+            Sgd::default(),
+            Loss::CategoricalCrossentropy,
+            &labelled(9, 4, 3)
+        )?
+    );
     let _ = (Adam::default(), RmsProp::default(), with_rows(1, 1, 1));
     Ok(())
 }

@@ -246,7 +246,7 @@ fn five_calls_of_one_epoch_are_one_of_five(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn layers_that_cannot_be_are_refused_for(device: &Device) -> Outcome {
+fn layers_that_cannot_be_are_refused(device: &Device) -> Outcome {
     let compile = |net: Sequential| net.compile(device, Sgd::default(), Loss::MeanSquaredError);
     refused_for(compile(Sequential::new(3).add(Dropout::new(1.0))), "layer dropout_0");
     refused_for(compile(Sequential::new(3).add(BatchNormalization::new().momentum(1.5))), "momentum from 0 to 1");

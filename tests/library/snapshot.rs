@@ -67,7 +67,7 @@ fn weights_alone_can_be_taken(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn a_snapshot_of_another_model_is_refused_for(device: &Device) -> Outcome {
+fn a_snapshot_of_another_model_is_refused(device: &Device) -> Outcome {
     let snapshot = compiled(device, Adam::default())?.snapshot()?;
     refused_for(compiled(device, Sgd::default())?.restore(&snapshot), "one of a model with sgd");
     let other = Sequential::new(6).add(Dense::new(3)).compile(device, Adam::default(), Loss::MeanSquaredError);

@@ -1,5 +1,5 @@
-//! What each product is tried with: the tilings that tuning tries, and more that it does not, with workgroup memory up to
-//! 32 KiB and larger blocks for an invocation; and other orders of the same tiles.
+//! What each product is tried with: the tilings that tuning tries, and more that it does not, with workgroup memory up
+//! to 32 KiB and larger blocks for an invocation; and other orders of the same tiles.
 
 use wgrad::kernels::product::{CANDIDATES, Product, Tiling, Traits};
 
@@ -38,9 +38,10 @@ impl Order {
         if self == Order::Rows {
             return Some(wgsl.to_string());
         }
-        // Both tilings with tiles unfold them by these two expressions, once each.
+        // Both tilings whose tiles are a workgroup's have this line, and these two expressions once each.
         let (down, across) = ("tile / tiles_across", "tile % tiles_across");
-        if [down, across].iter().any(|line| wgsl.matches(line).count() != 1) {
+        let lines = ["let tile = linear_group(group, groups);", down, across];
+        if lines.iter().any(|line| wgsl.matches(line).count() != 1) {
             return None;
         }
         // How many tiles there are in all is known to the dispatch, which may be folded: then there are a few more.

@@ -73,8 +73,8 @@ pub fn in_order(size: Size, part: usize, parts: usize) -> Vec<Shape> {
             all
         }
     };
-    // The first ones are the first part's; the others are dealt out. What is another's comes last, in reverse, so that two
-    // parts that are both cut short leave out as little as they can.
+    // The first ones are the first part's; the others are dealt out. What is another's comes last, in reverse, so that
+    // two parts that are both cut short leave out as little as they can.
     let first = if size == Size::Whole { FIRST.len() } else { 0 };
     let is_own = |index: usize| if index < first { part == 0 } else { index % parts == part };
     let own = (0..all.len()).filter(|&index| is_own(index));
@@ -83,7 +83,7 @@ pub fn in_order(size: Size, part: usize, parts: usize) -> Vec<Shape> {
 }
 
 /// The three products of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     Forward,
     Weights,

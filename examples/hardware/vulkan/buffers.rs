@@ -22,7 +22,9 @@ impl Gpu {
 
     /// Memory that the host writes and reads.
     pub fn host_buffer(&self, bytes: u64) -> Outcome<Buffer<'_>> {
-        self.allocate(bytes, vk::MemoryPropertyFlags::HOST_VISIBLE | vk::MemoryPropertyFlags::HOST_COHERENT)
+        let host = vk::MemoryPropertyFlags::HOST_VISIBLE | vk::MemoryPropertyFlags::HOST_COHERENT;
+        // What is not cached is slow to read.
+        self.allocate(bytes, host | vk::MemoryPropertyFlags::HOST_CACHED).or_else(|_| self.allocate(bytes, host))
     }
 
     /// A buffer of the device's memory that begins with these words, which are repeated to its end.
@@ -59,7 +61,10 @@ impl Gpu {
                 let has = self.memory.memory_types[index as usize].property_flags;
                 needs.memory_type_bits & 1 << index != 0 && has.contains(wanted)
             };
-            let kind = (0..self.memory.memory_type_count).find(fits).ok_or("expected such memory, found none")?;
+            let Some(kind) = (0..self.memory.memory_type_count).find(fits) else {
+                self.device.destroy_buffer(raw, None);
+                return Err(format!("expected memory that is {wanted:?}, found none").into());
+            };
             let info = vk::MemoryAllocateInfo::default().allocation_size(needs.size).memory_type_index(kind);
             let memory = self.device.allocate_memory(&info, None)?;
             self.device.bind_buffer_memory(raw, memory, 0)?;

@@ -53,7 +53,9 @@ pub const MOMENTUM: f32 = 0.9;
 pub const EPSILON: f32 = 1e-3;
 
 /// SGD shows gradients as they are where its learning rate is 1: w before less w after.
-const SHOWING: Sgd = Sgd { learning_rate: 1.0, momentum: 0.0, nesterov: false, weight_decay: 0.0, clip: Clip::None };
+fn showing() -> Sgd {
+    Sgd::default().learning_rate(1.0)
+}
 
 /// The widths of layers: every remainder of four, and one less and one more than the edges of tiles.
 const WIDTHS: [usize; 16] = [1, 2, 3, 4, 5, 7, 8, 10, 16, 17, 31, 33, 64, 100, 129, 300];
@@ -134,7 +136,7 @@ impl Net {
 
     /// Whether updates show gradients as they are, and the optimizer keeps nothing.
     pub fn shows_gradients(&self) -> bool {
-        matches!(self.optimizer, Optimizer::Sgd(sgd) if Sgd { clip: Clip::None, ..sgd } == SHOWING)
+        matches!(&self.optimizer, Optimizer::Sgd(sgd) if sgd.clone().clip(Clip::None) == showing())
     }
 
     pub fn description(&self) -> Sequential {
@@ -182,7 +184,8 @@ impl Net {
             return (inputs, targets);
         }
         let ids = self.class_ids(rows);
-        let one_hot = |id: u32| (0..outputs as u32).map(move |c| f32::from(u8::from(id == c.max(u32::from(outputs == 1)))));
+        let one_hot =
+            |id: u32| (0..outputs as u32).map(move |c| f32::from(u8::from(id == c.max(u32::from(outputs == 1)))));
         (inputs, ids.into_iter().flat_map(one_hot).collect())
     }
 
@@ -199,9 +202,7 @@ impl Net {
     pub fn dataset(&self, rows: usize) -> wgrad::Result<Dataset> {
         let (inputs, targets) = self.samples(rows);
         let data = match self.ids {
-            true => {
-                Dataset::from_classes(inputs, self.features(), self.class_ids(rows), self.outputs().max(2))
-            }
+            true => Dataset::from_classes(inputs, self.features(), self.class_ids(rows), self.outputs().max(2)),
             false => Dataset::from_rows(inputs, self.features(), targets, self.outputs()),
         }?;
         if self.weighted { data.with_sample_weights(self.weights(rows)) } else { Ok(data) }
@@ -276,17 +277,17 @@ fn ending(draws: &mut Draws, layers: &mut Vec<Drawn>) -> LossFunction {
 fn optimizer(draws: &mut Draws) -> Optimizer {
     let clip = draws.of(&[Clip::None, Clip::Value(0.01), Clip::Norm(0.1), Clip::GlobalNorm(0.2)]);
     if draws.once_in(2) {
-        return Sgd { clip, ..SHOWING }.into();
+        return Sgd { clip, ..showing() }.into();
     }
     let weight_decay = draws.of(&[0.0, 0.1]);
     let rmsprop = RmsProp { learning_rate: 0.01, weight_decay, clip, epsilon: 1e-3, ..RmsProp::default() };
     let sgd = Sgd { learning_rate: 0.1, momentum: 0.9, weight_decay, clip, ..Sgd::default() };
     draws.of(&[
-        rmsprop.into(),
-        RmsProp { momentum: 0.5, ..rmsprop }.into(),
-        RmsProp { momentum: 0.5, centered: true, ..rmsprop }.into(),
-        sgd.into(),
-        Sgd { nesterov: true, ..sgd }.into(),
+        rmsprop.clone().into(),
+        rmsprop.clone().momentum(0.5).into(),
+        rmsprop.momentum(0.5).centered(true).into(),
+        sgd.clone().into(),
+        sgd.nesterov(true).into(),
         Adam { learning_rate: 0.01, epsilon: 1e-3, weight_decay, clip, ..Adam::default() }.into(),
         AdamW { learning_rate: 0.01, epsilon: 1e-3, clip, ..AdamW::default() }.into(),
         Adagrad { learning_rate: 0.1, epsilon: 1e-3, weight_decay, clip, ..Adagrad::default() }.into(),

@@ -122,7 +122,7 @@ impl Net {
 
     /// Dropout of x, or of the gradient, for it is the same.
     fn dropped(&self, x: &Matrix, rate: f32, layer: usize) -> Matrix {
-        let draws = Draws { seed: 0, layer };
+        let draws = Draws { seed: 0, layer: layer as u32 };
         let kernel: Kernel = DropoutForward { columns: x.columns, rate, draws }.into();
         // Batches before this one.
         let batch = u32::from(self.shows_gradients());
@@ -131,7 +131,8 @@ impl Net {
         let mut factors = vec![0.0; padded(x.rows) * stride];
         let ones = vec![1.0; factors.len()];
         kernel.reference(&step, &[Input::Floats(&ones)], &mut [Output::Floats(&mut factors)]);
-        let factors: Vec<f64> = (0..x.values.len()).map(|at| factors[at / x.columns * stride + at % x.columns]).collect();
+        let factors: Vec<f64> =
+            (0..x.values.len()).map(|at| factors[at / x.columns * stride + at % x.columns]).collect();
         let errors = x.errors.iter().zip(&x.values).zip(&factors);
         Matrix {
             values: x.values.iter().zip(&factors).map(|(x, factor)| x * factor).collect(),
@@ -171,7 +172,8 @@ impl Net {
         let sharers = if self.loss.loss == Loss::BinaryCrossentropy { 2.0 } else { width };
         outputs.map_rows(|row, z| {
             let weight = f64::from(weights[row]) / rows;
-            let targets = targets[row * z.len()..].iter().map(|&t| f64::from(t) * (1.0 - smoothing) + smoothing / sharers);
+            let targets =
+                targets[row * z.len()..].iter().map(|&t| f64::from(t) * (1.0 - smoothing) + smoothing / sharers);
             let targets: Vec<_> = targets.take(z.len()).collect();
             match self.loss.loss {
                 Loss::CategoricalCrossentropy => {
@@ -183,7 +185,10 @@ impl Net {
                 }
                 Loss::BinaryCrossentropy => {
                     let slope = |(z, t): (&f64, &f64)| {
-                        (weight / width * (Activation::Sigmoid.activate(*z) - t), weight / width * (EXPONENTIAL + 8.0 * UNIT * t))
+                        (
+                            weight / width * (Activation::Sigmoid.activate(*z) - t),
+                            weight / width * (EXPONENTIAL + 8.0 * UNIT * t),
+                        )
                     };
                     z.iter().zip(&targets).map(slope).collect()
                 }
@@ -285,8 +290,11 @@ impl Norm<'_> {
         }
         let (gamma, beta) = (self.tensor("gamma", columns, 1.0), self.tensor("beta", columns, 0.0));
         let (mean, variance) = (self.tensor("moving_mean", columns, 0.0), self.tensor("moving_variance", columns, 1.0));
-        let factors: Vec<_> =
-            gamma.iter().zip(variance).map(|(gamma, variance)| gamma / (variance + f64::from(EPSILON)).sqrt()).collect();
+        let factors: Vec<_> = gamma
+            .iter()
+            .zip(variance)
+            .map(|(gamma, variance)| gamma / (variance + f64::from(EPSILON)).sqrt())
+            .collect();
         let moved: Vec<_> = factors.iter().zip(mean).map(|(factor, mean)| factor * mean).collect();
         let terms = beta.iter().zip(&moved).map(|(beta, moved)| beta - moved).collect();
         let sizes = beta.iter().zip(&moved).map(|(beta, moved)| beta.abs() + moved.abs()).collect();
@@ -424,7 +432,7 @@ impl Tensor {
         let length = gradients.len().next_multiple_of(TENSOR_ALIGNMENT);
         let padded = |values: &[f64]| [values, &vec![0.0; length - values.len()]].concat();
         let clip_value = if let Clip::Value(limit) = optimizer.clip() { limit } else { 0.0 };
-        let (kernel, slots) = rule(optimizer, Common { length, clip_value });
+        let (kernel, slots) = rule(optimizer, Common::all(length, clip_value));
         let decay = optimizer_decay(optimizer);
         // Penalties are in the gradient already.
         let entry = [0.0, decay, 1.0, factor, 0.0, 0.0, 0.0, 0.0];
@@ -462,14 +470,11 @@ fn first_step(optimizer: &Optimizer) -> StepBlock {
 /// The update of all parameters, and its slots with what they start from; without a name where they are not used.
 fn rule(optimizer: &Optimizer, common: Common) -> (Kernel, Vec<(&'static str, f64)>) {
     let used = |name: &'static str, used: bool| (if used { name } else { "" }, 0.0);
-    match *optimizer {
+    match optimizer.clone() {
         Optimizer::RmsProp(o) => {
             let rule = Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered };
-            let slots = [
-                used("velocity", true),
-                used("average_gradient", o.centered),
-                used("momentum", o.momentum > 0.0),
-            ];
+            let slots =
+                [used("velocity", true), used("average_gradient", o.centered), used("momentum", o.momentum > 0.0)];
             (RmspropUpdate { common, rule }.into(), slots.to_vec())
         }
         Optimizer::Sgd(o) => {
