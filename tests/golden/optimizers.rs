@@ -1,0 +1,120 @@
+//! The optimizers of cases of both formats, with Keras's names. Every number is given; null is off.
+
+use serde_json::{Map, Value};
+use wgrad::{
+    Adagrad, Adam, AdamW, Clip, CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate,
+    Optimizer, PiecewiseConstantDecay, PolynomialDecay, RmsProp, Sgd,
+};
+
+use crate::settings::Settings;
+
+/// The optimizer of a case: an arm for each.
+pub fn optimizer(settings: &Map<String, Value>) -> Result<Optimizer, String> {
+    let mut settings = Settings::new("the optimizer", settings);
+    let name: String = settings.get("name")?;
+    settings.are_of(&name);
+    let s = &mut settings;
+    let (decay, clip) = (s.get_or("weight_decay", 0.0)?, clip(s)?);
+    must_be_off(s)?;
+    let steps = s.get_or("gradient_accumulation_steps", 1)?;
+    let rate = learning_rate(s.get("learning_rate")?)?;
+    macro_rules! finished {
+        ($plain:expr) => {{
+            let decayed = $plain.weight_decay(decay).clip(clip).learning_rate(rate);
+            decayed.gradient_accumulation_steps(steps).into()
+        }};
+    }
+    let built: Optimizer = match name.as_str() {
+        "rmsprop" => {
+            let plain = RmsProp::default().rho(s.get("rho")?).momentum(s.get("momentum")?);
+            let plain = plain.epsilon(s.get("epsilon")?).centered(s.get("centered")?);
+            finished!(plain)
+        }
+        "sgd" => {
+            let plain = Sgd::default().momentum(s.get("momentum")?).nesterov(s.get("nesterov")?);
+            finished!(plain)
+        }
+        "adam" => {
+            s.must_be_off("amsgrad")?;
+            let plain = Adam::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        "adamw" => {
+            s.must_be_off("amsgrad")?;
+            let plain = AdamW::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        "adagrad" => {
+            let plain = Adagrad::default().initial_accumulator_value(s.get("initial_accumulator_value")?);
+            finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        _ => return Err(format!("unknown optimizer {name:?}")),
+    };
+    settings.finish()?;
+    Ok(built)
+}
+
+/// A number, or a schedule: an arm for each.
+fn learning_rate(value: Value) -> Result<LearningRate, String> {
+    let settings = match value {
+        Value::Object(settings) => settings,
+        number => {
+            let rate = number.as_f64().ok_or_else(|| format!("learning rate {number}"))?;
+            return Ok(LearningRate::Constant(rate as f32));
+        }
+    };
+    let mut settings = Settings::new("the schedule", &settings);
+    let name: String = settings.get("schedule")?;
+    settings.are_of(&name);
+    let s = &mut settings;
+    let built: LearningRate = match name.as_str() {
+        "exponential_decay" => {
+            let (initial, steps): (f32, u32) = (s.get("initial_learning_rate")?, s.get("decay_steps")?);
+            let schedule = ExponentialDecay::new(initial, steps, s.get::<f32>("decay_rate")?);
+            schedule.staircase(s.get_or("staircase", false)?).into()
+        }
+        "piecewise_constant_decay" => {
+            let (boundaries, values): (Vec<u32>, Vec<f32>) = (s.get("boundaries")?, s.get("values")?);
+            PiecewiseConstantDecay::new(boundaries, values).into()
+        }
+        "polynomial_decay" => {
+            let (initial, steps): (f32, u32) = (s.get("initial_learning_rate")?, s.get("decay_steps")?);
+            let schedule = PolynomialDecay::new(initial, steps).end_learning_rate(s.get_or("end_learning_rate", 1e-4)?);
+            schedule.power(s.get_or("power", 1.0)?).cycle(s.get_or("cycle", false)?).into()
+        }
+        "inverse_time_decay" => {
+            let (initial, steps): (f32, u32) = (s.get("initial_learning_rate")?, s.get("decay_steps")?);
+            let schedule = InverseTimeDecay::new(initial, steps, s.get::<f32>("decay_rate")?);
+            schedule.staircase(s.get_or("staircase", false)?).into()
+        }
+        "cosine_decay" => {
+            let (initial, steps): (f32, u32) = (s.get("initial_learning_rate")?, s.get("decay_steps")?);
+            let schedule = CosineDecay::new(initial, steps).alpha(s.get_or("alpha", 0.0)?);
+            schedule.warmup_target(s.find("warmup_target")?).warmup_steps(s.get_or("warmup_steps", 0)?).into()
+        }
+        "cosine_decay_restarts" => {
+            let (initial, steps): (f32, u32) = (s.get("initial_learning_rate")?, s.get("first_decay_steps")?);
+            let schedule = CosineDecayRestarts::new(initial, steps).t_mul(s.get_or("t_mul", 2.0)?);
+            schedule.m_mul(s.get_or("m_mul", 1.0)?).alpha(s.get_or("alpha", 0.0)?).into()
+        }
+        _ => return Err(format!("unknown schedule {name:?}")),
+    };
+    settings.finish()?;
+    Ok(built)
+}
+
+/// What Keras's optimizers have and these do not. The momentum of an average that is off means nothing.
+fn must_be_off(settings: &mut Settings) -> Result<(), String> {
+    settings.must_be_off("use_ema")?;
+    settings.find::<f32>("ema_momentum").map(|_| ())
+}
+
+fn clip(settings: &mut Settings) -> Result<Clip, String> {
+    match (settings.find("clipnorm")?, settings.find("global_clipnorm")?, settings.find("clipvalue")?) {
+        (None, None, None) => Ok(Clip::None),
+        (Some(limit), None, None) => Ok(Clip::Norm(limit)),
+        (None, Some(limit), None) => Ok(Clip::GlobalNorm(limit)),
+        (None, None, Some(limit)) => Ok(Clip::Value(limit)),
+        several => Err(format!("more than one kind of clipping: {several:?}")),
+    }
+}
