@@ -118,7 +118,6 @@ fn names() -> Vec<Falsification> {
         put("unknown_loss_setting", "loss", "axis", json!(0), "crossentropy: axis"),
         put("unknown_optimizer", "optimizer", "name", json!("sgdw"), "unknown optimizer \"sgdw\""),
         put("unknown_optimizer_setting", "optimizer", "rho_2", json!(0.9), "unknown settings of rmsprop: rho_2"),
-        put("use_ema", "optimizer", "use_ema", json!(true), "true of rmsprop is not known"),
         put("average_of_weights", "optimizer", "use_ema", json!(true), "true of rmsprop is not known"),
         put("unknown_schedule", "optimizer", "learning_rate", sawtooth, "unknown schedule \"sawtooth\""),
         put("unknown_metric", "eval_metrics", "speed", json!(1.0), "unknown metric \"speed\""),
