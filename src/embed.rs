@@ -6,6 +6,7 @@ use crate::data::Dataset;
 use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Run, gpu};
+use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::model::Model;
@@ -227,8 +228,8 @@ impl Trainer<'_> {
         let first = self.first_slot.max(end.saturating_sub(STATISTICS_SLOTS as u32));
         let mut meter = Meter::new(self.counts_answers);
         for slot in first..end {
-            let start = 4 * (slot as usize % STATISTICS_SLOTS);
-            StepStatistics::all(&ring[start..start + 4]).for_each(|step| meter.add(step));
+            let start = Counter::COUNT * (slot as usize % STATISTICS_SLOTS);
+            StepStatistics::all(&ring[start..start + Counter::COUNT]).for_each(|step| meter.add(step));
         }
         Ok(meter.score())
     }

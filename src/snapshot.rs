@@ -120,9 +120,10 @@ impl Model {
     }
 
     pub(crate) fn restore_in(&mut self, executor: &mut Executor, snapshot: &Snapshot) -> Result<()> {
-        let slots = |optimizer: &Optimizer| optimizer.slots();
-        if slots(self.optimizer()) != slots(&snapshot.optimizer) {
-            let expected = format!("one of a model with {}", self.optimizer());
+        // But for the learning rate, which plans do not know, its settings are in plans that the model keeps.
+        let settings = |optimizer: &Optimizer| optimizer.clone().with_learning_rate(0.0);
+        if settings(self.optimizer()) != settings(&snapshot.optimizer) {
+            let expected = format!("one of a model with {} of the same settings", self.optimizer());
             return Err(Error::configuration("snapshot", expected, format!("one with {}", snapshot.optimizer)));
         }
         self.write_from(executor, snapshot, |_| true)?;

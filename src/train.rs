@@ -13,6 +13,7 @@ use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::Result;
 use crate::executor::Executor;
+use crate::kernels::advance_step::Counter;
 use crate::model::Model;
 use crate::plan::Mode;
 use crate::records::event::{Event, StepRecord};
@@ -149,7 +150,7 @@ impl Model {
                 return failure.map_or(Ok(flow), Err);
             }
             let results = executor.wait(&mut fed.run).await?;
-            pacer.arrived(results.len() / 4);
+            pacer.arrived(results.len() / Counter::COUNT);
             for found in StepStatistics::all(&results) {
                 meter.add(found);
                 done += 1;

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["error", "blocking", "clock", "random", "step", "shader"],
     &["files", "cache", "memory", "net"],
-    &["data", "cpu", "records"],
+    &["data", "cpu"],
     &["kernels"],
+    &["records"],
     &["device"],
     &["layout"],
     &["plan"],

@@ -9,6 +9,7 @@ use crate::cpu::buffer::Buffer;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::{MOST_PROGRAMS, Rates, rows};
+use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::compare::Verification;
@@ -179,7 +180,8 @@ impl Executor {
         let results = match run.plan.statistics {
             Some(statistics) => {
                 let ring = &self.arena[run.places[statistics]];
-                (first..first + steps).flat_map(|slot| &ring[4 * (slot % STATISTICS_SLOTS)..][..4]).copied().collect()
+                let slot = |slot: usize| &ring[Counter::COUNT * (slot % STATISTICS_SLOTS)..][..Counter::COUNT];
+                (first..first + steps).flat_map(slot).copied().collect()
             }
             None => self.take_outputs(run),
         };

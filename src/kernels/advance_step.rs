@@ -8,6 +8,30 @@ use crate::step::StepBlock;
 /// Invocations of its one workgroup, where it is launched alone.
 pub const WORKGROUP: usize = 256;
 
+/// What is counted in a step, in the order in which it stands in the step's slot: the one list of counters, which says how
+/// long a slot is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// The sum of the rows' losses.
+    Loss,
+    /// Right answers.
+    Correct,
+    /// The penalty on the parameters' sizes.
+    Penalty,
+    /// Rows of the batch.
+    Rows,
+}
+
+impl Counter {
+    /// Numbers of a step's slot.
+    pub const COUNT: usize = Counter::Rows as usize + 1;
+
+    /// Its number in a step's slot.
+    pub fn of(self, slot: &[f32]) -> f64 {
+        slot[self as usize].into()
+    }
+}
+
 /// The parameters of `advance_step`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdvanceStep {
@@ -57,9 +81,9 @@ impl Operation for AdvanceStep {
     }
 
     fn work(&self, rows: usize, _bound: u64) -> Work {
-        // Of the ring of statistics one slot of 16 bytes is written; the step block is read and written.
+        // Of the ring of statistics one slot is written; the step block is read and written.
         let step = 2 * size_of::<StepBlock>();
-        Work { flops: 0, bytes: (8 * rows + 4 * self.penalties + step + 16) as u64 }
+        Work { flops: 0, bytes: (8 * rows + 4 * self.penalties + step + 4 * Counter::COUNT) as u64 }
     }
 
     fn reference<F: Real>(&self, step: &StepBlock, inputs: &[Input<'_, F>], outputs: &mut [Output<'_, F>]) {
@@ -74,8 +98,8 @@ impl Operation for AdvanceStep {
             penalty += sum;
         }
         let slot = step.slot as usize % self.slots;
-        let found = [loss, correct, penalty, F::near(f64::from(step.rows))];
-        statistics.floats()[4 * slot..][..4].copy_from_slice(&found);
+        let found: [F; Counter::COUNT] = [loss, correct, penalty, F::near(f64::from(step.rows))];
+        statistics.floats()[Counter::COUNT * slot..][..Counter::COUNT].copy_from_slice(&found);
         next.words().copy_from_slice(bytemuck::cast_slice(&[step.advance(self.beta_1, self.beta_2)]));
     }
 }

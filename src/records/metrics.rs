@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::advance_step::Counter;
+
 /// A loss and an accuracy over some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -34,11 +36,11 @@ pub(crate) struct StepStatistics {
 
 impl StepStatistics {
     pub fn all(values: &[f32]) -> impl Iterator<Item = StepStatistics> + '_ {
-        values.chunks_exact(4).map(|slot| StepStatistics {
-            loss_sum: slot[0].into(),
-            correct: slot[1].into(),
-            penalty: slot[2].into(),
-            rows: slot[3].into(),
+        values.chunks_exact(Counter::COUNT).map(|slot| StepStatistics {
+            loss_sum: Counter::Loss.of(slot),
+            correct: Counter::Correct.of(slot),
+            penalty: Counter::Penalty.of(slot),
+            rows: Counter::Rows.of(slot),
         })
     }
 }

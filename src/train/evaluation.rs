@@ -7,6 +7,7 @@ use crate::blocking::block_on;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::kernels::advance_step::Counter;
 use crate::model::Model;
 use crate::net::activation::Activation;
 use crate::plan::Mode;
@@ -72,7 +73,7 @@ impl Model {
                 submitted += executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
             }
             let results = executor.wait(&mut fed.run).await?;
-            pacer.arrived(results.len() / 4);
+            pacer.arrived(results.len() / Counter::COUNT);
             take(&results);
         }
         Ok(())

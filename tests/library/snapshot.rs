@@ -70,6 +70,8 @@ fn weights_alone_can_be_taken(device: &Device) -> Outcome {
 fn a_snapshot_of_another_model_is_refused(device: &Device) -> Outcome {
     let snapshot = compiled(device, Adam::default())?.snapshot()?;
     refused_for(compiled(device, Sgd::default())?.restore(&snapshot), "one of a model with sgd");
+    let other = Adam::default().beta_1(0.5);
+    refused_for(compiled(device, other)?.restore(&snapshot), "of the same settings");
     let other = Sequential::new(6).add(Dense::new(3)).compile(device, Adam::default(), Loss::MeanSquaredError);
     refused_for(other?.restore(&snapshot), "the same layers");
     Ok(())

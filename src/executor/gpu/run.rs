@@ -15,11 +15,15 @@ use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
 use crate::executor::Rates;
+use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::plan::compare::Verification;
 use crate::plan::{Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
 use crate::step::StepBlock;
+
+/// Bytes of a step's counters.
+const SLOT_BYTES: u64 = 4 * Counter::COUNT as u64;
 
 /// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
 /// step block's.
@@ -163,7 +167,7 @@ impl Run {
 
     fn recorded_submission(&mut self, steps: usize) -> Result<Recorded> {
         let predicts = self.program.plan.key.mode == Mode::Predict;
-        let bytes = if predicts { self.output_bytes() } else { 16 * steps as u64 };
+        let bytes = if predicts { self.output_bytes() } else { SLOT_BYTES * steps as u64 };
         let (staging, slot) = (self.staging()?, self.step.slot);
         let commands = self.context.scoped("recording steps", || {
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
@@ -325,8 +329,8 @@ impl Run {
         let buffer = |index: usize| self.program.buffers[index].as_ref();
         match self.program.plan.statistics.and_then(buffer) {
             Some(statistics) => {
-                let start = 16 * first_slot as u64;
-                let before_end = bytes.min(16 * STATISTICS_SLOTS as u64 - start);
+                let start = SLOT_BYTES * first_slot as u64;
+                let before_end = bytes.min(SLOT_BYTES * STATISTICS_SLOTS as u64 - start);
                 encoder.copy_buffer_to_buffer(statistics, start, staging, 0, before_end);
                 if before_end < bytes {
                     // The ring's end lies within this submission.
@@ -348,7 +352,7 @@ impl Run {
         }
         let plan = &self.program.plan;
         let words = match plan.statistics {
-            Some(_) => 4 * STATISTICS_SLOTS / 2,
+            Some(_) => Counter::COUNT * STATISTICS_SLOTS / 2,
             None => plan.buffers[plan.outputs].words,
         };
         self.context.buffer("results", words, Usage::COPY_DST | Usage::MAP_READ)

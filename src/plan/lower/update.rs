@@ -4,7 +4,7 @@ use crate::kernels::adagrad::Adagrad;
 use crate::kernels::adagrad_update::AdagradUpdate;
 use crate::kernels::adam;
 use crate::kernels::adam_update::AdamUpdate;
-use crate::kernels::advance_step::{self, AdvanceStep};
+use crate::kernels::advance_step::{self, AdvanceStep, Counter};
 use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::rmsprop::Rmsprop;
 use crate::kernels::rmsprop_update::RmspropUpdate;
@@ -134,7 +134,7 @@ pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
 /// Adds up the step's figures, and moves on.
 pub(super) fn advance(graph: &mut Graph<'_>, rows: Argument, (penalties, count): (Argument, usize)) {
     let (beta_1, beta_2) = graph.recipe.optimizer.betas();
-    let statistics = graph.local("statistics", 4 * STATISTICS_SLOTS);
+    let statistics = graph.local("statistics", Counter::COUNT * STATISTICS_SLOTS);
     let workgroup = advance_step::WORKGROUP;
     let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, beta_1, beta_2, workgroup };
     let arguments = [graph.step, rows, penalties, graph.next, statistics];
