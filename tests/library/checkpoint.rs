@@ -19,6 +19,7 @@ pub fn add(suite: &mut Suite) {
         damaged_files_are_refused,
         a_description_larger_than_its_file_is_refused,
         other_files_are_refused,
+        a_file_of_version_1_loads,
         another_models_weights_are_refused,
     );
 }
@@ -264,13 +265,40 @@ fn other_files_are_refused(device: &Device) -> Outcome {
     refused(Model::load(&weights_alone, device), &format!("checkpoint {}: {expected}", weights_alone.display()));
     // A later version of the format.
     let text = trained(device)?.to_bytes()?;
-    let at = text.windows(13).position(|window| window == b"\\\"version\\\":1").expect("a version");
+    let at = text.windows(13).position(|window| window == b"\\\"version\\\":2").expect("a version");
     let mut later = text;
-    later[at + 12] = b'2';
+    later[at + 12] = b'3';
     let path = directory.path().join("later.safetensors");
     std::fs::write(&path, later)?;
-    let message = "expected a model's description of version 1, found version 2";
+    let message = "expected a model's description of version 1 or 2, found version 3";
     refused(Model::load(&path, device), &format!("checkpoint {}: {message}", path.display()));
+    Ok(())
+}
+
+/// Version 1 did not name its one type of layer, Dense, whose L2 was a number.
+fn a_file_of_version_1_loads(device: &Device) -> Outcome {
+    let net = Sequential::new(6).add(Dense::new(5).activation(Activation::Tanh).l2(0.25)).add(Dense::new(3).use_bias(false));
+    let model = net.clone().compile(device, Adam::default(), Loss::MeanSquaredError)?;
+    let bytes = model.to_bytes_with_optimizer()?;
+    let (length, rest) = bytes.split_at(8);
+    let (header, numbers) = rest.split_at(u64::from_le_bytes(length.try_into()?) as usize);
+    let mut header: serde_json::Value = serde_json::from_slice(header)?;
+    let text = header["__metadata__"]["wgrad"].as_str().expect("a description");
+    let mut description: serde_json::Value = serde_json::from_str(text)?;
+    description["version"] = 1.into();
+    for layer in description["model"]["layers"].as_array_mut().expect("layers") {
+        let layer = layer.as_object_mut().expect("a layer");
+        assert_eq!(layer.remove("type"), Some("dense".into()));
+        layer.remove("bias_regularizer");
+        let regularizer = layer.remove("kernel_regularizer").expect("a regularizer");
+        layer.insert("l2".into(), regularizer["l2"].clone());
+    }
+    header["__metadata__"]["wgrad"] = description.to_string().into();
+    let header = serde_json::to_vec(&header)?;
+    let old = [&(header.len() as u64).to_le_bytes()[..], &header, numbers].concat();
+    let loaded = Model::from_bytes(&old, Path::new("memory"), device)?;
+    assert_eq!(loaded.description(), &net);
+    assert!(loaded.to_bytes_with_optimizer()? == bytes);
     Ok(())
 }
 
