@@ -1,7 +1,7 @@
 //! The optimizer's update rides in the product of the weight gradients: `dense_backward_update` makes them in registers and
 //! changes parameters and slots there and then.
 //!
-//! Needs: gradients that the update alone reads (clipping by norm wants all of them first). What no product makes, those of
+//! Needs: gradients that the update alone reads (clipping by norm wants all of them first), and of one batch. What no product makes, those of
 //! norms, keeps an update of its own, over the range that is left. The update comes after the whole
 //! backward pass, because that reads the parameters as they were.
 //! Saves: gradients written and read. Pays: always.
@@ -20,7 +20,8 @@ pub(super) fn fuse(graph: &mut Graph<'_>) {
     let update = graph.launches[at].clone();
     let Some((rule, clip_value)) = updates(&update.kernel) else { return };
     let gradients = update.arguments[1];
-    if graph.readers(gradients).iter().any(|reader| *reader != Reader::Launch(at)) {
+    // Where several batches make an update, their gradients wait in memory for it.
+    if graph.key.accumulates || graph.readers(gradients).iter().any(|reader| *reader != Reader::Launch(at)) {
         return;
     }
     let (mut riding, mut places, mut rest) = (Vec::new(), Vec::new(), Vec::new());
