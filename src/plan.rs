@@ -139,6 +139,22 @@ pub(crate) struct Argument {
     pub words: usize,
 }
 
+impl Argument {
+    /// The whole of a buffer.
+    pub fn whole(buffer: usize) -> Self {
+        Argument { buffer, offset: 0, words: 0 }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.words == 0
+    }
+
+    /// The words that are bound, of a buffer of so many.
+    pub fn range(&self, length: usize) -> Range<usize> {
+        if self.is_whole() { 0..length } else { self.offset..self.offset + self.words }
+    }
+}
+
 /// One launch of one operation.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {

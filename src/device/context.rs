@@ -37,27 +37,27 @@ pub(crate) struct Pipeline {
 
 /// What a pipeline is made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct ShaderText {
     name: String,
     text: String,
     bindings: Vec<Binding>,
 }
 
-impl Source {
+impl ShaderText {
     /// For one kernel.
     pub fn new(kernel: &Kernel, storage: Storage) -> Self {
         let (text, bindings) = (kernel.shader(storage), kernel.bindings(storage));
-        Source { name: kernel.definition().name.to_string(), text, bindings }
+        ShaderText { name: kernel.definition().name.to_string(), text, bindings }
     }
 
     /// For kernels that share a dispatch, each with the number of its workgroups.
     pub fn side_by_side(kernels: &[(&Kernel, Storage, usize)]) -> Self {
         if let [(kernel, storage, _)] = kernels {
-            return Source::new(kernel, *storage);
+            return ShaderText::new(kernel, *storage);
         }
         let names: Vec<_> = kernels.iter().map(|(kernel, ..)| kernel.definition().name).collect();
         let text = Kernel::shader_side_by_side(kernels);
-        Source { name: names.join(" + "), text, bindings: Kernel::bindings_side_by_side(kernels) }
+        ShaderText { name: names.join(" + "), text, bindings: Kernel::bindings_side_by_side(kernels) }
     }
 }
 
@@ -323,7 +323,7 @@ impl Context {
     }
 
     /// The pipelines of these shaders, made in parallel where they are not there yet.
-    pub fn pipelines(&self, shaders: &[Source]) -> Result<Vec<Arc<Pipeline>>> {
+    pub fn pipelines(&self, shaders: &[ShaderText]) -> Result<Vec<Arc<Pipeline>>> {
         let mut missing: Vec<_> = {
             let known = lock(&self.pipelines);
             shaders.iter().filter(|source| !known.contains_key(&source.text)).collect()
@@ -343,14 +343,14 @@ impl Context {
 
     /// Puts a pipeline made of another text in the place of a shader's own: for tests of verify mode.
     #[cfg(test)]
-    pub fn sabotage(&self, source: Source, text: &str) -> Result<()> {
-        let made = self.make(&Source { text: text.to_string(), ..source.clone() })?;
+    pub fn sabotage(&self, source: ShaderText, text: &str) -> Result<()> {
+        let made = self.make(&ShaderText { text: text.to_string(), ..source.clone() })?;
         lock(&self.pipelines).insert(source.text, Arc::new(made));
         Ok(())
     }
 
     #[cfg(feature = "native")]
-    fn make_all(&self, missing: &[&Source]) -> Vec<Result<Pipeline>> {
+    fn make_all(&self, missing: &[&ShaderText]) -> Vec<Result<Pipeline>> {
         std::thread::scope(|scope| {
             let threads: Vec<_> = missing.iter().map(|&source| scope.spawn(move || self.make(source))).collect();
             let panicked =
@@ -360,11 +360,11 @@ impl Context {
     }
 
     #[cfg(not(feature = "native"))]
-    fn make_all(&self, missing: &[&Source]) -> Vec<Result<Pipeline>> {
+    fn make_all(&self, missing: &[&ShaderText]) -> Vec<Result<Pipeline>> {
         missing.iter().map(|source| self.make(source)).collect()
     }
 
-    fn make(&self, source: &Source) -> Result<Pipeline> {
+    fn make(&self, source: &ShaderText) -> Result<Pipeline> {
         let label = format!("wgrad {}", source.name);
         let entries: Vec<_> = (0..).zip(&source.bindings).map(|(i, binding)| layout_entry(i, binding.access)).collect();
         self.scoped(&format!("compiling {}", source.name), || {

@@ -282,7 +282,7 @@ fn words<'a>(arena: &'a [Buffer], run: &'a Run, argument: &Argument) -> &'a [u32
         return run.data(store);
     }
     let words: &[u32] = bytemuck::cast_slice(&arena[run.places[argument.buffer]]);
-    if argument.words == 0 { words } else { &words[argument.offset..argument.offset + argument.words] }
+    &words[argument.range(words.len())]
 }
 
 /// No operation has more.
@@ -290,7 +290,8 @@ const MOST_INPUTS: usize = 5;
 const MOST_OUTPUTS: usize = 4;
 
 fn slice_mut<'a>(values: &'a mut [f32], argument: &Argument) -> &'a mut [f32] {
-    if argument.words == 0 { values } else { &mut values[argument.offset..argument.offset + argument.words] }
+    let range = argument.range(values.len());
+    &mut values[range]
 }
 
 fn input_view<'a>(binding: &Binding, words: &'a [u32]) -> Input<'a, f32> {

@@ -13,7 +13,7 @@ use wgpu::BufferUsages as Usage;
 
 use super::{Feed, MOST_PROGRAMS};
 use crate::data::Dataset;
-use crate::device::context::{Context, Pipeline, Source};
+use crate::device::context::{Context, Pipeline, ShaderText};
 use crate::error::Result;
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Kernel};
@@ -156,8 +156,8 @@ fn prepare(context: &Context, plan: &Plan, buffers: &[Option<wgpu::Buffer>]) -> 
 }
 
 /// The shader of launches that share a dispatch. Those of few workgroups come first, so that they do not end last.
-fn shader(launches: &[Launch], capacity: usize) -> Source {
-    Source::side_by_side(&kernels(launches, capacity))
+fn shader(launches: &[Launch], capacity: usize) -> ShaderText {
+    ShaderText::side_by_side(&kernels(launches, capacity))
 }
 
 /// What that shader is made of: the launches' kernels, each with the number of its workgroups.
@@ -273,7 +273,7 @@ pub(crate) async fn run_once(
     capacity: usize,
     arguments: &mut [Vec<u32>],
 ) -> Result<()> {
-    let pipelines = context.pipelines(&[Source::new(kernel, storage)])?;
+    let pipelines = context.pipelines(&[ShaderText::new(kernel, storage)])?;
     let name = kernel.definition().name;
     let mut buffers = Vec::new();
     for (binding, words) in kernel.bindings(storage).iter().zip(arguments.iter()) {
@@ -284,7 +284,7 @@ pub(crate) async fn run_once(
         })?;
         buffers.push(buffer);
     }
-    let whole = Argument { buffer: 0, offset: 0, words: 0 };
+    let whole = Argument::whole(0);
     let bound: Vec<_> = buffers.iter().map(|buffer| (whole, buffer)).collect();
     let bind_group = bind(context, name, &pipelines[0], &bound)?;
     let [x, y] = grid(kernel.workgroups(capacity));

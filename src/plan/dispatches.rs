@@ -73,7 +73,7 @@ fn are_independent(a: &Launch, b: &Launch) -> bool {
 }
 
 fn are_apart(a: &Argument, b: &Argument) -> bool {
-    let whole = a.words == 0 || b.words == 0;
+    let whole = a.is_whole() || b.is_whole();
     !whole && (a.offset + a.words <= b.offset || b.offset + b.words <= a.offset)
 }
 

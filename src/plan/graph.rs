@@ -34,7 +34,7 @@ pub(super) struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub fn new(recipe: Recipe<'a>, key: PlanKey) -> Self {
-        let nothing = Argument { buffer: 0, offset: 0, words: 0 };
+        let nothing = Argument::whole(0);
         let (buffers, launches) = (Vec::new(), Vec::new());
         let mut graph = Graph {
             recipe,
@@ -60,7 +60,7 @@ impl<'a> Graph<'a> {
             self.buffers.push(Buffer { label: label.to_string(), store, words, precision: Precision::F32, copies: 1 });
             self.buffers.len() - 1
         });
-        Argument { buffer, offset: 0, words: 0 }
+        Argument::whole(buffer)
     }
 
     pub fn local(&mut self, label: &str, words: usize) -> Argument {
@@ -207,7 +207,7 @@ impl Argument {
 
     /// Whether both have a word in common.
     pub(super) fn overlaps(&self, other: &Argument) -> bool {
-        let whole = self.words == 0 || other.words == 0;
+        let whole = self.is_whole() || other.is_whole();
         let apart = self.offset + self.words <= other.offset || other.offset + other.words <= self.offset;
         self.buffer == other.buffer && (whole || !apart)
     }

@@ -277,7 +277,8 @@ fn other_files_are_refused(device: &Device) -> Outcome {
 
 /// Version 1 did not name its one type of layer, Dense, whose L2 was a number.
 fn a_file_of_version_1_loads(device: &Device) -> Outcome {
-    let net = Sequential::new(6).add(Dense::new(5).activation(Activation::Tanh).l2(0.25)).add(Dense::new(3).use_bias(false));
+    let net =
+        Sequential::new(6).add(Dense::new(5).activation(Activation::Tanh).l2(0.25)).add(Dense::new(3).use_bias(false));
     let model = net.clone().compile(device, Adam::default(), Loss::MeanSquaredError)?;
     let bytes = model.to_bytes_with_optimizer()?;
     let (length, rest) = bytes.split_at(8);

@@ -8,7 +8,7 @@ use wgpu::BufferUsages as Usage;
 use super::{Executor, Prepared, Program, read_buffer};
 use crate::blocking::block_on;
 use crate::clock::Stopwatch;
-use crate::device::context::{Context, Source};
+use crate::device::context::{Context, ShaderText};
 use crate::error::Result;
 use crate::kernels::storage::{Precision, pack_halves, unpack_halves};
 use crate::kernels::{Access, Element};
@@ -71,7 +71,7 @@ impl Bench {
 
     /// Makes the pipelines of these launches, side by side.
     pub fn compile<'a>(&self, launches: impl Iterator<Item = &'a Launch>) -> Result<()> {
-        let shaders: Vec<_> = launches.map(|launch| Source::new(&launch.kernel, launch.storage)).collect();
+        let shaders: Vec<_> = launches.map(|launch| ShaderText::new(&launch.kernel, launch.storage)).collect();
         self.context.pipelines(&shaders).map(drop)
     }
 
@@ -127,7 +127,7 @@ impl Bench {
     }
 
     fn prepare(&self, launch: &Launch) -> Result<Prepared> {
-        let pipelines = self.context.pipelines(&[Source::new(&launch.kernel, launch.storage)])?;
+        let pipelines = self.context.pipelines(&[ShaderText::new(&launch.kernel, launch.storage)])?;
         Prepared::new(&self.context, std::slice::from_ref(launch), pipelines[0].clone(), &self.buffers, self.capacity)
     }
 

@@ -271,9 +271,7 @@ impl Run {
             };
             let values = read_buffer(&self.context, buffer).await?;
             let words: &[u32] = bytemuck::cast_slice(&values);
-            let range =
-                if argument.words == 0 { 0..words.len() } else { argument.offset..argument.offset + argument.words };
-            copies.push(words[range].to_vec());
+            copies.push(words[argument.range(words.len())].to_vec());
         }
         Ok(copies)
     }

@@ -65,7 +65,7 @@ fn of_range(graph: &Graph<'_>, update: &Launch, range: Argument) -> Launch {
         let of_range = Argument { buffer: argument.buffer, ..range };
         match index {
             1 | 4 => *argument = of_range,
-            5.. if argument.words == 0 => *argument = of_range,
+            5.. if argument.is_whole() => *argument = of_range,
             5.. => argument.offset = unused,
             _ => {}
         }
@@ -96,7 +96,7 @@ fn ride(graph: &Graph<'_>, launch: &Launch, update: &Launch, (rule, clip_value):
     let mut arguments = vec![step, x, dz, of_layer(parameters)];
     // Of a slot that is not used each layer has four words of its own: a dispatch must not write one place twice.
     let unused = |slot: Argument| Argument { offset: TENSOR_ALIGNMENT * index, words: 4, ..slot };
-    arguments.extend(slots.iter().map(|&slot| if slot.words == 0 { of_layer(slot) } else { unused(slot) }));
+    arguments.extend(slots.iter().map(|&slot| if slot.is_whole() { of_layer(slot) } else { unused(slot) }));
     let label = format!("{}.update", layout.places[index].name);
     Some(Launch {
         label,
