@@ -287,7 +287,7 @@ impl From<Race> for TunedProduct {
 mod tests {
     use super::*;
     use crate::device::Device;
-    use crate::device::context::Source;
+    use crate::device::context::ShaderText;
     use crate::kernels::product::{Family, Size, Traits};
     use crate::kernels::storage::Precision;
     use crate::net::layers::Dense;
@@ -344,7 +344,7 @@ mod tests {
             let text = product.kernel.shader(product.storage);
             let sum = "fma(vec4<f32>(a.w), b[3],";
             assert!(text.contains(sum));
-            let source = Source::new(&product.kernel, product.storage);
+            let source = ShaderText::new(&product.kernel, product.storage);
             context.sabotage(source, &text.replace(sum, "fma(vec4<f32>(0.0), b[3],"))?;
         }
         let tuning = model.tune(32)?;
