@@ -11,6 +11,7 @@ mod tilings;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::cpu::machine::Processor;
 use crate::error::{Error, Result};
 use crate::executor;
 use crate::kernels::Kernel;
@@ -61,7 +62,7 @@ pub struct DeviceInfo {
     pub kind: DeviceKind,
     /// `vulkan`, `metal`, `dx12`, or `native` for the CPU device.
     pub backend: String,
-    /// The driver's name and version, or the instruction set that the CPU device found.
+    /// The driver's name and version, or the instruction set that the CPU device uses.
     pub driver: String,
     /// Threads that were asked for, the calling one included, for the CPU device. The system may grant fewer.
     pub threads: Option<usize>,
@@ -112,7 +113,7 @@ pub struct Device {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
-    Cpu { threads: usize },
+    Cpu { threads: usize, processor: Processor },
     Gpu(Arc<Context>),
 }
 
@@ -149,7 +150,7 @@ impl Device {
 
     /// The CPU device on a given number of threads, 1 at least. The number changes no result, only the time.
     pub fn cpu_with_threads(threads: usize) -> Self {
-        Device { backend: Backend::Cpu { threads: threads.max(1) } }
+        Device { backend: Backend::Cpu { threads: threads.max(1), processor: Processor::found() } }
     }
 
     /// A GPU: hardware before software.
@@ -234,7 +235,7 @@ impl Device {
     /// What this device is.
     pub fn info(&self) -> DeviceInfo {
         match &self.backend {
-            Backend::Cpu { threads } => cpu_info(*threads),
+            Backend::Cpu { threads, processor } => cpu_info(*threads, processor),
             Backend::Gpu(context) => context.info.clone(),
         }
     }
@@ -319,12 +320,12 @@ pub fn devices() -> Vec<DeviceInfo> {
     found
 }
 
-fn cpu_info(threads: usize) -> DeviceInfo {
+fn cpu_info(threads: usize, processor: &Processor) -> DeviceInfo {
     DeviceInfo {
         name: "CPU".into(),
         kind: DeviceKind::Cpu,
         backend: "native".into(),
-        driver: instruction_set(),
+        driver: processor.instructions.set().to_string(),
         threads: Some(threads),
         subgroup_size: None,
         cooperative_matrix: None,
@@ -335,17 +336,4 @@ fn cpu_info(threads: usize) -> DeviceInfo {
 
 fn available_threads() -> usize {
     if cfg!(feature = "native") { std::thread::available_parallelism().map_or(1, |threads| threads.get()) } else { 1 }
-}
-
-/// The vector instructions that the CPU device found: pulp's levels under the names that people know.
-fn instruction_set() -> String {
-    let level = format!("{:?}", pulp::Arch::new());
-    match level.split('(').next() {
-        Some("V4") => "AVX-512",
-        Some("V3") => "AVX2",
-        Some("Neon" | "NeonFcma") => "NEON",
-        Some("RelaxedSimd" | "Simd128") => "WebAssembly SIMD",
-        _ => "scalar",
-    }
-    .into()
 }

@@ -69,7 +69,9 @@ pub(crate) struct Feed {
 impl Executor {
     pub fn new(device: &Device, buffers: Vec<(Store, Vec<f32>)>) -> Result<Self> {
         Ok(match &device.backend {
-            Backend::Cpu { threads } => Executor::Cpu(Box::new(cpu::Executor::new(*threads, buffers))),
+            Backend::Cpu { threads, processor } => {
+                Executor::Cpu(Box::new(cpu::Executor::new(*threads, *processor, buffers)))
+            }
             Backend::Gpu(context) => Executor::Gpu(gpu::Executor::new(context.clone(), buffers)?),
         })
     }
@@ -213,8 +215,8 @@ pub(crate) fn launch_once(
         device.check_half_precision()?;
     }
     match &device.backend {
-        Backend::Cpu { threads } => {
-            cpu::run_once(*threads, kernel, arguments);
+        Backend::Cpu { threads, processor } => {
+            cpu::run_once(*threads, *processor, kernel, arguments);
             Ok(())
         }
         Backend::Gpu(context) => gpu::run_once(context, (kernel, storage), capacity, arguments),

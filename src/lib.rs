@@ -260,6 +260,7 @@ mod tuning;
 mod verify;
 
 pub use callbacks::{Event, StepRecord};
+pub use cpu::machine::InstructionSet;
 pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
 #[cfg(feature = "native")]
 pub use device::DeviceOptions;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::adapters::adapters;
 use super::context::Context;
-use super::{Backend, Device, DeviceInfo, DeviceKind};
+use super::{Backend, Device, DeviceInfo, DeviceKind, available_threads};
+use crate::cpu::machine::{Caches, InstructionSet, Instructions, Processor};
 use crate::error::{Error, Result};
 
 /// Choices for opening a device; made by [`Device::options`]. Without any, [`DeviceOptions::best`] and the others do
@@ -22,6 +23,9 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceOptions {
     pub(super) index_checks: Option<bool>,
+    threads: Option<usize>,
+    instructions: Option<InstructionSet>,
+    cache_sizes: Option<(usize, usize)>,
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
@@ -95,9 +99,55 @@ impl DeviceOptions {
         self.directory = Some(directory.into());
         self
     }
+
+    /// Threads of the CPU device, 1 at least; by default as many as the process may use. The number changes no result.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// The vector instructions that the CPU device computes with; by default the best that the processor has. For tests and
+    /// measurements: results differ in their last bits from one set to another, and others are slower.
+    ///
+    /// ```
+    /// use wgrad::{Device, InstructionSet};
+    ///
+    /// let device = Device::options().instruction_set(InstructionSet::Baseline).cpu()?;
+    /// println!("{}", device.info());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn instruction_set(mut self, set: InstructionSet) -> Self {
+        self.instructions = Some(set);
+        self
+    }
+
+    /// What the CPU device takes for the sizes of the first-level data cache and of the second-level cache of a core, in bytes;
+    /// by default what the processor says. For tests and measurements: products are cut into blocks by them, which changes
+    /// no result.
+    pub fn cache_sizes(mut self, first: usize, second: usize) -> Self {
+        self.cache_sizes = Some((first, second));
+        self
+    }
 }
 
 impl DeviceOptions {
+    /// The CPU device, as [`Device::cpu`] opens it but for what was chosen.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for instructions that the processor does not have, and for caches of less than 8 and 64
+    /// KiB.
+    pub fn cpu(&self) -> Result<Device> {
+        let mut processor = match self.instructions {
+            Some(set) => Processor::with(Instructions::of(set)?),
+            None => Processor::found(),
+        };
+        if let Some((first, second)) = self.cache_sizes {
+            processor.caches = Caches::of(first, second)?;
+        }
+        let threads = self.threads.unwrap_or_else(available_threads).max(1);
+        Ok(Device { backend: Backend::Cpu { threads, processor } })
+    }
+
     /// What the device is asked for beyond what is always of use, where the adapter has it.
     pub(super) fn features(&self) -> wgpu::Features {
         #[cfg(feature = "native")]
@@ -132,7 +182,7 @@ impl DeviceOptions {
         adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
         match adapters.into_iter().next() {
             Some((adapter, info)) => self.open(adapter, info).await,
-            None => Ok(Device::cpu()),
+            None => self.cpu(),
         }
     }
 
@@ -176,7 +226,7 @@ impl DeviceOptions {
     pub fn named(&self, name: &str) -> Result<Device> {
         match name {
             "best" => self.best(),
-            "cpu" => Ok(Device::cpu()),
+            "cpu" => self.cpu(),
             "gpu" => self.gpu(),
             part => self.gpu_named(part),
         }

@@ -116,7 +116,7 @@ impl Operation for DenseBackwardWeights {
         let (x, dz) = self.factors(step, inputs);
         let gradients = outputs[0].floats();
         if let Some(offset) = self.bias_offset {
-            column_sums(&cpu.pool, dz, &mut gradients[offset..offset + self.outputs]);
+            column_sums(&cpu.pool, cpu.instructions(), dz, &mut gradients[offset..offset + self.outputs]);
         }
         let to = Destination { stride: padded(self.outputs), shares: self.shares.kernel };
         product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, to, |_, _, _| {});

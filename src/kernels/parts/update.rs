@@ -347,8 +347,9 @@ impl Common {
         outputs: &mut [Output<'_, f32>],
         formula: &R,
     ) {
+        let instructions = cpu.instructions();
         cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, |start, slices| {
-            pulp::Arch::new().dispatch(Share { common: self, step, inputs, start, slices, formula });
+            instructions.dispatch(Share { common: self, step, inputs, start, slices, formula });
         });
     }
 
