@@ -21,6 +21,7 @@ use target::{Epilogue, Goal, Kept, Passed, Target};
 
 mod blocks;
 mod few_rows;
+mod few_steps;
 mod output;
 mod pack;
 mod sums;
@@ -366,13 +367,16 @@ impl<T: Target> Part<'_, T> {
         if self.rows.is_empty() || self.columns.is_empty() {
         } else if self.a.columns == 0 {
             self.zeros();
-        } else if T::KEEPS_SUMS && self.a.rows < ROWS && self.b.column_stride == 1 {
+        } else if T::KEEPS_SUMS && self.a.rows <= ROWS && self.b.column_stride == 1 {
             self.few_rows(simd);
+        } else if self.has_few_steps() {
+            self.few_steps(simd);
         } else if S::REGISTER_COUNT >= 32 {
             // Six vectors by four rows of sums, six of B and one of A: 31 registers.
             self.blocked::<S, 6>(simd);
         } else {
-            // Three vectors by four rows: all sixteen registers.
+            // Two by four: eight sums, which is what hides the latency of adding, two vectors of B and one of A. A third
+            // vector would leave the compiler no register, and one of the sums would be on the stack.
             self.blocked::<S, 2>(simd);
         }
     }

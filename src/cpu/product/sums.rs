@@ -20,7 +20,7 @@ pub(crate) fn column_sums(pool: &Pool, instructions: Instructions, matrix: Matri
     } else if matrix.rows * matrix.columns < WORTH_SHARING {
         instructions.dispatch(ColumnSums { matrix, sums });
     } else {
-        pool.for_parts([sums], COLUMN_UNIT, |start, [sums]| {
+        pool.for_parts([sums], COLUMN_UNIT, matrix.rows * matrix.columns, |start, [sums]| {
             let data = &matrix.data[start * matrix.column_stride..];
             instructions.dispatch(ColumnSums { matrix: Matrix { data, columns: sums.len(), ..matrix }, sums });
         });

@@ -348,7 +348,7 @@ impl Common {
         formula: &R,
     ) {
         let instructions = cpu.instructions();
-        cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, |start, slices| {
+        cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, self.length, |start, slices| {
             instructions.dispatch(Share { common: self, step, inputs, start, slices, formula });
         });
     }
