@@ -275,21 +275,55 @@ impl Apply for AddAndCount {
 
 #[test]
 fn applied_sums_are_those_of_the_product_and_come_once() {
-    for (rows, depth, columns) in
-        [(9, 5, 9), (130, 128, 500), (67, 512, 10), (67, 513, 131), (300, 1100, 70), (5, 0, 9)]
-    {
+    for (rows, depth, columns) in [
+        (9, 5, 9),
+        (130, 128, 500),
+        (67, 512, 10),
+        (67, 513, 131),
+        (300, 1100, 70),
+        (5, 0, 9),
+        (50, 1, 512),
+        (3, 8, 1030),
+        (301, 9, 17),
+        (7, 4, 3),
+    ] {
         for layout in LAYOUTS {
             let (left, right) = (storage(rows, depth, 3), storage(depth, columns, 4));
             let (a, b) = (layout.view(&left, rows, depth), Layout::Rows.view(&right, depth, columns));
-            let (expected, stride) = compute(Processor::found(), a, b);
-            for threads in 1..=3 {
-                let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads, Processor::found()));
-                let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
-                let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
-                product_applied(&pool, &mut workspace, a, b, changed, Destination::plain(stride), &AddAndCount);
-                for at in (0..rows * stride).filter(|at| at % stride < columns) {
-                    let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
-                    assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
+            for processor in processors() {
+                let (expected, stride) = compute(processor, a, b);
+                for threads in 1..=3 {
+                    let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads, processor));
+                    let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+                    let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
+                    product_applied(&pool, &mut workspace, a, b, changed, Destination::plain(stride), &AddAndCount);
+                    for at in (0..rows * stride).filter(|at| at % stride < columns) {
+                        let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
+                        assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums depend on the instructions alone: rows in a tile of four, alone, and cut into other blocks have the same bits.
+#[test]
+fn a_row_has_the_same_bits_alone_and_among_others() {
+    for (depth, columns) in [(7, 5), (201, 33), (403, 200)] {
+        let (left, right) = (storage(9, depth, 1), storage(depth, columns, 2));
+        let b = Layout::Rows.view(&right, depth, columns);
+        let all = Layout::Rows.view(&left, 9, depth);
+        for instructions in Instructions::available() {
+            let processor = Processor::with(instructions);
+            let (expected, stride) = compute(processor, all, b);
+            for count in 1..9 {
+                let caches = Caches { first: 8 << 10, second: 64 << 10 };
+                let (found, _) = compute(Processor { caches, ..processor }, Matrix { rows: count, ..all }, b);
+                for row in 0..count {
+                    let bits =
+                        |sums: &[f32]| sums[row * stride..][..columns].iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&found), bits(&expected), "row {row} of {count} with {}", instructions.set());
                 }
             }
         }
