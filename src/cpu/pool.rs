@@ -136,8 +136,8 @@ impl Pool {
         self.threads().min(numbers / WORTH_A_THREAD).max(1)
     }
 
-    /// Calls `work` with blocks of whole rows of `data`, one block for each thread that they are worth, and the index of each block's first
-    /// row. Rows are `row_length` long; what is left after the last whole row goes with the last block.
+    /// Calls `work` with blocks of whole rows of `data`, one block for each thread that they are worth, and the index of each
+    /// block's first row. Rows are `row_length` long; what is left after the last whole row goes with the last block.
     pub(crate) fn for_rows(&self, data: &mut [f32], row_length: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         let rows = data.len().div_ceil(row_length.max(1));
         let tasks = self.threads_for(data.len()).min(rows);
@@ -183,8 +183,8 @@ impl Pool {
     }
 
     /// Calls `work` with blocks of all of `data` that lie between the same two places, one block for each thread that
-    /// `numbers` are worth, which the work is about, and the place where they start. Places are multiples of `unit` below the length of the first slice; a slice that is
-    /// shorter than the first gives empty blocks.
+    /// `numbers` are worth, which the work is about, and the place where they start. Places are multiples of `unit` below the
+    /// length of the first slice; a slice that is shorter than the first gives empty blocks.
     pub(crate) fn for_parts<const N: usize>(
         &self,
         data: [&mut [f32]; N],
