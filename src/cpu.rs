@@ -2,11 +2,13 @@
 //! plans.
 
 pub(crate) mod buffer;
+pub(crate) mod machine;
 pub(crate) mod pool;
 pub(crate) mod product;
 pub mod shares;
 pub(crate) mod vector;
 
+use machine::{Instructions, Processor};
 use pool::Pool;
 use product::Workspace;
 
@@ -19,11 +21,16 @@ pub struct Cpu {
 }
 
 impl Cpu {
-    /// For this many threads.
-    pub(crate) fn new(threads: usize) -> Self {
+    /// For this many threads of such a processor.
+    pub(crate) fn new(threads: usize, processor: Processor) -> Self {
         let pool = Pool::new(threads);
-        let workspace = Workspace::new(pool.threads());
+        let workspace = Workspace::new(pool.threads(), processor);
         Cpu { pool, workspace, scratch: Vec::new() }
+    }
+
+    /// What it computes with.
+    pub(crate) fn instructions(&self) -> Instructions {
+        self.workspace.processor.instructions
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod tilings;
 use std::sync::Arc;
 
 use crate::blocking::block_on;
+use crate::cpu::machine::Processor;
 use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, Traits};
 use context::Context;
@@ -40,7 +41,7 @@ pub struct Device {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
-    Cpu { threads: usize },
+    Cpu { threads: usize, processor: Processor },
     Gpu(Arc<Context>),
 }
 
@@ -77,7 +78,7 @@ impl Device {
 
     /// The CPU device on a given number of threads, 1 at least. The number changes no result, only the time.
     pub fn cpu_with_threads(threads: usize) -> Self {
-        Device { backend: Backend::Cpu { threads: threads.max(1) } }
+        Device { backend: Backend::Cpu { threads: threads.max(1), processor: Processor::found() } }
     }
 
     /// A GPU: hardware before software.
@@ -152,7 +153,7 @@ impl Device {
     /// What this device is.
     pub fn info(&self) -> DeviceInfo {
         match &self.backend {
-            Backend::Cpu { threads } => cpu_info(*threads),
+            Backend::Cpu { threads, processor } => cpu_info(*threads, processor),
             Backend::Gpu(context) => context.info.clone(),
         }
     }
@@ -221,12 +222,12 @@ pub fn devices() -> Vec<DeviceInfo> {
     found
 }
 
-fn cpu_info(threads: usize) -> DeviceInfo {
+fn cpu_info(threads: usize, processor: &Processor) -> DeviceInfo {
     DeviceInfo {
         name: "CPU".into(),
         kind: DeviceKind::Cpu,
         backend: "native".into(),
-        driver: instruction_set(),
+        driver: processor.instructions.set().to_string(),
         threads: Some(threads),
         subgroup_size: None,
         cooperative_matrix: None,
@@ -237,17 +238,4 @@ fn cpu_info(threads: usize) -> DeviceInfo {
 
 fn available_threads() -> usize {
     if cfg!(feature = "native") { std::thread::available_parallelism().map_or(1, |threads| threads.get()) } else { 1 }
-}
-
-/// The vector instructions that the CPU device found: pulp's levels under the names that people know.
-fn instruction_set() -> String {
-    let level = format!("{:?}", pulp::Arch::new());
-    match level.split('(').next() {
-        Some("V4") => "AVX-512",
-        Some("V3") => "AVX2",
-        Some("Neon" | "NeonFcma") => "NEON",
-        Some("RelaxedSimd" | "Simd128") => "WebAssembly SIMD",
-        _ => "scalar",
-    }
-    .into()
 }

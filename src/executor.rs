@@ -68,7 +68,9 @@ fn unavailable(reason: &str) -> Error {
 impl Executor {
     pub fn new(device: &Device, buffers: Vec<(Store, Vec<f32>)>) -> Result<Self> {
         Ok(match &device.backend {
-            Backend::Cpu { threads } => Executor::Cpu(Box::new(cpu::Executor::new(*threads, buffers))),
+            Backend::Cpu { threads, processor } => {
+                Executor::Cpu(Box::new(cpu::Executor::new(*threads, *processor, buffers)))
+            }
             Backend::Gpu(context) => Executor::Gpu(gpu::Executor::new(context.clone(), buffers)?),
         })
     }

@@ -51,8 +51,8 @@ fn launch_once(
         device.check_half_precision()?;
     }
     match &device.backend {
-        Backend::Cpu { threads } => {
-            cpu::run_once(*threads, kernel, arguments);
+        Backend::Cpu { threads, processor } => {
+            cpu::run_once(*threads, *processor, kernel, arguments);
             Ok(())
         }
         Backend::Gpu(context) => block_on(gpu::run_once(context, (kernel, storage), capacity, arguments)),

@@ -69,6 +69,7 @@ mod step;
 mod train;
 
 pub use callbacks::{Callback, EarlyStopping, KeepBest, Monitor, Training};
+pub use cpu::machine::InstructionSet;
 pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
 #[cfg(feature = "native")]
 pub use device::DeviceOptions;

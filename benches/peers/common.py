@@ -21,14 +21,23 @@ PIXELS, CLASSES = 784, 10
 LEARNING_RATE, RHO, EPSILON = 1e-3, 0.9, 1e-7
 EVALUATION_BATCH = 1024
 
-# Hidden layers and batch size.
-WORKLOADS = {"tutorial": ([512], 128), "wide": ([2048, 2048], 4096)}
+# Units of all layers, inputs first, and batch size. The small ones train with Adam, the others with RMSprop.
+WORKLOADS = {"tutorial": ([784, 512, 10], 128), "wide": ([784, 2048, 2048, 10], 4096)}
+SMALL = {
+    "small-2": ([2, 8, 1], 4),
+    "small-4": ([4, 64, 64, 2], 32),
+    "small-16": ([16, 128, 128, 4], 256),
+    "single": ([784, 512, 10], 1),
+}
+BETA_1, BETA_2 = 0.9, 0.999
 
 
-def arguments(description, **variants):
-    """The command line; `variants` are further choices, each a list of which the first is the default."""
+def arguments(description, small=False, **variants):
+    """The command line; `variants` are further choices, each a list of which the first is the default. `small` says whether
+    this peer knows the small workloads."""
+    workloads = {**WORKLOADS, **SMALL} if small else WORKLOADS
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--workload", choices=WORKLOADS, default="tutorial")
+    parser.add_argument("--workload", choices=workloads, default="tutorial")
     parser.add_argument("--device", choices=["cpu", "gpu"], default="cpu")
     parser.add_argument("--samples", type=int, default=60_000)
     parser.add_argument("--seconds", type=float, default=1.0, help="time of a repeat, at least")
@@ -36,7 +45,8 @@ def arguments(description, **variants):
     for name, choices in variants.items():
         parser.add_argument("--" + name, choices=choices, default=choices[0])
     parsed = parser.parse_args()
-    parsed.hidden, parsed.batch_size = WORKLOADS[parsed.workload]
+    parsed.units, parsed.batch_size = workloads[parsed.workload]
+    parsed.hidden, parsed.adam = parsed.units[1:-1], parsed.workload in SMALL
     parsed.steps = max(parsed.samples // parsed.batch_size, 1)
     parsed.samples = parsed.steps * parsed.batch_size
     return parsed
@@ -52,11 +62,12 @@ def _read(directory, name, offset):
     return None
 
 
-def load(samples):
-    """Pixels as float32 in 0 … 1, class ids as int32, and where they come from: MNIST_DIR, or a generator."""
+def load(samples, units=(PIXELS, CLASSES)):
+    """Features as float32 in 0 … 1, class ids as int32, and where they come from: MNIST_DIR where it fits, or a generator."""
     import numpy
 
-    directory = os.environ.get("MNIST_DIR")
+    inputs, classes = units[0], max(units[-1], 2)
+    directory = os.environ.get("MNIST_DIR") if (inputs, classes) == (PIXELS, CLASSES) else None
     if directory:
         directory = pathlib.Path(directory)
         images = _read(directory, "train-images-idx3-ubyte", 16)
@@ -65,13 +76,12 @@ def load(samples):
             x = images.reshape(-1, PIXELS)[:samples].astype(numpy.float32) / numpy.float32(255)
             return x, labels[:samples].astype(numpy.int32), "MNIST"
     random = numpy.random.default_rng(0)
-    x = random.integers(0, 256, (samples, PIXELS), numpy.uint8).astype(numpy.float32) / numpy.float32(255)
-    return x, random.integers(0, CLASSES, samples, numpy.int32), "made up"
+    x = random.integers(0, 256, (samples, inputs), numpy.uint8).astype(numpy.float32) / numpy.float32(255)
+    return x, random.integers(0, classes, samples, numpy.int32), "made up"
 
 
-def widths(hidden):
+def widths(units):
     """Inputs and outputs of each layer."""
-    units = [PIXELS, *hidden, CLASSES]
     return list(zip(units, units[1:]))
 
 

@@ -4,7 +4,7 @@ import os
 
 import common
 
-PARSED = common.arguments(__doc__)
+PARSED = common.arguments(__doc__, small=True)
 if PARSED.device == "cpu":
     os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -17,7 +17,7 @@ jax.config.update("jax_default_matmul_precision", "highest")
 
 def initial(key):
     layers = []
-    for inputs, outputs in common.widths(PARSED.hidden):
+    for inputs, outputs in common.widths(PARSED.units):
         key, own = jax.random.split(key)
         layers.append((jax.nn.initializers.glorot_uniform()(own, (inputs, outputs)), jnp.zeros(outputs)))
     return layers
@@ -32,6 +32,11 @@ def forward(layers, x):
 
 def loss_and_correct(layers, x, y):
     logits = forward(layers, x)
+    if PARSED.units[-1] == 1:
+        z = logits[:, 0]
+        # Binary cross-entropy from the logits, likewise.
+        loss = jnp.mean(jnp.maximum(z, 0) - z * y + jnp.log1p(jnp.exp(-jnp.abs(z))))
+        return loss, jnp.sum((z > 0) == (y == 1))
     # Cross-entropy from the logits, stable for large ones.
     picked = jnp.take_along_axis(logits, y[:, None], 1)[:, 0]
     loss = jnp.mean(jax.nn.logsumexp(logits, 1) - picked)
@@ -43,15 +48,30 @@ def rmsprop(weight, velocity, gradient):
     return weight - common.LEARNING_RATE * gradient / jnp.sqrt(velocity + common.EPSILON), velocity
 
 
+def rmsprop_update(slots, layers, gradients):
+    pairs = jax.tree.map(rmsprop, layers, slots, gradients)
+    is_pair = lambda node: isinstance(node, tuple) and len(node) == 2 and not isinstance(node[0], tuple)  # noqa: E731
+    return (jax.tree.map(lambda pair: pair[part], pairs, is_leaf=is_pair) for part in (1, 0))
+
+
+def adam_update(slots, layers, gradients):
+    count, means, squares = slots
+    count, first, second = count + 1, common.BETA_1, common.BETA_2
+    means = jax.tree.map(lambda mean, gradient: first * mean + (1 - first) * gradient, means, gradients)
+    squares = jax.tree.map(lambda square, gradient: second * square + (1 - second) * gradient**2, squares, gradients)
+    rate = common.LEARNING_RATE * jnp.sqrt(1 - second**count) / (1 - first**count)
+    change = lambda weight, mean, square: weight - rate * mean / (jnp.sqrt(square) + common.EPSILON)  # noqa: E731
+    return (count, means, squares), jax.tree.map(change, layers, means, squares)
+
+
 def make_epoch(x, y):
+    update = adam_update if PARSED.adam else rmsprop_update
+
     def step(state, index):
-        layers, velocities = state
+        layers, slots = state
         (loss, correct), gradients = jax.value_and_grad(loss_and_correct, has_aux=True)(layers, x[index], y[index])
-        pairs = jax.tree.map(rmsprop, layers, velocities, gradients)
-        is_pair = lambda node: isinstance(node, tuple) and len(node) == 2 and not isinstance(node[0], tuple)  # noqa: E731
-        layers = jax.tree.map(lambda pair: pair[0], pairs, is_leaf=is_pair)
-        velocities = jax.tree.map(lambda pair: pair[1], pairs, is_leaf=is_pair)
-        return (layers, velocities), (loss, correct)
+        slots, layers = update(slots, layers, gradients)
+        return (layers, slots), (loss, correct)
 
     def epoch(state, key):
         order = jax.random.permutation(key, PARSED.samples).reshape(PARSED.steps, PARSED.batch_size)
@@ -66,7 +86,8 @@ class Peer:
         self.x, self.y = jax.device_put(x), jax.device_put(y)
         self.key = jax.random.key(0)
         layers = initial(self.key)
-        self.state = (layers, jax.tree.map(jnp.zeros_like, layers))
+        zeros = lambda: jax.tree.map(jnp.zeros_like, layers)  # noqa: E731
+        self.state = (layers, (jnp.zeros(()), zeros(), zeros()) if PARSED.adam else zeros())
         step, epoch = make_epoch(self.x, self.y)
         self.one_step = jax.jit(step, donate_argnums=0)
         self.one_epoch = jax.jit(epoch, donate_argnums=0)
@@ -80,7 +101,7 @@ class Peer:
             loss, correct = loss_and_correct(layers, *pair)
             return (sums[0] + loss * len(pair[1]), sums[1] + correct), None
 
-        batches = (self.x[:whole].reshape(-1, batch, common.PIXELS), self.y[:whole].reshape(-1, batch))
+        batches = (self.x[:whole].reshape(-1, batch, PARSED.units[0]), self.y[:whole].reshape(-1, batch))
         (loss, correct), _ = jax.lax.scan(part, (jnp.zeros(()), jnp.zeros((), jnp.int32)), batches)
         if whole < PARSED.samples:
             (loss, correct), _ = part((loss, correct), (self.x[whole:], self.y[whole:]))
@@ -102,7 +123,7 @@ class Peer:
 
 
 def main():
-    x, y, source = common.load(PARSED.samples)
+    x, y, source = common.load(PARSED.samples, PARSED.units)
     peer = Peer(x, y)
     common.measure(peer, "jax", jax.__version__, jax.devices()[0].device_kind, source, PARSED)
 

@@ -17,7 +17,7 @@ import torch  # noqa: E402
 
 def products():
     """Label, and the factors of C = A·B in the order in which they lie in memory in a training."""
-    rows, widths = PARSED.batch_size, common.widths(PARSED.hidden)
+    rows, widths = PARSED.batch_size, common.widths(PARSED.units)
     for index, (inputs, outputs) in enumerate(widths):
         x, kernel, gradient = (rows, inputs), (inputs, outputs), (rows, outputs)
         yield f"dense_{index}.forward", x, kernel, (False, False)

@@ -6,7 +6,7 @@ loss is scaled by a constant, so that a graph need not ask whether a step overfl
 
 import common
 
-PARSED = common.arguments(__doc__, mode=["eager", "compile", "graphs"], precision=["f32", "f16"])
+PARSED = common.arguments(__doc__, small=True, mode=["eager", "compile", "graphs"], precision=["f32", "f16"])
 
 import torch  # noqa: E402 -- after the flags, so that --help is quick
 from torch import nn  # noqa: E402
@@ -24,20 +24,23 @@ class Peer:
         self.x = torch.from_numpy(x).to(self.device)
         self.y = torch.from_numpy(y).long().to(self.device)
         layers = []
-        for inputs, outputs in common.widths(PARSED.hidden):
+        for inputs, outputs in common.widths(PARSED.units):
             linear = nn.Linear(inputs, outputs)
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
             layers += [linear, nn.ReLU()]
         self.model = nn.Sequential(*layers[:-1]).to(self.device)
-        self.optimizer = torch.optim.RMSprop(
-            self.model.parameters(),
-            lr=common.LEARNING_RATE,
-            alpha=common.RHO,
-            eps=common.EPSILON,
-            foreach=True,
-            capturable=PARSED.device == "gpu",
-        )
+        options = {
+            "lr": common.LEARNING_RATE,
+            "eps": common.EPSILON,
+            "foreach": True,
+            "capturable": PARSED.device == "gpu",
+        }
+        if PARSED.adam:
+            betas = (common.BETA_1, common.BETA_2)
+            self.optimizer = torch.optim.Adam(self.model.parameters(), betas=betas, **options)
+        else:
+            self.optimizer = torch.optim.RMSprop(self.model.parameters(), alpha=common.RHO, **options)
         self.loss_sum = torch.zeros((), device=self.device)
         self.correct = torch.zeros((), device=self.device, dtype=torch.long)
         self.forward, self.update = self._forward, self.optimizer.step
@@ -54,6 +57,9 @@ class Peer:
         with torch.autocast(self.device.type, torch.float16, enabled=enabled, cache_enabled=False):
             logits = self.model(x)
         logits = logits.float()
+        if PARSED.units[-1] == 1:
+            logits, y = logits[:, 0], y.float()
+            return nn.functional.binary_cross_entropy_with_logits(logits, y), ((logits > 0) == (y > 0.5)).sum()
         return nn.functional.cross_entropy(logits, y), (logits.argmax(1) == y).sum()
 
     def step(self, index):
@@ -128,7 +134,7 @@ def main():
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.set_float32_matmul_precision("highest")
-    x, y, source = common.load(PARSED.samples)
+    x, y, source = common.load(PARSED.samples, PARSED.units)
     peer = Peer(x, y)
     device = torch.cuda.get_device_name() if PARSED.device == "gpu" else f"CPU, {torch.get_num_threads()} threads"
     name = f"pytorch {PARSED.mode}" + (", autocast f16" if PARSED.precision == "f16" else "")

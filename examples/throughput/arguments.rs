@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
-use wgrad::{Activation, Device, DeviceInfo, DeviceOptions, MAX_BATCH_SIZE, Model, Precision};
+use wgrad::mnist;
+use wgrad::{Activation, Device, DeviceInfo, DeviceOptions, InstructionSet, MAX_BATCH_SIZE, Model, Precision};
 
 use crate::Outcome;
 use crate::workload::{Layer, Workload};
@@ -37,6 +38,8 @@ pub struct Arguments {
     pub pipeline_cache: bool,
     pub tune: bool,
     pub precision: Precision,
+    pub threads: Option<usize>,
+    pub instructions: Option<InstructionSet>,
     pub cooperative_matrices: bool,
     pub plot: Option<PathBuf>,
     pub batches: Vec<usize>,
@@ -59,6 +62,8 @@ impl Default for Arguments {
             pipeline_cache: false,
             tune: false,
             precision: Precision::F32,
+            threads: None,
+            instructions: None,
             cooperative_matrices: false,
             plot: None,
             batches: vec![32, 128, 512, 2048, 8192],
@@ -71,7 +76,15 @@ impl Default for Arguments {
 
 impl Arguments {
     fn options(&self) -> DeviceOptions {
-        Device::options().pipeline_cache(self.pipeline_cache).cooperative_matrices(self.cooperative_matrices)
+        let mut options =
+            Device::options().pipeline_cache(self.pipeline_cache).cooperative_matrices(self.cooperative_matrices);
+        if let Some(threads) = self.threads {
+            options = options.threads(threads);
+        }
+        match self.instructions {
+            Some(set) => options.instruction_set(set),
+            None => options,
+        }
     }
 
     /// Opens a device as the flags say.
@@ -138,6 +151,11 @@ fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Re
         "layers" => net.layers = Some(layers(&name, text)?),
         "batch-size" => net.batch_size = Some(batch_size(&name, text)?),
         "samples" => chosen.samples = number(&name, 1, text)?,
+        "threads" => chosen.threads = Some(number(&name, 1, text)?),
+        "instructions" => {
+            let set = text.parse().map_err(|error| Usage(format!("{name}: {error}")))?;
+            chosen.instructions = Some(set);
+        }
         "seconds" => chosen.seconds = above_zero(&name, text)?,
         "repeats" => chosen.repeats = number(&name, 1, text)?,
         "ceiling" => chosen.ceiling = number(&name, 0, text)?,
@@ -159,10 +177,14 @@ fn finish(mut chosen: Arguments, net: Net) -> Result<Arguments, Usage> {
             return Err(Usage("expected --workload or --layers, found both".into()));
         }
         let batch_size = net.batch_size.unwrap_or(Workload::tutorial().batch_size);
-        chosen.workloads = vec![Workload { name: "custom".into(), layers, batch_size }];
+        chosen.workloads = vec![Workload { layers, ..Workload::with_hidden("custom", &[], batch_size) }];
     }
     if chosen.cooperative_matrices && chosen.precision != Precision::F16 {
         return Err(wrong("--cooperative-matrices", "--precision f16 beside it", chosen.precision));
+    }
+    let off_pixels = chosen.workloads.iter().find(|workload| workload.inputs != mnist::PIXELS);
+    if let (Some(_), Some(workload)) = (chosen.stream_gb, off_pixels) {
+        return Err(wrong("--stream-gb", "a net on 784 inputs", &workload.name));
     }
     if chosen.workloads.is_empty() {
         chosen.workloads = vec![Workload::tutorial(), Workload::wide()];
@@ -177,11 +199,17 @@ fn finish(mut chosen: Arguments, net: Net) -> Result<Arguments, Usage> {
 }
 
 fn workloads(flag: &str, name: &str) -> Result<Vec<Workload>, Usage> {
+    let all = Workload::all();
     match name {
-        "tutorial" => Ok(vec![Workload::tutorial()]),
-        "wide" => Ok(vec![Workload::wide()]),
-        "all" => Ok(vec![Workload::tutorial(), Workload::wide()]),
-        other => Err(wrong(flag, "tutorial, wide or all", format!("{other:?}"))),
+        "all" => Ok(all),
+        "small" => Ok(Workload::small().into()),
+        name => match all.iter().find(|workload| workload.name == name) {
+            Some(workload) => Ok(vec![workload.clone()]),
+            None => {
+                let names: Vec<_> = all.iter().map(|workload| workload.name.as_str()).collect();
+                Err(wrong(flag, &format!("{}, small or all", names.join(", ")), format!("{name:?}")))
+            }
+        },
     }
 }
 

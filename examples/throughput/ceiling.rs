@@ -1,7 +1,10 @@
-//! What a device allows at most: its datasheet's peak, or, where none is known here, this engine's own large product.
+//! What a device allows at most: its datasheet's peak, what a CPU's registers do, or, where neither is known, this engine's
+//! own large product.
 
 use serde::Serialize;
-use wgrad::{Dataset, Dense, Device, DeviceInfo, Loss, Result, Sequential, Sgd};
+use wgrad::{Dataset, Dense, Device, DeviceInfo, InstructionSet, Loss, Result, Sequential, Sgd};
+
+use crate::registers;
 
 /// Peak f32 rates without matrix units (which round f32 to fewer bits), in TFLOP/s, by the adapter's whole name: variants
 /// of one card differ. Only figures that more than memory vouches for; for any other device the ceiling is measured.
@@ -11,7 +14,7 @@ const DATASHEETS: &[(&str, f64, &str)] = &[
     ("NVIDIA H200", 66.9, "H200 SXM, as third parties quote the datasheet"),
 ];
 
-/// How often each product is measured; the best counts, since other programs can only make it slower.
+/// How often the registers and each product are measured; the best counts, since other programs can only make it slower.
 const ROUNDS: usize = 3;
 
 /// The most that a device does, as far as is known.
@@ -22,12 +25,25 @@ pub struct Ceiling {
     pub source: String,
 }
 
-/// The ceiling of a device; `None` where neither a datasheet nor a measurement is to be had. `size` 0 measures nothing.
+/// The ceiling of a device; `None` where there is none to be had. `size` is that of products; 0 measures nothing.
 pub fn find(device: &Device, size: usize) -> Result<Option<Ceiling>> {
     match datasheet(&device.info()) {
         Some(ceiling) => Ok(Some(ceiling)),
-        None => own_products(device, size),
+        None if size == 0 => Ok(None),
+        None => match registers_of(&device.info()) {
+            Some(ceiling) => Ok(Some(ceiling)),
+            None => own_products(device, size),
+        },
     }
+}
+
+/// What the registers of a CPU device's threads do.
+fn registers_of(info: &DeviceInfo) -> Option<Ceiling> {
+    let threads = info.threads?;
+    let set = InstructionSet::available().into_iter().find(|set| set.to_string() == info.driver)?;
+    let flops_per_second = registers::measure(set, threads, ROUNDS)?;
+    let source = format!("multiply-adds between registers, {set} on {threads} threads, measured now");
+    Some(Ceiling { flops_per_second, source })
 }
 
 fn datasheet(info: &DeviceInfo) -> Option<Ceiling> {

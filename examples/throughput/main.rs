@@ -6,7 +6,7 @@
 //! ```
 //!
 //! This file is the order of events. The flags are in `arguments.rs`, the nets and samples in `workload.rs`, the
-//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs`, results in `report.rs` and `plot.rs`.
+//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs` and `registers.rs`, results in `report.rs` and `plot.rs`.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its user")]
 
@@ -14,6 +14,7 @@ mod arguments;
 mod ceiling;
 mod measure;
 mod plot;
+mod registers;
 mod report;
 mod stream;
 mod workload;
@@ -88,7 +89,7 @@ fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
 /// Sets on disk, in place of all other measurements.
 fn stream(gigabytes: f64, arguments: &Arguments, mut report: Report) -> Outcome<()> {
     for workload in &arguments.workloads {
-        let files = stream::Files::write(gigabytes, workload.classes())?;
+        let files = stream::Files::write(gigabytes, workload.outputs())?;
         for name in devices(arguments)? {
             let streamed = stream::measure(&name, workload, &files, arguments)?;
             print(&streamed.text())?;
@@ -137,7 +138,7 @@ fn devices(arguments: &Arguments) -> Outcome<Vec<String>> {
 fn measure(name: &str, workload: &Workload, arguments: &Arguments, start: Option<Instant>) -> Outcome<Entry> {
     eprintln!("measuring {} on {name}", workload.name);
     // A batch needs its samples, whatever was asked for.
-    let data = workload::load(arguments.samples.max(workload.batch_size), workload.classes())?;
+    let data = workload::load(arguments.samples.max(workload.batch_size), workload)?;
     let measured = measure::measure(name, workload, &data, arguments, start)?;
     let device = arguments.open(name)?.info().to_string();
     Ok(Entry::new(device, workload, data.train.len(), data.source, measured))
@@ -151,7 +152,7 @@ fn sweep(name: &str, arguments: &Arguments) -> Outcome<[Curve; 2]> {
         for &size in sizes {
             eprintln!("measuring {over} {size} on {name}");
             let workload = net(size);
-            let data = workload::load(arguments.samples.max(workload.batch_size), workload.classes())?;
+            let data = workload::load(arguments.samples.max(workload.batch_size), &workload)?;
             let mut model = arguments.compile(&workload, &device)?;
             if arguments.tune {
                 measure::tune(&mut model, &data.train, workload.batch_size)?;

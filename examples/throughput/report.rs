@@ -135,7 +135,7 @@ impl Entry {
         let net = format!("{}, batch {}, {} samples ({})", self.shape, self.batch_size, self.samples, self.data);
         line("net", net + precision);
         line("training", rates(&self.samples_per_second));
-        line("step", format!("{:.3} ms, {} launches", self.milliseconds_per_step, self.launches_per_step));
+        line("step", format!("{}, {} launches", step_time(self.milliseconds_per_step), self.launches_per_step));
         line("arithmetic", self.arithmetic());
         let mut first_step = format!("{:.3} s from opening the device", self.first_step_seconds);
         if let Some(seconds) = self.since_start_seconds {
@@ -169,6 +169,11 @@ impl Entry {
             _ => format!("{done}; what the device allows is unknown"),
         }
     }
+}
+
+/// Milliseconds, or microseconds of a small net's.
+fn step_time(milliseconds: f64) -> String {
+    if milliseconds < 0.1 { format!("{:.2} µs", 1e3 * milliseconds) } else { format!("{milliseconds:.3} ms") }
 }
 
 fn tuned(tuning: Tuning) -> Vec<Tuned> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use wgrad::data::npy::{Element, Header};
-use wgrad::{AnyDataset, Device, Event, Fit, Model, StreamedDataset, mnist};
+use wgrad::{AnyDataset, Event, Fit, Model, StreamedDataset, mnist};
 
 use crate::arguments::Arguments;
 use crate::measure::{Spread, peak_rss_bytes, reset_peak_rss};
@@ -89,7 +89,7 @@ pub fn measure(
     arguments: &Arguments,
 ) -> Result<Streamed, Box<dyn Error>> {
     eprintln!("measuring {} streamed on {name}", workload.name);
-    let device = Device::named(name)?;
+    let device = arguments.open(name)?;
     let mut model = arguments.compile(workload, &device)?;
     let streamed = files.open()?;
     let resident = streamed.read(0..arguments.samples.min(streamed.len()))?;

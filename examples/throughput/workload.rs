@@ -1,7 +1,8 @@
 //! What is trained: a net, a batch size and samples of the right shape.
 
+use wgrad::data::{Inputs, Targets};
 use wgrad::mnist::{self, Loader};
-use wgrad::{Activation, Dataset, Dense, Device, Loss, Model, Result, RmsProp, Sequential};
+use wgrad::{Activation, Adam, Dataset, Dense, Device, Loss, Model, Optimizer, Result, RmsProp, Sequential};
 
 /// One layer of a net.
 #[derive(Clone, Copy, Debug)]
@@ -10,12 +11,16 @@ pub struct Layer {
     pub activation: Activation,
 }
 
-/// A net on MNIST's 784 pixels, trained with RMSprop and categorical cross-entropy.
+/// A net and how it is trained: one output is a sigmoid under binary cross-entropy, several are a softmax under the
+/// categorical one.
 #[derive(Clone, Debug)]
 pub struct Workload {
     pub name: String,
+    pub inputs: usize,
     pub layers: Vec<Layer>,
     pub batch_size: usize,
+    /// Adam in place of RMSprop, both as Keras has them by default.
+    pub adam: bool,
 }
 
 impl Workload {
@@ -29,28 +34,57 @@ impl Workload {
         Self::with_hidden("wide", &[2048, 2048], 4096)
     }
 
-    /// Hidden layers with ReLU before ten classes.
-    pub fn with_hidden(name: &str, hidden: &[usize], batch_size: usize) -> Self {
-        let mut layers: Vec<_> = hidden.iter().map(|&units| Layer { units, activation: Activation::Relu }).collect();
-        layers.push(Layer { units: 10, activation: Activation::Softmax });
-        Workload { name: name.into(), layers, batch_size }
+    /// Nets and batches so small that a step is microseconds, with Adam.
+    pub fn small() -> [Self; 4] {
+        let net = |name: &str, inputs, hidden: &[usize], outputs, batch_size| Workload {
+            name: name.into(),
+            inputs,
+            layers: layers(hidden, outputs),
+            batch_size,
+            adam: true,
+        };
+        [
+            net("small-2", 2, &[8], 1, 4),
+            net("small-4", 4, &[64, 64], 2, 32),
+            net("small-16", 16, &[128, 128], 4, 256),
+            net("single", mnist::PIXELS, &[512], 10, 1),
+        ]
     }
 
-    pub fn classes(&self) -> usize {
+    /// All of them.
+    pub fn all() -> Vec<Self> {
+        [Self::tutorial(), Self::wide()].into_iter().chain(Self::small()).collect()
+    }
+
+    /// A net on MNIST's 784 pixels: hidden layers with ReLU before ten classes.
+    pub fn with_hidden(name: &str, hidden: &[usize], batch_size: usize) -> Self {
+        Workload { name: name.into(), inputs: mnist::PIXELS, layers: layers(hidden, 10), batch_size, adam: false }
+    }
+
+    pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.units)
     }
 
     /// `784-512-10`.
     pub fn shape(&self) -> String {
         let units = self.layers.iter().map(|layer| format!("-{}", layer.units));
-        units.fold(mnist::PIXELS.to_string(), |text, units| text + &units)
+        units.fold(self.inputs.to_string(), |text, units| text + &units)
     }
 
     pub fn compile(&self, device: &Device) -> Result<Model> {
         let add = |net: Sequential, layer: &Layer| net.add(Dense::new(layer.units).activation(layer.activation));
-        let net = self.layers.iter().fold(Sequential::new(mnist::PIXELS), add);
-        net.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)
+        let net = self.layers.iter().fold(Sequential::new(self.inputs), add);
+        let optimizer = if self.adam { Optimizer::from(Adam::default()) } else { RmsProp::default().into() };
+        let loss = if self.outputs() == 1 { Loss::BinaryCrossentropy } else { Loss::CategoricalCrossentropy };
+        net.compile(device, optimizer, loss)
     }
+}
+
+/// Hidden layers with ReLU before as many outputs.
+fn layers(hidden: &[usize], outputs: usize) -> Vec<Layer> {
+    let last = if outputs == 1 { Activation::Sigmoid } else { Activation::Softmax };
+    let hidden = hidden.iter().map(|&units| Layer { units, activation: Activation::Relu });
+    hidden.chain([Layer { units: outputs, activation: last }]).collect()
 }
 
 /// Samples, and where they come from.
@@ -60,25 +94,35 @@ pub struct Data {
 }
 
 /// The first `samples` samples of MNIST, where it is at hand and fits, else made-up ones: the arithmetic is the same.
-pub fn load(samples: usize, classes: usize) -> Result<Data> {
-    let found = (classes == 10).then(|| Loader::new().offline().load().ok()).flatten();
+pub fn load(samples: usize, workload: &Workload) -> Result<Data> {
+    let (inputs, outputs) = (workload.inputs, workload.outputs());
+    let fits = (inputs, outputs) == (mnist::PIXELS, 10);
+    let found = fits.then(|| Loader::new().offline().load().ok()).flatten();
     match found {
         Some(mnist) if mnist.train.len() >= samples => {
             Ok(Data { train: mnist.train.take(samples), source: "MNIST".into() })
         }
-        _ => Ok(Data { train: made_up(samples, classes)?, source: "made up".into() }),
+        _ => Ok(Data { train: made_up(samples, inputs, outputs)?, source: "made up".into() }),
     }
 }
 
-/// Pixels and classes from a generator whose period is far longer than any set: Knuth's 64-bit multiplier.
-fn made_up(samples: usize, classes: usize) -> Result<Dataset> {
+/// Features and classes from a generator whose period is far longer than any set: Knuth's 64-bit multiplier. Pixels are
+/// bytes, features of other nets floats, and the one target of a single output is 0 or 1.
+fn made_up(samples: usize, inputs: usize, outputs: usize) -> Result<Dataset> {
     let mut state = 1u64;
     let mut next = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as u32
     };
-    let pixels: Vec<u8> = (0..samples * mnist::PIXELS).map(|_| next() as u8).collect();
-    let classes_of: Vec<u32> = (0..samples).map(|_| next() % classes as u32).collect();
-    let inputs = wgrad::data::Inputs::Bytes { values: pixels.into(), scale: 1.0 / 255.0 };
-    Dataset::new(inputs, mnist::PIXELS, wgrad::data::Targets::Classes { ids: classes_of.into(), classes })
+    let features: Vec<u8> = (0..samples * inputs).map(|_| next() as u8).collect();
+    let scale = 1.0 / 255.0;
+    let features = match inputs {
+        mnist::PIXELS => Inputs::Bytes { values: features.into(), scale },
+        _ => Inputs::Floats(features.iter().map(|&byte| scale * f32::from(byte)).collect()),
+    };
+    let targets = match outputs {
+        1 => Targets::Rows { values: (0..samples).map(|_| (next() % 2) as f32).collect(), width: 1 },
+        classes => Targets::Classes { ids: (0..samples).map(|_| next() % classes as u32).collect(), classes },
+    };
+    Dataset::new(features, inputs, targets)
 }

@@ -17,6 +17,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// How often a thread looks for news before it sleeps: around 50 µs on a present-day processor.
 const LOOKS: usize = 2_000;
 
+/// Numbers to be gathered, activated or updated for which another thread is worth waking, or telling if it looks for news:
+/// on present-day processors a microsecond's.
+const WORTH_A_THREAD: usize = 8_192;
+
 /// Runs tasks on the calling thread and on helpers that wait for them.
 pub(crate) struct Pool {
     shared: Arc<Shared>,
@@ -98,6 +102,11 @@ impl Pool {
         }
     }
 
+    /// [`run`](Self::run), but on the calling thread alone if `few`.
+    fn run_here_if(&self, few: bool, tasks: usize, work: &(dyn Fn(usize) + Sync)) {
+        if few { (0..tasks).for_each(work) } else { self.run(tasks, work) }
+    }
+
     /// Calls `work` once with every item and its index.
     pub(crate) fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
         let tasks = items.len();
@@ -113,19 +122,25 @@ impl Pool {
     pub(crate) fn for_chunks(&self, data: &mut [f32], length: usize, work: impl Fn(&mut [f32]) + Sync) {
         let length = length.max(1);
         let tasks = data.len() / length;
+        let few = self.threads_for(data.len()) == 1;
         let data = Items(data.as_mut_ptr());
-        self.run(tasks, &|task| {
+        self.run_here_if(few, tasks, &|task| {
             // SAFETY: chunks are disjoint, and `tasks` of them lie within the data; `run` calls once with each task; the
             // exclusive borrow of the data outlives `run`.
             work(unsafe { core::slice::from_raw_parts_mut(data.at(task * length), length) });
         });
     }
 
-    /// Calls `work` with blocks of whole rows of `data`, one block per thread, and the index of each block's first
-    /// row. Rows are `row_length` long; what is left after the last whole row goes with the last block.
+    /// Threads that so many numbers are worth.
+    fn threads_for(&self, numbers: usize) -> usize {
+        self.threads().min(numbers / WORTH_A_THREAD).max(1)
+    }
+
+    /// Calls `work` with blocks of whole rows of `data`, one block for each thread that they are worth, and the index of each
+    /// block's first row. Rows are `row_length` long; what is left after the last whole row goes with the last block.
     pub(crate) fn for_rows(&self, data: &mut [f32], row_length: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
         let rows = data.len().div_ceil(row_length.max(1));
-        let tasks = self.threads().min(rows);
+        let tasks = self.threads_for(data.len()).min(rows);
         let length = data.len();
         let edge = |task: usize| (rows * task / tasks.max(1) * row_length).min(length);
         let edges = |task: usize| edge(task)..edge(task + 1);
@@ -167,18 +182,19 @@ impl Pool {
         });
     }
 
-    /// Calls `work` with blocks of all of `data` that lie between the same two places, one block per thread, and the
-    /// place where they start. Places are multiples of `unit` below the length of the first slice; a slice that is
-    /// shorter than the first gives empty blocks.
+    /// Calls `work` with blocks of all of `data` that lie between the same two places, one block for each thread that
+    /// `numbers` are worth, which the work is about, and the place where they start. Places are multiples of `unit` below the
+    /// length of the first slice; a slice that is shorter than the first gives empty blocks.
     pub(crate) fn for_parts<const N: usize>(
         &self,
         data: [&mut [f32]; N],
         unit: usize,
+        numbers: usize,
         work: impl Fn(usize, [&mut [f32]; N]) + Sync,
     ) {
         let length = data.first().map_or(0, |first| first.len());
         let units = length.div_ceil(unit.max(1));
-        let tasks = self.threads().min(units);
+        let tasks = self.threads_for(numbers).min(units);
         let edge = |task: usize| (units * task / tasks.max(1) * unit).min(length);
         let data = data.map(|slice| (slice.len() >= length, Items(slice.as_mut_ptr())));
         self.run(tasks, &|task| {
@@ -403,7 +419,9 @@ mod tests {
     fn rows_are_shared_without_gap_or_overlap() {
         for threads in 1..4 {
             let pool = Pool::new(threads);
-            for (length, row_length) in [(0, 4), (4, 4), (20, 4), (21, 4), (3, 10), (1000, 7)] {
+            for (length, row_length) in
+                [(0, 4), (4, 4), (20, 4), (21, 4), (3, 10), (1000, 7), (50_000, 7), (40_003, 9_000)]
+            {
                 let mut data = vec![0.0; length];
                 pool.for_rows(&mut data, row_length, |first, block| {
                     for (row, values) in block.chunks_mut(row_length).enumerate() {

@@ -9,8 +9,9 @@
 
 use core::ops::Range;
 
-use pulp::{Arch, NullaryFnOnce, Simd, WithSimd};
+use pulp::{NullaryFnOnce, Simd, WithSimd};
 
+use super::machine::Processor;
 use super::pool::Pool;
 use super::shares::{COLUMN_UNIT, padded, share_of};
 
@@ -20,6 +21,7 @@ use target::{Epilogue, Goal, Kept, Passed, Target};
 
 mod blocks;
 mod few_rows;
+mod few_steps;
 mod output;
 mod pack;
 mod sums;
@@ -141,15 +143,15 @@ pub(crate) struct Workspace {
     blocks: Vec<Blocks>,
     /// Where the sums of a product that is not kept wait for their last steps; as large as the largest of those.
     waiting: Vec<f32>,
-    /// The instructions products use; the best this machine has, except in tests.
-    arch: Arch,
+    /// What products compute with.
+    pub(super) processor: Processor,
 }
 
 impl Workspace {
     /// Buffers for products on a pool of this many threads.
-    pub(crate) fn new(threads: usize) -> Workspace {
-        let blocks = (0..threads.max(1)).map(|_| Blocks::new()).collect();
-        Workspace { blocks, waiting: Vec::new(), arch: Arch::new() }
+    pub(crate) fn new(threads: usize, processor: Processor) -> Workspace {
+        let blocks = (0..threads.max(1)).map(|_| Blocks::new(processor.caches)).collect();
+        Workspace { blocks, waiting: Vec::new(), processor }
     }
 }
 
@@ -255,14 +257,15 @@ fn share<G: Goal>(
         1 => Split::of(a.rows, b.columns, a.columns, workspace.blocks.len().min(pool.threads())),
         shares => Split::Columns(shares),
     };
-    let (tasks, arch) = (split.tasks(), workspace.arch);
+    let (tasks, instructions) = (split.tasks(), workspace.processor.instructions);
     // The system may have granted fewer threads than were asked for, and than there are shares.
-    workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), Blocks::new);
+    let caches = workspace.processor.caches;
+    workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), || Blocks::new(caches));
     let work = |task: usize, blocks: &mut Blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
         let goal = goal(rows.clone(), columns.clone());
         let (a, b) = (a.copy_of(task), b.share_of(&columns));
-        arch.dispatch(Task { part: Part { a, b, rows, columns, target: (), blocks }, goal });
+        instructions.dispatch(Task { part: Part { a, b, rows, columns, target: (), blocks }, goal });
     };
     if is_worth_sharing(a.rows, b.columns, a.columns) {
         pool.for_each(&mut workspace.blocks[..tasks], work);
@@ -364,14 +367,17 @@ impl<T: Target> Part<'_, T> {
         if self.rows.is_empty() || self.columns.is_empty() {
         } else if self.a.columns == 0 {
             self.zeros();
-        } else if T::KEEPS_SUMS && self.a.rows < ROWS && self.b.column_stride == 1 {
+        } else if T::KEEPS_SUMS && self.a.rows <= ROWS && self.b.column_stride == 1 {
             self.few_rows(simd);
+        } else if self.has_few_steps() {
+            self.few_steps(simd);
         } else if S::REGISTER_COUNT >= 32 {
             // Six vectors by four rows of sums, six of B and one of A: 31 registers.
             self.blocked::<S, 6>(simd);
         } else {
-            // Three vectors by four rows: all sixteen registers.
-            self.blocked::<S, 3>(simd);
+            // Two by four: eight sums, which is what hides the latency of adding, two vectors of B and one of A. A third
+            // vector would leave the compiler no register, and one of the sums would be on the stack.
+            self.blocked::<S, 2>(simd);
         }
     }
 

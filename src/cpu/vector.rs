@@ -110,9 +110,10 @@ operator!(Div, div, div_f32s);
 
 #[cfg(test)]
 mod tests {
-    use pulp::{Arch, Simd, WithSimd};
+    use pulp::{Simd, WithSimd};
 
     use super::Vector;
+    use crate::cpu::machine::Instructions;
 
     /// The functions under test, by a number, since a generic one cannot be passed.
     struct Apply<'a>(&'a mut [f32], u32);
@@ -137,9 +138,9 @@ mod tests {
     }
 
     fn check(which: u32, numbers: &[f32], close: impl Fn(f32, f32) -> bool) {
-        for arch in [Arch::new(), Arch::Scalar] {
+        for instructions in Instructions::available() {
             let mut results = numbers.to_vec();
-            arch.dispatch(Apply(&mut results, which));
+            instructions.dispatch(Apply(&mut results, which));
             for (&x, &result) in numbers.iter().zip(&results) {
                 assert!(close(x, result), "function {which} of {x:e} came out as {result:e}");
             }

@@ -6,11 +6,29 @@ use super::adapters::adapters;
 use super::context::Context;
 use super::info::{DeviceInfo, DeviceKind};
 use super::options::DeviceOptions;
-use super::{Backend, Device};
+use super::{Backend, Device, available_threads};
 use crate::blocking::block_on;
+use crate::cpu::machine::{Caches, Instructions, Processor};
 use crate::error::{Error, Result};
 
 impl DeviceOptions {
+    /// The CPU device, as [`Device::cpu`] opens it but for what was chosen.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for instructions that the processor does not have, and for caches of less than 8 and 64
+    /// KiB.
+    pub fn cpu(&self) -> Result<Device> {
+        let mut processor = match self.instructions {
+            Some(set) => Processor::with(Instructions::of(set)?),
+            None => Processor::found(),
+        };
+        if let Some((first, second)) = self.cache_sizes {
+            processor.caches = Caches::of(first, second)?;
+        }
+        let threads = self.threads.unwrap_or_else(available_threads).max(1);
+        Ok(Device { backend: Backend::Cpu { threads, processor } })
+    }
+
     /// As [`Device::best`].
     ///
     /// # Errors
@@ -28,7 +46,7 @@ impl DeviceOptions {
         adapters.retain(|(_, info)| info.kind != DeviceKind::SoftwareGpu);
         match adapters.into_iter().next() {
             Some((adapter, info)) => self.open(adapter, info).await,
-            None => Ok(Device::cpu()),
+            None => self.cpu(),
         }
     }
 
@@ -72,7 +90,7 @@ impl DeviceOptions {
     pub fn named(&self, name: &str) -> Result<Device> {
         match name {
             "best" => self.best(),
-            "cpu" => Ok(Device::cpu()),
+            "cpu" => self.cpu(),
             "gpu" => self.gpu(),
             part => self.gpu_named(part),
         }

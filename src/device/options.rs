@@ -3,6 +3,8 @@
 #[cfg(feature = "native")]
 use std::path::PathBuf;
 
+use crate::cpu::machine::InstructionSet;
+
 /// Choices for opening a device; made by [`Device::options`](crate::Device::options). Without any, [`DeviceOptions::best`] and the others do
 /// what [`Device::best`](crate::Device::best) and the others do.
 ///
@@ -17,6 +19,9 @@ use std::path::PathBuf;
 pub struct DeviceOptions {
     pub(super) index_checks: Option<bool>,
     pub(super) plans_for_hardware: bool,
+    pub(super) threads: Option<usize>,
+    pub(super) instructions: Option<InstructionSet>,
+    pub(super) cache_sizes: Option<(usize, usize)>,
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
@@ -88,6 +93,35 @@ impl DeviceOptions {
     /// trust compiled pipelines.
     pub fn cache_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Threads of the CPU device, 1 at least; by default as many as the process may use. The number changes no result.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// The vector instructions that the CPU device computes with; by default the best that the processor has. For tests and
+    /// measurements: results differ in their last bits from one set to another, and others are slower.
+    ///
+    /// ```
+    /// use wgrad::{Device, InstructionSet};
+    ///
+    /// let device = Device::options().instruction_set(InstructionSet::Baseline).cpu()?;
+    /// println!("{}", device.info());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn instruction_set(mut self, set: InstructionSet) -> Self {
+        self.instructions = Some(set);
+        self
+    }
+
+    /// What the CPU device takes for the sizes of the first-level data cache and of the second-level cache of a core, in bytes;
+    /// by default what the processor says. For tests and measurements: products are cut into blocks by them, which changes
+    /// no result.
+    pub fn cache_sizes(mut self, first: usize, second: usize) -> Self {
+        self.cache_sizes = Some((first, second));
         self
     }
 }

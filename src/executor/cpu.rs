@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::clock::Stopwatch;
 use crate::cpu::Cpu;
 use crate::cpu::buffer::Buffer;
+use crate::cpu::machine::Processor;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::{MOST_PROGRAMS, Rates, rows};
@@ -76,10 +77,10 @@ impl Run {
 }
 
 impl Executor {
-    pub fn new(threads: usize, buffers: Vec<(Store, Vec<f32>)>) -> Self {
+    pub fn new(threads: usize, processor: Processor, buffers: Vec<(Store, Vec<f32>)>) -> Self {
         let stores = buffers.iter().enumerate().map(|(index, (store, _))| (*store, index)).collect();
         let arena = buffers.into_iter().map(|(_, values)| Buffer::from(values.as_slice())).collect();
-        Executor { arena, stores, programs: Vec::new(), free: Vec::new(), cpu: Cpu::new(threads) }
+        Executor { arena, stores, programs: Vec::new(), free: Vec::new(), cpu: Cpu::new(threads, processor) }
     }
 
     pub fn read(&self, store: Store) -> Vec<f32> {
@@ -318,7 +319,7 @@ fn pack(data: &Dataset) -> Vec<u32> {
 }
 
 /// Runs one kernel once on the arguments' own memory.
-pub(crate) fn run_once(threads: usize, kernel: &Kernel, arguments: &mut [Vec<u32>]) {
+pub(crate) fn run_once(threads: usize, processor: Processor, kernel: &Kernel, arguments: &mut [Vec<u32>]) {
     let bindings = kernel.definition().bindings;
     let is_step = |binding: &Binding| binding.access == Access::Step;
     let step = bindings.iter().zip(arguments.iter()).find(|(binding, _)| is_step(binding)).map(|(_, words)| words);
@@ -331,5 +332,5 @@ pub(crate) fn run_once(threads: usize, kernel: &Kernel, arguments: &mut [Vec<u32
             Access::Write | Access::Update => outputs.push(output_view(binding, bytemuck::cast_slice_mut(words))),
         }
     }
-    kernel.run(&mut Cpu::new(threads), &step, &inputs, &mut outputs);
+    kernel.run(&mut Cpu::new(threads, processor), &step, &inputs, &mut outputs);
 }

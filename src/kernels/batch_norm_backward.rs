@@ -179,8 +179,9 @@ impl Operation for BatchNormBackward {
             of_gamma.iter_mut().chain(of_beta.iter_mut()).for_each(|sum| *sum /= count);
             let (dx, padding) = dx.floats()[..padded(rows) * stride].split_at_mut(rows * stride);
             padding.fill(0.0);
+            let instructions = cpu.instructions();
             cpu.pool.for_rows(dx, stride, |first, dx| {
-                pulp::Arch::new().dispatch(
+                instructions.dispatch(
                     #[inline(always)]
                     || self.pass_on(&read, [of_gamma, of_beta], first, dx),
                 );

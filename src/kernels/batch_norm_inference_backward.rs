@@ -65,8 +65,9 @@ impl Operation for BatchNormInferenceBackward {
         self.forward.affine.factors(&mut factors[..columns], weights, self.forward.inverses(moving));
         // The padding of both is zero, and so is its product.
         let dx = &mut outputs[0].floats()[..padded(rows) * stride];
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(dx, stride, |first, dx| {
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     for (dx, dy) in dx.chunks_exact_mut(stride).zip(dy[first * stride..].chunks_exact(stride)) {

@@ -148,7 +148,7 @@ impl Operation for DenseBackwardUpdate {
             let mut sums = std::mem::take(&mut cpu.scratch);
             sums.resize(sums.len().max(bias.len()), 0.0);
             sums[..bias.len()].fill(0.0);
-            column_sums(&cpu.pool, dz, &mut sums[..self.gradients.outputs]);
+            column_sums(&cpu.pool, cpu.instructions(), dz, &mut sums[..self.gradients.outputs]);
             let [w, a, b, c] = update::split(outputs);
             let [_, w, a, b, c] = slices([&mut [], w, a, b, c], &bias);
             self.update(step, bias_entry).each([&mut sums[..bias.len()], w, a, b, c]);

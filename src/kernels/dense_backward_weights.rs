@@ -59,7 +59,7 @@ impl DenseBackwardWeights {
         if let Some(offset) = self.bias_offset {
             let mut sums = std::mem::take(&mut cpu.scratch);
             sums.resize(sums.len().max(self.outputs), 0.0);
-            column_sums(&cpu.pool, dz, &mut sums[..self.outputs]);
+            column_sums(&cpu.pool, cpu.instructions(), dz, &mut sums[..self.outputs]);
             kept.keep(&mut gradients[offset..], &sums[..self.outputs]);
             cpu.scratch = sums;
         }
@@ -158,7 +158,7 @@ impl Operation for DenseBackwardWeights {
             return self.accumulate(cpu, step, (x, dz), gradients);
         }
         if let Some(offset) = self.bias_offset {
-            column_sums(&cpu.pool, dz, &mut gradients[offset..offset + self.outputs]);
+            column_sums(&cpu.pool, cpu.instructions(), dz, &mut gradients[offset..offset + self.outputs]);
         }
         let to = Destination { stride: padded(self.outputs), shares: self.shares.kernel };
         product(&cpu.pool, &mut cpu.workspace, x.transposed(), dz, gradients, to, |_, _, _| {});

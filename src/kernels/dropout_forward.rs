@@ -57,9 +57,10 @@ impl DropoutForward {
         let (draws, stride) = (self.draws.of_batch(step), padded(self.columns));
         let (threshold, scale) = (self.threshold(), self.scale());
         let y = &mut y[..padded(step.rows as usize) * stride];
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(y, stride, |first, y| {
             // Inlined, or it would not be compiled for the instructions that are chosen here.
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     let rows = y.chunks_exact_mut(stride).zip(x[first * stride..].chunks_exact(stride));

@@ -147,12 +147,13 @@ impl Operation for GatherBatch {
         let x = outputs[0].floats();
         let length = x.len() / self.copies.max(1);
         x.chunks_exact_mut(length).for_each(|copy| copy[rows * stride..last * stride].fill(0.0));
+        let instructions = cpu.instructions();
         if self.copies <= 1 {
             let x = &mut x[..rows * stride];
-            cpu.pool.for_rows(x, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+            cpu.pool.for_rows(x, stride, |first, block| instructions.dispatch(|| fill(first, block)));
         } else {
             // Each by the thread that reads it.
-            cpu.pool.for_chunks(x, length, |copy| pulp::Arch::new().dispatch(|| fill(0, &mut copy[..rows * stride])));
+            cpu.pool.for_chunks(x, length, |copy| instructions.dispatch(|| fill(0, &mut copy[..rows * stride])));
         }
     }
 }

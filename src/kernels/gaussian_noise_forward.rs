@@ -62,9 +62,10 @@ impl Operation for GaussianNoiseForward {
         let (draws, stride, rows) = (self.draws.of_batch(step), padded(self.columns), step.rows as usize);
         let (y, padding) = y[..padded(rows) * stride].split_at_mut(rows * stride);
         padding.fill(0.0);
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(y, stride, |first, y| {
             // Inlined, or it would not be compiled for the instructions that are chosen here.
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     let lines = y.chunks_exact_mut(stride).zip(x[first * stride..].chunks_exact(stride));

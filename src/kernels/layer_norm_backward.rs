@@ -90,8 +90,9 @@ impl Operation for LayerNormBackward {
         let (stride, rows) = (padded(self.columns), step.rows as usize);
         let (dx, padding) = outputs[0].floats()[..padded(rows) * stride].split_at_mut(rows * stride);
         padding.fill(0.0);
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(dx, stride, |first, dx| {
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     for (row, dx) in (first..).zip(dx.chunks_exact_mut(stride)) {

@@ -103,8 +103,9 @@ impl Operation for LayerNormForward {
         let (moments, padding) = moments.floats()[..2 * padded(rows)].split_at_mut(2 * rows);
         y_padding.fill(0.0);
         padding.fill(0.0);
+        let instructions = cpu.instructions();
         cpu.pool.for_rows_of([y, moments], [stride, 2], rows, |first, [y, moments]| {
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     let lines = y.chunks_exact_mut(stride).zip(x[first * stride..].chunks_exact(stride));

@@ -57,6 +57,7 @@ impl Operation for ReluBackward {
             Activation::Relu.differentiate_all(&kept[range], dz);
         };
         let dz = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
-        cpu.pool.for_rows(dz, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        let instructions = cpu.instructions();
+        cpu.pool.for_rows(dz, stride, |first, block| instructions.dispatch(|| fill(first, block)));
     }
 }

@@ -49,6 +49,7 @@ impl Operation for ReluForward {
             Activation::Relu.activate_all(y);
         };
         let y = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
-        cpu.pool.for_rows(y, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        let instructions = cpu.instructions();
+        cpu.pool.for_rows(y, stride, |first, block| instructions.dispatch(|| fill(first, block)));
     }
 }

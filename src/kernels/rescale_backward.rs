@@ -52,6 +52,7 @@ impl Operation for RescaleBackward {
             dx.iter_mut().zip(&dy[first * stride..]).for_each(|(dx, &dy)| *dx = self.scale * dy);
         };
         let dx = &mut outputs[0].floats()[..padded(step.rows as usize) * stride];
-        cpu.pool.for_rows(dx, stride, |first, block| pulp::Arch::new().dispatch(|| fill(first, block)));
+        let instructions = cpu.instructions();
+        cpu.pool.for_rows(dx, stride, |first, block| instructions.dispatch(|| fill(first, block)));
     }
 }

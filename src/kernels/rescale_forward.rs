@@ -62,8 +62,9 @@ impl Operation for RescaleForward {
         let y = outputs[0].floats();
         // The rows that pad a smaller last batch: an earlier, larger one may have left its own there.
         y[rows * stride..padded(rows) * stride].fill(0.0);
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(&mut y[..rows * stride], stride, |first, block| {
-            pulp::Arch::new().dispatch(|| fill(first, block));
+            instructions.dispatch(|| fill(first, block));
         });
     }
 }

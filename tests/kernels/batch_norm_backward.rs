@@ -34,6 +34,7 @@ pub fn cases(trials: &mut Trials) {
         [0, 4].iter().for_each(|&at| case.inputs[1].set(at, 0.0));
         case.check_half(device)
     });
+    trials.add("after_larger", |device| case(8, affine(8, true, true), (5, 7), 1.0).check_after_larger(device));
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().try_for_each(|size| case(columns, affine(columns, true, true), size, 1.0).check(device))

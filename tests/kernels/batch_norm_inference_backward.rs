@@ -29,6 +29,7 @@ pub fn cases(trials: &mut Trials) {
         (0..10).for_each(|at| case.inputs[2].set(64 + at, if at < 2 { 0.1 } else { 4.0 }));
         case.check_half(device)
     });
+    trials.add("after_larger", |device| case(8, affine(8, true, true), (5, 7)).check_after_larger(device));
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().try_for_each(|size| case(columns, affine(columns, true, true), size).check(device))

@@ -21,6 +21,7 @@ pub fn cases(trials: &mut Trials) {
             batches().try_for_each(|size| case(forward(columns, 0.3), size).check_half(device))
         });
     }
+    trials.add("after_larger", |device| case(forward(8, 0.3), (5, 7)).check_after_larger(device));
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().try_for_each(|size| case(forward(columns, 0.3), size).check(device))

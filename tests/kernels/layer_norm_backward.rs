@@ -28,6 +28,7 @@ pub fn cases(trials: &mut Trials) {
         case.outputs = vec![Output::matrix(1, 5, 1).within(|_, dx| 1e-5 * dx.abs() + 1.0)];
         case.check_half(device)
     });
+    trials.add("after_larger", |device| case(8, affine(8, true, true), (5, 7)).check_after_larger(device));
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().try_for_each(|size| case(columns, affine(columns, true, true), size).check(device))

@@ -21,6 +21,7 @@ pub fn cases(trials: &mut Trials) {
         [40_000.0, -65_504.0, 1.0].iter().enumerate().for_each(|(at, &dy)| case.inputs[0].set(at, dy));
         case.check_half(device)
     });
+    trials.add("after_larger", |device| case(8, 0.5, 5, 7).check_after_larger(device));
     for columns in COLUMNS {
         trials.add(&format!("columns_{columns}"), move |device| {
             batches().map(|(rows, capacity)| case(columns, 1.0 / 255.0, rows, capacity)).try_for_each(|c| c.check(device))

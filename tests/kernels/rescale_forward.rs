@@ -17,7 +17,8 @@ pub fn cases(trials: &mut Trials) {
                 batches().map(case).try_for_each(|case| case.check_half(device))
             })
         });
-        for columns in COLUMNS {
+        trials.add("after_larger", |device| case((8, 0.5, 1.0), (5, 7)).check_after_larger(device));
+    for columns in COLUMNS {
             trials.add(&format!("{name}_columns_{columns}"), move |device| {
                 let case = |size| case((columns, scale, offset), size);
                 batches().map(case).try_for_each(|case| case.check(device))

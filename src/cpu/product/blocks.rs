@@ -13,14 +13,11 @@ use super::target::Target;
 use super::tile::{Left, accumulate};
 use super::{Matrix, Part, ROWS, pack};
 use crate::cpu::buffer::{Line, lines};
+use crate::cpu::machine::Caches;
 
 /// Steps of k in a block at most: a panel of six vectors of sixteen then takes 75 KiB, and stays in the second-level cache
 /// while strips of A pass it.
 const DEPTH: usize = 200;
-/// Floats in a packed block of A: half a megabyte, half of a small second-level cache.
-const LEFT_FLOATS: usize = 128 * 1024;
-/// Floats in a block of C: it waits in the second-level cache for its next steps of k.
-const SUMS_FLOATS: usize = 256 * 1024;
 /// Columns in a band of B at most.
 const BAND: usize = 4096;
 /// Floats in a packed band of B: eight megabytes, of which narrow and shallow products touch little.
@@ -45,16 +42,22 @@ pub(super) struct Blocks {
     right: Vec<Line>,
     /// Whether all numbers of a packed panel of B are finite.
     finite: Vec<bool>,
+    /// Floats in a block of C, which waits in the second-level cache for its next steps of k.
+    sums: usize,
 }
 
 impl Blocks {
-    pub(super) fn new() -> Blocks {
+    pub(super) fn new(caches: Caches) -> Blocks {
+        // Half of the second-level cache for a packed block of A; the block of C may be as large as all of it, since of C
+        // little is in use at once.
+        let (left, sums) = (caches.second / 2 / size_of::<f32>(), caches.second / size_of::<f32>());
         Blocks {
-            left: lines(LEFT_FLOATS / MOST_LANES),
-            steps: vec![0; LEFT_FLOATS / ROWS],
-            kept: vec![0; LEFT_FLOATS / ROWS],
+            left: lines(left / MOST_LANES),
+            steps: vec![0; left / ROWS],
+            kept: vec![0; left / ROWS],
             right: lines(RIGHT_FLOATS / MOST_LANES),
             finite: Vec::new(),
+            sums,
         }
     }
 
@@ -114,8 +117,8 @@ impl<T: Target> Part<'_, T> {
         let width = BAND.min(RIGHT_FLOATS / a.columns).max(MOST_LANES * WIDTH);
         let width = even(columns.len(), width, MOST_LANES * WIDTH);
         blocks.make_room(depth, a.columns, a.columns.div_ceil(depth) * width.div_ceil(S::F32_LANES));
-        let Blocks { left, steps, kept, right, finite } = blocks;
-        let most_rows = (MOST_LANES * left.len() / (depth + APART)).min(SUMS_FLOATS / width);
+        let Blocks { left, steps, kept, right, finite, sums } = blocks;
+        let most_rows = (MOST_LANES * left.len() / (depth + APART)).min(*sums / width);
         let height = if in_place { rows.len() } else { even(rows.len(), most_rows, ROWS) };
         let (left, right) = (bytemuck::cast_slice_mut(left), bytemuck::cast_slice_mut(right));
         // Where sums are that are not in a matrix.
@@ -135,7 +138,7 @@ impl<T: Target> Part<'_, T> {
                     }
                     let rows = rows.clone();
                     let mut strips = Strips { a, rows, depths, left, steps, kept, in_place };
-                    strips.pack();
+                    strips.pack(simd);
                     strips.times_band::<S, T, WIDTH>(simd, &band, &mut target, scratch);
                 }
             }
@@ -170,8 +173,8 @@ impl Band<'_> {
             let (b, depths) = (&self.b, depths.clone());
             match vectors {
                 1 => pack::panel::<S, 1>(simd, b, depths, columns, packed),
-                2 => pack::panel::<S, 2>(simd, b, depths, columns, packed),
-                3 => pack::panel::<S, 3>(simd, b, depths, columns, packed),
+                2 if WIDTH > 2 => pack::panel::<S, 2>(simd, b, depths, columns, packed),
+                3 if WIDTH > 3 => pack::panel::<S, 3>(simd, b, depths, columns, packed),
                 4 if WIDTH > 3 => pack::panel::<S, 4>(simd, b, depths, columns, packed),
                 5 if WIDTH > 3 => pack::panel::<S, 5>(simd, b, depths, columns, packed),
                 _ => pack::panel::<S, WIDTH>(simd, b, depths, columns, packed),
@@ -189,7 +192,7 @@ impl Strips<'_> {
 
     /// Packs all strips, unless A is read in place.
     #[inline(always)]
-    fn pack(&mut self) {
+    fn pack<S: Simd>(&mut self, simd: S) {
         if self.in_place {
             return;
         }
@@ -202,17 +205,17 @@ impl Strips<'_> {
             return;
         }
         for (place, rows) in ranges(self.rows.clone(), ROWS).enumerate() {
-            self.pack_one(place, rows);
+            self.pack_one(simd, place, rows);
         }
     }
 
     /// Packs a strip into a place.
     #[inline(always)]
-    fn pack_one(&mut self, place: usize, rows: Range<usize>) {
+    fn pack_one<S: Simd>(&mut self, simd: S, place: usize, rows: Range<usize>) {
         let (start, depth) = (place * self.pitch(), self.depths.len());
         let (values, _) = self.left.as_chunks_mut::<ROWS>();
         let (values, steps) = (&mut values[start..][..depth], &mut self.steps[start..][..depth]);
-        self.kept[place] = pack::strip(&self.a, rows, self.depths.clone(), values, steps);
+        self.kept[place] = pack::strip(simd, &self.a, rows, self.depths.clone(), values, steps);
     }
 
     /// Multiplies all strips by all panels.
@@ -235,8 +238,8 @@ impl Strips<'_> {
                 let (panel, rows) = (Panel { columns, packed, finite }, rows.clone());
                 match vectors {
                     1 => self.times::<S, T, 1>(simd, rows, panel, target, scratch),
-                    2 => self.times::<S, T, 2>(simd, rows, panel, target, scratch),
-                    3 => self.times::<S, T, 3>(simd, rows, panel, target, scratch),
+                    2 if WIDTH > 2 => self.times::<S, T, 2>(simd, rows, panel, target, scratch),
+                    3 if WIDTH > 3 => self.times::<S, T, 3>(simd, rows, panel, target, scratch),
                     4 if WIDTH > 3 => self.times::<S, T, 4>(simd, rows, panel, target, scratch),
                     5 if WIDTH > 3 => self.times::<S, T, 5>(simd, rows, panel, target, scratch),
                     _ => self.times::<S, T, WIDTH>(simd, rows, panel, target, scratch),
@@ -247,7 +250,7 @@ impl Strips<'_> {
 
     /// Where a strip's numbers are read, and which steps of k they have if some were left out.
     #[inline(always)]
-    fn left(&mut self, rows: &Range<usize>) -> (Left<'_, ROWS>, Option<&[u32]>) {
+    fn left<S: Simd>(&mut self, simd: S, rows: &Range<usize>) -> (Left<'_, ROWS>, Option<&[u32]>) {
         let mut place = (rows.start - self.rows.start) / ROWS;
         if self.in_place {
             match Left::in_place(&self.a, rows.start, self.depths.start) {
@@ -255,7 +258,7 @@ impl Strips<'_> {
                 // What does not fill a strip is packed all the same, for want of rows to read.
                 _ => place = 0,
             }
-            self.pack_one(place, rows.clone());
+            self.pack_one(simd, place, rows.clone());
         }
         let (start, kept) = (place * self.pitch(), self.kept[place]);
         let (values, _) = self.left.as_chunks::<ROWS>();
@@ -284,7 +287,7 @@ impl Strips<'_> {
             if !(fresh && T::KEEPS_SUMS) {
                 target.prefetch(rows.clone(), &columns);
             }
-            let (left, steps) = self.left(&rows);
+            let (left, steps) = self.left(simd, &rows);
             let add_to = |tile: &mut Tile<'_, ROWS>| {
                 accumulate::<S, ROWS, VECTORS>(simd, tile, fresh, left, right);
                 if let Some(steps) = steps.filter(|_| !finite) {

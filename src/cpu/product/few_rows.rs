@@ -4,6 +4,7 @@ use pulp::Simd;
 
 use super::Part;
 use super::target::Target;
+use crate::cpu::machine::multiply_add;
 
 /// Rows of B added in one pass over a row of C, so that C is loaded and stored once for all of them.
 const STEPS: usize = 8;
@@ -55,13 +56,13 @@ pub(super) fn add<S: Simd, const STEPS: usize>(
     let lines_whole = lines.map(|(line, _)| &line[..whole.len()]);
     for (index, sum) in whole.iter_mut().enumerate() {
         for (factor, line) in factors.iter().zip(lines_whole) {
-            *sum = simd.mul_add_e_f32s(*factor, line[index], *sum);
+            *sum = multiply_add(simd, *factor, line[index], *sum);
         }
     }
     if !rest.is_empty() {
         let mut sum = simd.partial_load_f32s(rest);
         for (factor, (_, line)) in factors.iter().zip(lines) {
-            sum = simd.mul_add_e_f32s(*factor, simd.partial_load_f32s(line), sum);
+            sum = multiply_add(simd, *factor, simd.partial_load_f32s(line), sum);
         }
         simd.partial_store_f32s(rest, sum);
     }

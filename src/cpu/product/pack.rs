@@ -13,7 +13,8 @@ use super::{Matrix, ROWS};
 ///
 /// Dark pixels, one-hot features and padding make such steps common, and they add nothing: the caller need not multiply.
 #[inline(always)]
-pub(super) fn strip(
+pub(super) fn strip<S: Simd>(
+    simd: S,
     a: &Matrix<'_>,
     rows: Range<usize>,
     depths: Range<usize>,
@@ -30,7 +31,7 @@ pub(super) fn strip(
             for (row, line) in ribbon.iter_mut().zip(&lines) {
                 row.copy_from_slice(&line[start..start + SIDE]);
             }
-            for (step, numbers) in upright(ribbon).into_iter().enumerate() {
+            for (step, numbers) in upright(simd, ribbon).into_iter().enumerate() {
                 keep(start + step, numbers, values, steps, &mut kept);
             }
         }
@@ -127,7 +128,7 @@ pub(super) fn panel<S: Simd, const WIDTH: usize>(
             }
         }
     } else if b.row_stride == 1 {
-        transposing(b, depths, columns, width, packed);
+        transposing(simd, b, depths, columns, width, packed);
     } else {
         for (line, depth) in lines {
             line.fill(0.0);
@@ -140,7 +141,14 @@ pub(super) fn panel<S: Simd, const WIDTH: usize>(
 
 /// [`panel`] of a matrix whose columns are contiguous, by squares.
 #[inline(always)]
-fn transposing(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>, width: usize, packed: &mut [f32]) {
+fn transposing<S: Simd>(
+    simd: S,
+    b: &Matrix<'_>,
+    depths: Range<usize>,
+    columns: Range<usize>,
+    width: usize,
+    packed: &mut [f32],
+) {
     let depth = depths.len();
     let column = |column: usize| &b.data[column * b.column_stride + depths.start..][..depth];
     for offset in (0..width).step_by(SIDE) {
@@ -152,7 +160,7 @@ fn transposing(b: &Matrix<'_>, depths: Range<usize>, columns: Range<usize>, widt
                 row.copy_from_slice(&column(index)[start..start + SIDE]);
             }
             let lines = packed[start * width..].chunks_exact_mut(width);
-            for (line, numbers) in lines.zip(transposed(square)) {
+            for (line, numbers) in lines.zip(transposed(simd, square)) {
                 line[offset..offset + SIDE].copy_from_slice(&numbers);
             }
         }

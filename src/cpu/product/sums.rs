@@ -1,9 +1,10 @@
 //! Sums over the rows of a matrix: the gradient of a bias.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 use super::few_rows::add;
 use super::{COLUMN_UNIT, Matrix, Pool, WORTH_SHARING};
+use crate::cpu::machine::Instructions;
 
 /// Rows added in one pass over the sums.
 const STEPS: usize = 8;
@@ -12,16 +13,16 @@ const STEPS: usize = 8;
 ///
 /// Columns are shared out as a product's are, so a thread reads those that it made. A matrix that does not fit or does not
 /// match is a caller's mistake: nothing is computed then.
-pub(crate) fn column_sums(pool: &Pool, matrix: Matrix<'_>, sums: &mut [f32]) {
+pub(crate) fn column_sums(pool: &Pool, instructions: Instructions, matrix: Matrix<'_>, sums: &mut [f32]) {
     let valid = matrix.fits() && sums.len() == matrix.columns;
     debug_assert!(valid, "the sums do not match the matrix");
     if !valid {
     } else if matrix.rows * matrix.columns < WORTH_SHARING {
-        Arch::new().dispatch(ColumnSums { matrix, sums });
+        instructions.dispatch(ColumnSums { matrix, sums });
     } else {
-        pool.for_parts([sums], COLUMN_UNIT, |start, [sums]| {
+        pool.for_parts([sums], COLUMN_UNIT, matrix.rows * matrix.columns, |start, [sums]| {
             let data = &matrix.data[start * matrix.column_stride..];
-            Arch::new().dispatch(ColumnSums { matrix: Matrix { data, columns: sums.len(), ..matrix }, sums });
+            instructions.dispatch(ColumnSums { matrix: Matrix { data, columns: sums.len(), ..matrix }, sums });
         });
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Mutex;
 
-use pulp::{Arch, Simd};
+use pulp::Simd;
 
+use crate::cpu::machine::{Caches, Instructions, Processor};
 use crate::cpu::shares::place;
 
 use super::{Apply, CHANGED, Destination, Finished, Matrix, Pool, Workspace, column_sums, product, product_applied};
@@ -52,21 +53,21 @@ fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f64 {
     f64::from(matrix.data[row * matrix.row_stride + column * matrix.column_stride])
 }
 
-/// The instruction sets that can be tested on this machine.
-fn archs() -> Vec<Arch> {
-    let archs = vec![Arch::new(), Arch::Scalar];
-    #[cfg(target_arch = "x86_64")]
-    let archs = archs.into_iter().chain(pulp::x86::V3::try_new().map(Arch::V3)).collect();
-    archs
+/// What can be tested on this machine: all its instruction sets, and with the best of them smaller caches too.
+fn processors() -> Vec<Processor> {
+    let mut processors: Vec<_> = Instructions::available().into_iter().map(Processor::with).collect();
+    let small = Caches::of(8 << 10, 64 << 10);
+    processors.extend(small.ok().map(|caches| Processor { caches, ..Processor::found() }));
+    assert!(processors.len() > 1, "small caches are caches");
+    processors
 }
 
 /// Computes a product with one, two and three threads, checks that the bits agree, and returns C with its stride.
-fn compute(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
+fn compute(processor: Processor, a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
     let stride = b.columns + 5;
     let results: Vec<Vec<f32>> = (1..=3)
         .map(|threads| {
-            let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
-            workspace.arch = arch;
+            let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads, processor));
             let mut c = vec![POISON; a.rows * stride];
             product(&pool, &mut workspace, a, b, &mut c, Destination::plain(stride), |_, _, _| ());
             c
@@ -82,8 +83,8 @@ fn compute(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) -> (Vec<f32>, usize) {
 /// |computed − exact| ≤ k·ε·Σ|a||b| for a chain of k multiply-adds: each of at most 2k roundings (k where they fuse) has
 /// a relative error of ε/2 on a partial sum that Σ|a||b| bounds; higher powers of k·ε are below one part in a thousand,
 /// which the factor 1.01 covers.
-fn check(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) {
-    let (c, stride) = compute(arch, a, b);
+fn check(processor: Processor, a: Matrix<'_>, b: Matrix<'_>) {
+    let (c, stride) = compute(processor, a, b);
     for row in 0..a.rows {
         for column in 0..b.columns {
             let terms = || (0..a.columns).map(|k| element(&a, row, k) * element(&b, k, column));
@@ -100,8 +101,8 @@ fn check(arch: Arch, a: Matrix<'_>, b: Matrix<'_>) {
 
 fn check_shape(rows: usize, depth: usize, columns: usize, a: Layout, b: Layout) {
     let (left, right) = (storage(rows, depth, 1), storage(depth, columns, 2));
-    for arch in archs() {
-        check(arch, a.view(&left, rows, depth), b.view(&right, depth, columns));
+    for processor in processors() {
+        check(processor, a.view(&left, rows, depth), b.view(&right, depth, columns));
     }
 }
 
@@ -181,15 +182,15 @@ fn zeros_are_left_out_and_change_no_bit() {
             sparse(&mut left, rows, depth, layout);
             let b = Layout::Rows.view(&right, depth, columns);
             let a = layout.view(&left, rows, depth);
-            check(Arch::new(), a, b);
+            check(Processor::found(), a, b);
             // Beside rows of ones nothing can be left out.
-            let (c, stride) = compute(Arch::new(), a, b);
+            let (c, stride) = compute(Processor::found(), a, b);
             for row in 0..rows {
                 let mut alone = vec![1.0; 8 * depth];
                 for (k, value) in alone[..depth].iter_mut().enumerate() {
                     *value = a.data[row * a.row_stride + k * a.column_stride];
                 }
-                let (dense, _) = compute(Arch::new(), Matrix::row_major(&alone, 8, depth, depth), b);
+                let (dense, _) = compute(Processor::found(), Matrix::row_major(&alone, 8, depth, depth), b);
                 let same = |column: usize| c[row * stride + column].to_bits() == dense[column].to_bits();
                 assert!((0..columns).all(same), "row {row} of {rows}");
             }
@@ -199,15 +200,15 @@ fn zeros_are_left_out_and_change_no_bit() {
 
 #[test]
 fn a_sum_of_nothing_is_zero() {
-    let (c, stride) = compute(Arch::new(), Matrix::row_major(&[], 3, 0, 0), Matrix::row_major(&[], 0, 20, 20));
+    let (c, stride) = compute(Processor::found(), Matrix::row_major(&[], 3, 0, 0), Matrix::row_major(&[], 0, 20, 20));
     assert!(c.chunks(stride).all(|row| row[..20].iter().all(|value| *value == 0.0)));
 }
 
 #[test]
 fn empty_products_do_nothing() {
     let data = [1.0; 12];
-    compute(Arch::new(), Matrix::row_major(&data, 0, 3, 3), Matrix::row_major(&data, 3, 4, 4));
-    compute(Arch::new(), Matrix::row_major(&data, 4, 3, 3), Matrix::row_major(&data, 3, 0, 0));
+    compute(Processor::found(), Matrix::row_major(&data, 0, 3, 3), Matrix::row_major(&data, 3, 4, 4));
+    compute(Processor::found(), Matrix::row_major(&data, 4, 3, 3), Matrix::row_major(&data, 3, 0, 0));
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn not_a_number_reaches_its_row_and_column_even_past_a_zero() {
         left[depth + 4] = f32::NAN;
         right[6 * columns + 30] = f32::INFINITY;
         let (c, stride) = compute(
-            Arch::new(),
+            Processor::found(),
             Matrix::row_major(&left, rows, depth, depth),
             Matrix::row_major(&right, depth, columns, columns),
         );
@@ -240,8 +241,8 @@ fn the_epilogue_sees_every_element_once_and_finished() {
         let (left, right) = (values(rows * depth, 3), values(depth * columns, 4));
         let a = Matrix::row_major(&left, rows, depth, depth);
         let b = Matrix::row_major(&right, depth, columns, columns);
-        let (plain, stride) = compute(Arch::new(), a, b);
-        let (pool, mut workspace) = (Pool::new(2), Workspace::new(2));
+        let (plain, stride) = compute(Processor::found(), a, b);
+        let (pool, mut workspace) = (Pool::new(2), Workspace::new(2, Processor::found()));
         let mut c = vec![POISON; rows * columns];
         let seen = Mutex::new(vec![0; rows * columns]);
         product(&pool, &mut workspace, a, b, &mut c, Destination::plain(columns), |row, first, segment| {
@@ -274,21 +275,55 @@ impl Apply for AddAndCount {
 
 #[test]
 fn applied_sums_are_those_of_the_product_and_come_once() {
-    for (rows, depth, columns) in
-        [(9, 5, 9), (130, 128, 500), (67, 512, 10), (67, 513, 131), (300, 1100, 70), (5, 0, 9)]
-    {
+    for (rows, depth, columns) in [
+        (9, 5, 9),
+        (130, 128, 500),
+        (67, 512, 10),
+        (67, 513, 131),
+        (300, 1100, 70),
+        (5, 0, 9),
+        (50, 1, 512),
+        (3, 8, 1030),
+        (301, 9, 17),
+        (7, 4, 3),
+    ] {
         for layout in LAYOUTS {
             let (left, right) = (storage(rows, depth, 3), storage(depth, columns, 4));
             let (a, b) = (layout.view(&left, rows, depth), Layout::Rows.view(&right, depth, columns));
-            let (expected, stride) = compute(Arch::new(), a, b);
-            for threads in 1..=3 {
-                let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads));
-                let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
-                let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
-                product_applied(&pool, &mut workspace, a, b, changed, Destination::plain(stride), &AddAndCount);
-                for at in (0..rows * stride).filter(|at| at % stride < columns) {
-                    let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
-                    assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
+            for processor in processors() {
+                let (expected, stride) = compute(processor, a, b);
+                for threads in 1..=3 {
+                    let (pool, mut workspace) = (Pool::new(threads), Workspace::new(threads, processor));
+                    let (mut total, mut count) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+                    let changed: [&mut [f32]; CHANGED] = [&mut total, &mut [], &mut count, &mut []];
+                    product_applied(&pool, &mut workspace, a, b, changed, Destination::plain(stride), &AddAndCount);
+                    for at in (0..rows * stride).filter(|at| at % stride < columns) {
+                        let same = total[at].to_bits() == (0.0 + expected[at]).to_bits();
+                        assert!(same && count[at] == 1.0, "({rows}, {depth}, {columns}) at {at}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums depend on the instructions alone: rows in a tile of four, alone, and cut into other blocks have the same bits.
+#[test]
+fn a_row_has_the_same_bits_alone_and_among_others() {
+    for (depth, columns) in [(7, 5), (201, 33), (403, 200)] {
+        let (left, right) = (storage(9, depth, 1), storage(depth, columns, 2));
+        let b = Layout::Rows.view(&right, depth, columns);
+        let all = Layout::Rows.view(&left, 9, depth);
+        for instructions in Instructions::available() {
+            let processor = Processor::with(instructions);
+            let (expected, stride) = compute(processor, all, b);
+            for count in 1..9 {
+                let caches = Caches { first: 8 << 10, second: 64 << 10 };
+                let (found, _) = compute(Processor { caches, ..processor }, Matrix { rows: count, ..all }, b);
+                for row in 0..count {
+                    let bits =
+                        |sums: &[f32]| sums[row * stride..][..columns].iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+                    assert_eq!(bits(&found), bits(&expected), "row {row} of {count} with {}", instructions.set());
                 }
             }
         }
@@ -303,7 +338,7 @@ fn column_sums_add_in_row_order() {
             let data = storage(rows, columns, 5);
             let matrix = layout.view(&data, rows, columns);
             let mut sums = vec![POISON; columns];
-            column_sums(&pool, matrix, &mut sums);
+            column_sums(&pool, Instructions::best(), matrix, &mut sums);
             for (column, sum) in sums.iter().enumerate() {
                 let expected = (0..rows).map(|row| element(&matrix, row, column) as f32).fold(0.0, |sum, x| sum + x);
                 assert_eq!(*sum, expected);
@@ -325,10 +360,10 @@ fn shares_and_copies_change_no_bit() {
         }
         placed
     };
-    for arch in archs() {
+    for processor in processors() {
         for threads in [1, 2, 3] {
             let pool = Pool::new(threads);
-            let mut workspace = Workspace { arch, ..Workspace::new(threads) };
+            let mut workspace = Workspace::new(threads, processor);
             for (rows, depth, columns, shares) in
                 [(1, 5, 33, 2), (3, 40, 300, 2), (37, 65, 258, 3), (130, 784, 512, 2), (9, 600, 130, 4), (4, 0, 64, 2)]
             {

@@ -4,6 +4,7 @@ use pulp::{NullaryFnOnce, Simd};
 
 use super::Matrix;
 use super::output::Tile;
+use crate::cpu::machine::multiply_add;
 
 /// The sums of a tile.
 type Sums<S, const ROWS: usize, const WIDTH: usize> = [[<S as Simd>::f32s; WIDTH]; ROWS];
@@ -119,7 +120,7 @@ fn step<S: Simd, const ROWS: usize, const WIDTH: usize>(
         let a = simd.splat_f32s(a);
         for (sum, &b) in sums.iter_mut().zip(b) {
             // Fused where the machine fuses; always the same of the two on one machine.
-            *sum = simd.mul_add_e_f32s(a, b, *sum);
+            *sum = multiply_add(simd, a, b, *sum);
         }
     }
 }

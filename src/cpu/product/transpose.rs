@@ -1,5 +1,7 @@
 //! Transposing small squares and strips in registers.
 
+use pulp::Simd;
+
 use super::ROWS;
 
 /// Rows and columns of a square.
@@ -10,10 +12,10 @@ pub(super) type Square = [[f32; SIDE]; SIDE];
 
 /// The square with rows and columns exchanged.
 #[inline(always)]
-pub(super) fn transposed(square: Square) -> Square {
+pub(super) fn transposed<S: Simd>(simd: S, square: Square) -> Square {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = pulp::x86::V3::try_new() {
-        return by_shuffles(v3.avx, square);
+    if let Some(avx) = avx(simd) {
+        return by_shuffles(avx, square);
     }
     core::array::from_fn(|column| core::array::from_fn(|row| square[row][column]))
 }
@@ -23,12 +25,21 @@ pub(super) type Ribbon = [[f32; SIDE]; ROWS];
 
 /// The ribbon with rows and columns exchanged.
 #[inline(always)]
-pub(super) fn upright(ribbon: Ribbon) -> [[f32; ROWS]; SIDE] {
+pub(super) fn upright<S: Simd>(simd: S, ribbon: Ribbon) -> [[f32; ROWS]; SIDE] {
     #[cfg(target_arch = "x86_64")]
-    if let Some(v3) = pulp::x86::V3::try_new() {
-        return upright_by_shuffles(v3.avx, ribbon);
+    if let Some(avx) = avx(simd) {
+        return upright_by_shuffles(avx, ribbon);
     }
     core::array::from_fn(|column| core::array::from_fn(|row| ribbon[row][column]))
+}
+
+/// AVX's shuffles, where these instructions have them: known when this is compiled for an instruction set.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn avx<S: Simd>(simd: S) -> Option<pulp::core_arch::x86::Avx> {
+    let simd = &simd as &dyn core::any::Any;
+    let v3 = simd.downcast_ref::<pulp::x86::V3>().map(|v3| v3.avx);
+    v3.or_else(|| simd.downcast_ref::<pulp::x86::V4>().map(|v4| v4.avx))
 }
 
 /// The first two rounds of the square's: a register then holds one column in each half.
@@ -90,25 +101,31 @@ fn by_shuffles(avx: pulp::core_arch::x86::Avx, square: Square) -> Square {
 
 #[cfg(test)]
 mod tests {
+    use pulp::{Simd, WithSimd};
+
     use super::{ROWS, Ribbon, SIDE, Square, transposed, upright};
+    use crate::cpu::machine::Instructions;
+
+    struct Turn(Square, Ribbon);
+
+    impl WithSimd for Turn {
+        type Output = (Square, [[f32; ROWS]; SIDE]);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> Self::Output {
+            (transposed(simd, self.0), upright(simd, self.1))
+        }
+    }
 
     #[test]
     fn rows_become_columns() {
         let square: Square = core::array::from_fn(|row| core::array::from_fn(|column| (10 * row + column) as f32));
-        let result = transposed(square);
-        for row in 0..SIDE {
-            for column in 0..SIDE {
-                assert_eq!(result[column][row], square[row][column]);
-            }
-        }
-    }
-    #[test]
-    fn rows_of_a_ribbon_become_columns() {
         let ribbon: Ribbon = core::array::from_fn(|row| core::array::from_fn(|column| (10 * row + column) as f32));
-        let result = upright(ribbon);
-        for row in 0..ROWS {
+        for instructions in Instructions::available() {
+            let (turned, stood) = instructions.dispatch(Turn(square, ribbon));
             for column in 0..SIDE {
-                assert_eq!(result[column][row], ribbon[row][column]);
+                assert!((0..SIDE).all(|row| turned[column][row] == square[row][column]));
+                assert!((0..ROWS).all(|row| stood[column][row] == ribbon[row][column]));
             }
         }
     }

@@ -13,9 +13,6 @@ const WORKGROUP: usize = 256;
 /// read; with more a layer would have too few workgroups to keep a GPU busy.
 const WIDEST: usize = 4;
 
-/// Fewer numbers than this are one thread's work: waking another takes as long.
-const WORTH_SHARING: usize = 1 << 16;
-
 /// Blocks of columns of a workgroup; a power of two. Shape alone decides.
 fn tile(columns: usize) -> usize {
     blocks(columns).next_power_of_two().min(WIDEST)
@@ -44,15 +41,15 @@ pub(crate) fn shared<const N: usize>(
     sums: [&mut [f32]; N],
     work: impl Fn(usize, [&mut [f32]; N]) + Sync,
 ) {
-    let columns = sums.first().map_or(0, |first| first.len());
+    let (columns, instructions) = (sums.first().map_or(0, |first| first.len()), cpu.instructions());
     // Inlined, or it would not be compiled for the instructions that are chosen here.
     let part = |first: usize, sums: [&mut [f32]; N]| {
-        pulp::Arch::new().dispatch(
+        instructions.dispatch(
             #[inline(always)]
             || work(first, sums),
         );
     };
-    if rows * columns < WORTH_SHARING { part(0, sums) } else { cpu.pool.for_parts(sums, COLUMN_UNIT, part) }
+    cpu.pool.for_parts(sums, COLUMN_UNIT, rows * columns, part);
 }
 
 /// Two rows of zeros in scratch memory, which grows at a size's first step if at all.

@@ -77,8 +77,9 @@ impl Affine {
         }
         let (y, padding) = y[..padded(rows) * stride].split_at_mut(rows * stride);
         padding.fill(0.0);
+        let instructions = cpu.instructions();
         cpu.pool.for_rows(y, stride, |first, y| {
-            pulp::Arch::new().dispatch(
+            instructions.dispatch(
                 #[inline(always)]
                 || {
                     for (y, x) in y.chunks_exact_mut(stride).zip(x[first * stride..].chunks_exact(stride)) {

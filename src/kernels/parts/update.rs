@@ -297,8 +297,9 @@ impl Common {
         outputs: &mut [Output<'_, f32>],
         formula: &R,
     ) {
-        cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, |start, slices| {
-            pulp::Arch::new().dispatch(Share { common: self, step, inputs, start, slices, formula });
+        let instructions = cpu.instructions();
+        cpu.pool.for_parts(split(outputs), TENSOR_ALIGNMENT, self.length, |start, slices| {
+            instructions.dispatch(Share { common: self, step, inputs, start, slices, formula });
         });
     }
 
