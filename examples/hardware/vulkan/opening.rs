@@ -17,7 +17,7 @@ struct Features<'a> {
 }
 
 pub fn find(instance: &ash::Instance, name: &str) -> Outcome<vk::PhysicalDevice> {
-    // SAFETY: see the top of this file.
+    // SAFETY: see the top of `vulkan.rs`.
     let all = unsafe { instance.enumerate_physical_devices() }?;
     let named = |&physical: &vk::PhysicalDevice| {
         let properties = unsafe { instance.get_physical_device_properties(physical) };
@@ -36,7 +36,7 @@ pub struct Extensions {
 
 impl Extensions {
     pub fn of(instance: &ash::Instance, physical: vk::PhysicalDevice) -> Outcome<Self> {
-        // SAFETY: see the top of this file.
+        // SAFETY: see the top of `vulkan.rs`.
         let found = unsafe { instance.enumerate_device_extension_properties(physical) }?;
         let has = |name| found.iter().any(|extension| extension.extension_name_as_c_str() == Ok(name));
         Ok(Extensions {
@@ -58,7 +58,7 @@ pub fn describe(
     if extensions.multiprocessors {
         all = all.push_next(&mut units);
     }
-    // SAFETY: see the top of this file.
+    // SAFETY: see the top of `vulkan.rs`.
     let memory = unsafe {
         instance.get_physical_device_properties2(physical, &mut all);
         instance.get_physical_device_memory_properties(physical)
