@@ -11,10 +11,10 @@ use crate::step::StepBlock;
 
 mod operation;
 pub mod parts;
-pub(crate) use operation::WORKGROUP;
-pub use operation::{
-    Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, Workgroup, blocks, padded,
-};
+mod real;
+pub use operation::{Access, Binding, Definition, Element, Input, Operation, Output, Work, Workgroup};
+pub(crate) use real::WORKGROUP;
+pub use real::{Real, blocks, padded};
 pub use parts::{
     activation, adagrad, adam, columns, gradients, hash, lanes, loss, norm, product, rmsprop, scale, sgd, storage,
     targets, update,

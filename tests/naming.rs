@@ -44,7 +44,7 @@ fn shaders_are_named_after_operations() {
 #[test]
 fn kernels_are_named_after_operations() {
     // What an operation is stands beside them.
-    assert_eq!(names("src/kernels", "rs", &["operation"]), registered());
+    assert_eq!(names("src/kernels", "rs", &["operation", "real"]), registered());
 }
 
 #[test]

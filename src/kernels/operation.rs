@@ -1,44 +1,11 @@
 //! What an operation is: its list of bindings, what it is told, and what its Rust file gives. The operations themselves are in
 //! the files beside this one, and listed in the registry, `kernels.rs`.
 
-use super::parts::{product, scale::Gradients, storage::Precision};
+use super::parts::{product, storage::Precision};
+use super::real::Real;
 use crate::cpu::Cpu;
 use crate::shader::{Header, Part};
 use crate::step::StepBlock;
-
-/// A floating-point type that references compute in: f32 for the CPU device, f64 for the oracle.
-pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send + Sync + 'static {
-    /// The value of an f32, exactly.
-    fn of(value: f32) -> Self;
-    /// The value as f64, exactly.
-    fn wide(self) -> f64;
-    /// The nearest value to an f64.
-    fn near(value: f64) -> Self;
-}
-
-impl Real for f32 {
-    fn of(value: f32) -> Self {
-        value
-    }
-    fn wide(self) -> f64 {
-        f64::from(self)
-    }
-    fn near(value: f64) -> Self {
-        value as f32
-    }
-}
-
-impl Real for f64 {
-    fn of(value: f32) -> Self {
-        f64::from(value)
-    }
-    fn wide(self) -> f64 {
-        self
-    }
-    fn near(value: f64) -> Self {
-        value
-    }
-}
 
 /// How a shader sees a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,15 +222,17 @@ pub trait Operation {
     }
 }
 
-/// Numbers in blocks of four: rows of matrices are padded to them.
-pub const fn blocks(count: usize) -> usize {
-    count.div_ceil(4)
+/// What an operation has to do with gradients of activations, and so with the loss scale. Bindings go by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gradients {
+    /// Nothing.
+    None,
+    /// It makes these from the loss.
+    Made(&'static [&'static str]),
+    /// It makes this one from the next layer's.
+    Passed(&'static str),
+    /// It makes gradients of parameters from this one.
+    Used(&'static str),
+    /// It ends the step.
+    Counted,
 }
-
-/// `count` rounded up to whole blocks of four.
-pub const fn padded(count: usize) -> usize {
-    4 * blocks(count)
-}
-
-/// Invocations in a workgroup of the operations that work element by element.
-pub(crate) const WORKGROUP: usize = 64;

@@ -7,6 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::storage::{LARGEST_HALF, Storage, within};
+pub use crate::kernels::operation::Gradients;
 use crate::kernels::{Input, Kernel, Output, Real};
 use crate::step::StepBlock;
 
@@ -75,20 +76,6 @@ impl LossScale {
     }
 }
 
-/// What an operation has to do with gradients of activations, and so with the loss scale. Bindings go by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gradients {
-    /// Nothing.
-    None,
-    /// It makes these from the loss.
-    Made(&'static [&'static str]),
-    /// It makes this one from the next layer's.
-    Passed(&'static str),
-    /// It makes gradients of parameters from this one.
-    Used(&'static str),
-    /// It ends the step.
-    Counted,
-}
 
 impl Kernel {
     /// [`Kernel::reference`] for numbers that are stored in this way. `inputs` and `outputs` are those of
