@@ -20,7 +20,7 @@ fn root() -> &'static Path {
 /// The pages, by their paths from the root.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    for directory in ["", "docs", "src/guide", "benches/peers"] {
+    for directory in ["", "docs", "src/guide", "benches/peers", "tests/golden"] {
         let found = std::fs::read_dir(root().join(directory)).into_iter().flatten();
         let names = found.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         pages.extend(names.filter(|name| name.ends_with(".md")).map(|name| Path::new(directory).join(name)));

@@ -1,10 +1,11 @@
 //! Replays trainings recorded with Keras, on the CPU device and on a GPU device: the same initial weights, the same
 //! samples in the same order, and so, up to f32 rounding, the same losses and weights.
 //!
-//! The cases in `tests/golden` were recorded with Keras 3.15.1; the README there says by whom, and what the formats are.
-//! `WGRAD_GOLDEN_DIR` names directories with further cases, separated as those of `PATH` are, `WGRAD_GOLDEN_ROOT` one that
-//! stands in for `tests/golden` where there is no source tree, `MNIST_DIR` the MNIST files that some cases train on. Each case is a test of its own on each device; one that cannot run here is shown as
-//! ignored. The trials `falsified::CASE::WHAT` demand that a falsified case fails.
+//! The cases in `tests/golden` were recorded with Keras 3.15.1; the README there says how, and what the formats are.
+//! `WGRAD_GOLDEN_DIR` names directories with further cases, separated as those of `PATH` are, `WGRAD_GOLDEN_ROOT` one
+//! that stands in for `tests/golden` where there is no source tree, `MNIST_DIR` the MNIST files that some cases train
+//! on. Each case is a test of its own on each device; one that cannot run here is shown as ignored. The trials
+//! `falsified::CASE::WHAT` demand that a falsified case fails.
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail loudly")]
 

@@ -84,8 +84,8 @@ pub fn own_cases() -> PathBuf {
     root.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"))
 }
 
-/// Every case of `tests/golden` and of the directories of `WGRAD_GOLDEN_DIR`, which are separated as those of `PATH` are.
-/// Where a name is there twice, the later directory's counts.
+/// Every case of `tests/golden` and of the directories of `WGRAD_GOLDEN_DIR`, which are separated as those of `PATH`
+/// are. Where a name is there twice, the later directory's counts.
 pub fn cases() -> Vec<PathBuf> {
     let further = std::env::var_os("WGRAD_GOLDEN_DIR").unwrap_or_default();
     let further = std::env::split_paths(&further).filter(|directory| !directory.as_os_str().is_empty());

@@ -14,17 +14,17 @@ pub struct Tolerance {
 }
 
 /// These are what the recordings' README asks for. Two Keras backends differ by 3e-7 in a step's loss and 5e-7 in the
-/// weights on the short cases: f32 rounding. A driver's `exp` and `log` are not exact (1.2e-6 on lavapipe), which gives the
-/// outputs their 1e-5. The weights' bound is wide because a near-zero gradient may flip its sign, and RMSprop divides by
-/// its size.
+/// weights on the short cases: f32 rounding. A driver's `exp` and `log` are not exact (1.2e-6 on lavapipe), which gives
+/// the outputs their 1e-5. The weights' bound is wide because a near-zero gradient may flip its sign, and RMSprop
+/// divides by its size.
 pub const TOLERANCE: Tolerance =
     Tolerance { loss_relative: 1e-5, loss_absolute: 2e-6, outputs: 1e-5, accuracy: 1e-6, weights: 1e-3 };
 
-/// For half precision, against Keras's trainings in single. Rounding to 11 bits changes every activation and every gradient
-/// by up to 2⁻¹¹ = 5e-4 of its size, at random, so losses differ by about that at first (measured: 1e-6 to 6e-4), and drift
-/// apart as trainings do (1e-3, over 100 steps of the tutorial's net 9e-3): 2e-2 is twice the most. The weights' way is off
-/// by more where the gradients' signs decide, as in the first steps of RMSprop and with momentum (3e-2). An output is off by
-/// what its logits are, at most a quarter of that; one answer of 200 may change.
+/// For half precision, against Keras's trainings in single. Rounding to 11 bits changes every activation and every
+/// gradient by up to 2⁻¹¹ = 5e-4 of its size, at random, so losses differ by about that at first (measured: 1e-6 to
+/// 6e-4), and drift apart as trainings do (1e-3, over 100 steps of the tutorial's net 9e-3): 2e-2 is twice the most.
+/// The weights' way is off by more where the gradients' signs decide, as in the first steps of RMSprop and with
+/// momentum (3e-2). An output is off by what its logits are, at most a quarter of that; one answer of 200 may change.
 pub const HALF_TOLERANCE: Tolerance =
     Tolerance { loss_relative: 2e-2, loss_absolute: 1e-4, outputs: 1e-2, accuracy: 0.006, weights: 6e-2 };
 
@@ -59,7 +59,8 @@ impl Tolerance {
         })
     }
 
-    /// ‖W − W'‖ against the way the weights have come, ‖W' − W₀‖. What Keras left as it was must be the same to the bit.
+    /// ‖W − W'‖ against the way the weights have come, ‖W' − W₀‖. What Keras left as it was must be the same to the
+    /// bit.
     pub fn weights(&self, name: &str, tensors: &Tensors, model: &Model) -> Result<(), String> {
         let (initial, expected) = (tensors.get(&format!("initial/{name}"))?, tensors.get(&format!("final/{name}"))?);
         let found = model.parameter(name).map_err(|error| error.to_string())?;

@@ -1,6 +1,6 @@
-//! Whether the replay of the second format can fail: a case with one thing falsified, in memory, must be refused, and for
-//! that reason. Numbers are falsified by two or three times what is allowed, so a bound that were wider would show. Each
-//! kind of thing is falsified in the first case that has it.
+//! Whether the replay of the second format can fail: a case with one thing falsified, in memory, must be refused, and
+//! for that reason. Numbers are falsified by two or three times what is allowed, so a bound that were wider would show.
+//! Each kind of thing is falsified in the first case that has it.
 
 use serde_json::{Map, Value, json};
 use wgrad::{Device, Precision};
@@ -118,6 +118,7 @@ fn names() -> Vec<Falsification> {
         put("unknown_loss_setting", "loss", "axis", json!(0), "crossentropy: axis"),
         put("unknown_optimizer", "optimizer", "name", json!("sgdw"), "unknown optimizer \"sgdw\""),
         put("unknown_optimizer_setting", "optimizer", "rho_2", json!(0.9), "unknown settings of rmsprop: rho_2"),
+        put("gradient_accumulation", "optimizer", "gradient_accumulation_steps", json!(2), "loss of step"),
         put("average_of_weights", "optimizer", "use_ema", json!(true), "true of rmsprop is not known"),
         put("unknown_schedule", "optimizer", "learning_rate", sawtooth, "unknown schedule \"sawtooth\""),
         put("unknown_metric", "eval_metrics", "speed", json!(1.0), "unknown metric \"speed\""),

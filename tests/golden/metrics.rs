@@ -1,5 +1,5 @@
-//! The metrics of cases of the second format, as Keras defines them. The library's own come from its score; those that it
-//! does not have are computed here from what it predicts. Each is too simple to be wrong.
+//! The metrics of cases of the second format, as Keras defines them. The library's own come from its score; those that
+//! it does not have are computed here from what it predicts. Each is too simple to be wrong.
 
 use serde_json::Value;
 use wgrad::Score;
@@ -182,7 +182,8 @@ impl Evaluation<'_> {
         })
     }
 
-    /// 1 − Σ(y − t)² / Σ(t − t̄)² of each output, and the mean of these. Where the targets are all the same, Keras has 0.
+    /// 1 − Σ(y − t)² / Σ(t − t̄)² of each output, and the mean of these. Where the targets are all the same, Keras has
+    /// 0.
     fn r2_score(&self) -> Result<f64, String> {
         let pairs: Vec<_> = self.pairs()?.collect();
         let of_output = |column: usize| {

@@ -1,5 +1,5 @@
-//! The nets and losses of cases of the second format: an arm for each type of layer and for each loss. What is left out is
-//! Keras's default.
+//! The nets and losses of cases of the second format: an arm for each type of layer and for each loss. What is left out
+//! is Keras's default.
 
 use std::collections::HashMap;
 

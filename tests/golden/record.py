@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records trainings with Keras as cases of format 2, and records cases again to compare. See README.md beside this file.
+"""Records trainings with Keras as cases of format 2, and records cases again to compare. README.md says more.
 
     record.py NAME... [--to FOLDER]   records cases of cases.py; into this folder unless told otherwise
     record.py --again FILE.json...    trains what a case describes again, and fails where its numbers are not met
@@ -62,6 +62,8 @@ SCHEDULES = {
     "piecewise_constant_decay": keras.optimizers.schedules.PiecewiseConstantDecay,
     "polynomial_decay": keras.optimizers.schedules.PolynomialDecay,
     "cosine_decay": keras.optimizers.schedules.CosineDecay,
+    "cosine_decay_restarts": keras.optimizers.schedules.CosineDecayRestarts,
+    "inverse_time_decay": keras.optimizers.schedules.InverseTimeDecay,
 }
 
 # Of an optimizer's settings those that only say how Keras goes about it, none of which a case may change.
@@ -229,7 +231,7 @@ def record(case, tensors):
     return found, {**tensors, **final, "eval_outputs": outputs}
 
 
-def relative(found, expected):
+def arrays(found, expected):
     found, expected = np.asarray(found, dtype=float), np.asarray(expected, dtype=float)
     if found.shape != expected.shape:
         sys.exit(f"{found.shape} instead of {expected.shape}")
@@ -238,10 +240,10 @@ def relative(found, expected):
 
 def compare(case, tensors, again, again_tensors):
     """Lines that say how far apart two recordings of a case are, and whether that is too far."""
-    found, expected = relative(again["step_loss"] + [again["eval_loss"]], case["step_loss"] + [case["eval_loss"]])
-    apart = np.abs(found - expected)
-    yield "losses, relative", (apart / np.abs(expected)).max(), (apart > LOSS_RELATIVE * np.abs(expected) + LOSS_ABSOLUTE).any()
-    found, expected = relative(again["step_learning_rate"], case["step_learning_rate"])
+    found, expected = arrays(again["step_loss"] + [again["eval_loss"]], case["step_loss"] + [case["eval_loss"]])
+    apart, bound = np.abs(found - expected), LOSS_RELATIVE * np.abs(expected) + LOSS_ABSOLUTE
+    yield "losses, relative", (apart / np.abs(expected)).max(), (apart > bound).any()
+    found, expected = arrays(again["step_learning_rate"], case["step_learning_rate"])
     apart = (np.abs(found - expected) / expected).max()
     yield "learning rates, relative", apart, apart > LEARNING_RATE
     apart = np.abs(again_tensors["eval_outputs"] - tensors["eval_outputs"]).max()
@@ -249,7 +251,7 @@ def compare(case, tensors, again, again_tensors):
     if set(again["eval_metrics"]) != set(case["eval_metrics"]):
         sys.exit(f"metrics {sorted(again['eval_metrics'])} instead of {sorted(case['eval_metrics'])}")
     for name, value in case["eval_metrics"].items():
-        found, expected = relative(again["eval_metrics"][name], value)
+        found, expected = arrays(again["eval_metrics"][name], value)
         apart = np.abs(found - expected).max()
         yield name, apart, apart > (0 if name == "confusion_matrix" else METRICS)
     for name in (name.removeprefix("final/") for name in tensors if name.startswith("final/")):

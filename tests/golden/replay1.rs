@@ -1,5 +1,5 @@
-//! The replay of cases of the first format: stacks of `Dense`, with one L2 coefficient for all kernels, on embedded data or
-//! on MNIST.
+//! The replay of cases of the first format: stacks of `Dense`, with one L2 coefficient for all kernels, on embedded
+//! data or on MNIST.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

@@ -1,0 +1,140 @@
+"""Cases that record.py records: a function each, which returns the case and its tensors before training.
+
+All numbers come from NumPy's generator with a seed, initial weights too, so that a case can be made again.
+"""
+
+import collections
+
+import numpy as np
+
+
+def described(name, input_shape, layers, loss, optimizer, epochs=2, batch_size=32, undetermined=()):
+    """A case without its data: layers are named by type and ordinal, as wgrad does."""
+    counts, named = collections.Counter(), []
+    for settings in layers:
+        named.append({"name": f"{settings['type']}_{counts[settings['type']]}", **settings})
+        counts[settings["type"]] += 1
+    return {
+        "name": name,
+        "format": 2,
+        "producer": None,
+        "data": "embedded",
+        "input_shape": input_shape,
+        "samples": None,
+        "layers": named,
+        "loss": loss,
+        "sample_weights": False,
+        "optimizer": optimizer,
+        "batch_size": batch_size,
+        "epochs": epochs,
+        "shuffle": False,
+        "undetermined": list(undetermined),
+    }
+
+
+def initial(case, random):
+    """Initial tensors of all layers. None is as it would start in Keras, so that each one counts."""
+    found, width = {}, case["input_shape"][-1]
+    for settings in case["layers"]:
+        name, kind = f"initial/{settings['name']}", settings["type"]
+        if kind == "flatten":
+            width = int(np.prod(case["input_shape"]))
+        if kind == "dense":
+            units = settings["units"]
+            limit = np.sqrt(6 / (width + units))
+            found[f"{name}.kernel"] = random.uniform(-limit, limit, (width, units))
+            if settings.get("use_bias", True):
+                found[f"{name}.bias"] = random.normal(0, 0.1, units)
+            width = units
+        if kind.endswith("normalization"):
+            if settings.get("scale", True):
+                found[f"{name}.gamma"] = random.normal(1, 0.1, width)
+            if settings.get("center", True):
+                found[f"{name}.beta"] = random.normal(0, 0.1, width)
+        if kind == "batch_normalization":
+            found[f"{name}.moving_mean"] = random.normal(0, 0.1, width)
+            found[f"{name}.moving_variance"] = random.uniform(0.5, 1.5, width)
+    return found
+
+
+def with_data(case, random, samples, eval_samples, label):
+    """The case and its tensors; `label` makes the labels of rows of inputs, a class id or a row of targets each."""
+    features = int(np.prod(case["input_shape"]))
+    tensors = initial(case, random)
+    for prefix, count in (("", samples), ("eval_", eval_samples)):
+        inputs = random.normal(0, 1, (count, features))
+        tensors |= {f"{prefix}inputs": inputs, f"{prefix}labels": label(inputs)}
+    tensors = {name: np.ascontiguousarray(tensor, dtype=np.float32) for name, tensor in tensors.items()}
+    return {**case, "samples": samples}, tensors
+
+
+def dense(units, **settings):
+    return {"type": "dense", "units": units, **settings}
+
+
+def activation(value, **settings):
+    return {"type": "activation", "activation": value if not settings else {"name": value, **settings}}
+
+
+def adagrad_l1_activations(name):
+    """Regression: activations as layers of their own, with settings; L1 and L2; Adagrad; a last batch of two."""
+    layers = [
+        dense(17, use_bias=False, kernel_regularizer={"l1": 0.002}),
+        activation("leaky_relu", negative_slope=0.1),
+        dense(13, bias_regularizer={"l1": 0.001, "l2": 0.002}),
+        activation("elu", alpha=0.7),
+        dense(3),
+    ]
+    optimizer = {"name": "adagrad", "learning_rate": 0.05, "initial_accumulator_value": 0.05, "clipnorm": 0.8}
+    case = described(name, [9], layers, {"name": "mean_squared_error"}, optimizer, epochs=3)
+    random = np.random.default_rng(3)
+    teacher = random.normal(0, 0.5, (9, 3))
+    return with_data(case, random, 130, 70, lambda inputs: np.tanh(inputs @ teacher) + 0.2 * inputs[:, :3] ** 2)
+
+
+def largest_of(teacher):
+    """Labels: the class whose column of the teacher fits an input best."""
+    return lambda inputs: (inputs @ teacher).argmax(axis=1)
+
+
+def inverse_time_decay(name):
+    """AdamW with decay of weights; a learning rate that falls in stairs."""
+    layers = [dense(15, activation="silu"), dense(5, activation="softmax", kernel_regularizer={"l2": 0.001})]
+    rate = {
+        "schedule": "inverse_time_decay",
+        "initial_learning_rate": 0.02,
+        "decay_steps": 4,
+        "decay_rate": 0.5,
+        "staircase": True,
+    }
+    optimizer = {"name": "adamw", "learning_rate": rate, "weight_decay": 0.05}
+    loss = {"name": "categorical_crossentropy", "label_smoothing": 0.05}
+    case = described(name, [11], layers, loss, optimizer, epochs=3)
+    random = np.random.default_rng(4)
+    return with_data(case, random, 150, 90, largest_of(random.normal(0, 1, (11, 5))))
+
+
+def cosine_decay_restarts(name):
+    """Restarts in the midst of epochs; a layer normalization that is not trained; momentum, looked ahead along."""
+    layers = [
+        {"type": "layer_normalization", "trainable": False},
+        dense(14, use_bias=False),
+        {"type": "batch_normalization", "momentum": 0.8},
+        activation("tanh"),
+        dense(4, activation="softmax"),
+    ]
+    rate = {
+        "schedule": "cosine_decay_restarts",
+        "initial_learning_rate": 0.1,
+        "first_decay_steps": 3,
+        "t_mul": 1.5,
+        "m_mul": 0.8,
+        "alpha": 0.05,
+    }
+    optimizer = {"name": "sgd", "learning_rate": rate, "momentum": 0.9, "nesterov": True, "global_clipnorm": 0.5}
+    case = described(name, [8], layers, {"name": "sparse_categorical_crossentropy"}, optimizer, epochs=3, batch_size=40)
+    random = np.random.default_rng(5)
+    return with_data(case, random, 170, 90, largest_of(random.normal(0, 1, (8, 4))))
+
+
+CASES = {make.__name__: make for make in (adagrad_l1_activations, inverse_time_decay, cosine_decay_restarts)}
