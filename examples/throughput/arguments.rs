@@ -10,7 +10,7 @@ use wgrad::mnist;
 use wgrad::{Activation, Device, DeviceInfo, DeviceOptions, InstructionSet, MAX_BATCH_SIZE, Model, Precision};
 
 use crate::Outcome;
-use crate::workload::{Layer, Workload};
+use crate::workload::{Between, Layer, Workload};
 
 /// What `--help` prints.
 pub const HELP: &str = include_str!("help.txt");
@@ -119,6 +119,8 @@ impl Arguments {
 struct Net {
     layers: Option<Vec<Layer>>,
     batch_size: Option<usize>,
+    between: Option<Between>,
+    accumulate: Option<usize>,
 }
 
 /// Reads a whole command line.
@@ -149,6 +151,8 @@ fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Re
         "device" => chosen.devices.push(text.into()),
         "workload" => chosen.workloads.extend(workloads(&name, text)?),
         "layers" => net.layers = Some(layers(&name, text)?),
+        "between" => net.between = Some(text.parse().map_err(|error| Usage(format!("{name}: {error}")))?),
+        "accumulate" => net.accumulate = Some(number(&name, 1, text)?),
         "batch-size" => net.batch_size = Some(batch_size(&name, text)?),
         "samples" => chosen.samples = number(&name, 1, text)?,
         "threads" => chosen.threads = Some(number(&name, 1, text)?),
@@ -188,6 +192,10 @@ fn finish(mut chosen: Arguments, net: Net) -> Result<Arguments, Usage> {
     }
     if chosen.workloads.is_empty() {
         chosen.workloads = vec![Workload::tutorial(), Workload::wide()];
+    }
+    for workload in &mut chosen.workloads {
+        workload.between = net.between;
+        workload.accumulate = net.accumulate.unwrap_or(1) as u32;
     }
     if let Some(batch_size) = net.batch_size {
         chosen.workloads.iter_mut().for_each(|workload| workload.batch_size = batch_size);

@@ -1,8 +1,13 @@
 //! What is trained: a net, a batch size and samples of the right shape.
 
+use std::str::FromStr;
+
 use wgrad::data::{Inputs, Targets};
 use wgrad::mnist::{self, Loader};
-use wgrad::{Activation, Adam, Dataset, Dense, Device, Loss, Model, Optimizer, Result, RmsProp, Sequential};
+use wgrad::{
+    Activation, Adam, BatchNormalization, Dataset, Dense, Device, Dropout, LayerNormalization, Loss, Model, Optimizer,
+    Result, RmsProp, Sequential,
+};
 
 /// One layer of a net.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +26,34 @@ pub struct Workload {
     pub batch_size: usize,
     /// Adam in place of RMSprop, both as Keras has them by default.
     pub adam: bool,
+    /// What stands in each hidden layer beside product and activation.
+    pub between: Option<Between>,
+    /// Batches of an update.
+    pub accumulate: u32,
+}
+
+/// A layer that is added to each hidden one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Between {
+    /// Behind the activation, a fifth of the numbers.
+    Dropout,
+    /// Before the activation.
+    BatchNorm,
+    /// Before the activation.
+    LayerNorm,
+}
+
+impl FromStr for Between {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        match name {
+            "dropout" => Ok(Between::Dropout),
+            "batch_norm" => Ok(Between::BatchNorm),
+            "layer_norm" => Ok(Between::LayerNorm),
+            _ => Err(format!("expected dropout, batch_norm or layer_norm, found {name:?}")),
+        }
+    }
 }
 
 impl Workload {
@@ -42,6 +75,8 @@ impl Workload {
             layers: layers(hidden, outputs),
             batch_size,
             adam: true,
+            between: None,
+            accumulate: 1,
         };
         [
             net("small-2", 2, &[8], 1, 4),
@@ -58,7 +93,8 @@ impl Workload {
 
     /// A net on MNIST's 784 pixels: hidden layers with ReLU before ten classes.
     pub fn with_hidden(name: &str, hidden: &[usize], batch_size: usize) -> Self {
-        Workload { name: name.into(), inputs: mnist::PIXELS, layers: layers(hidden, 10), batch_size, adam: false }
+        let (name, layers) = (name.into(), layers(hidden, 10));
+        Workload { name, inputs: mnist::PIXELS, layers, batch_size, adam: false, between: None, accumulate: 1 }
     }
 
     pub fn outputs(&self) -> usize {
@@ -72,11 +108,26 @@ impl Workload {
     }
 
     pub fn compile(&self, device: &Device) -> Result<Model> {
-        let add = |net: Sequential, layer: &Layer| net.add(Dense::new(layer.units).activation(layer.activation));
-        let net = self.layers.iter().fold(Sequential::new(self.inputs), add);
-        let optimizer = if self.adam { Optimizer::from(Adam::default()) } else { RmsProp::default().into() };
+        let hidden = self.layers.len().saturating_sub(1);
+        let net = self.layers.iter().enumerate().fold(Sequential::new(self.inputs), |net, (index, layer)| {
+            self.add(net, layer, self.between.filter(|_| index < hidden))
+        });
+        let optimizer = match self.adam {
+            true => Optimizer::from(Adam::default().gradient_accumulation_steps(self.accumulate)),
+            false => RmsProp::default().gradient_accumulation_steps(self.accumulate).into(),
+        };
         let loss = if self.outputs() == 1 { Loss::BinaryCrossentropy } else { Loss::CategoricalCrossentropy };
         net.compile(device, optimizer, loss)
+    }
+
+    fn add(&self, net: Sequential, layer: &Layer, between: Option<Between>) -> Sequential {
+        let dense = Dense::new(layer.units);
+        match between {
+            None => net.add(dense.activation(layer.activation)),
+            Some(Between::Dropout) => net.add(dense.activation(layer.activation)).add(Dropout::new(0.2)),
+            Some(Between::BatchNorm) => net.add(dense).add(BatchNormalization::new()).add(layer.activation),
+            Some(Between::LayerNorm) => net.add(dense).add(LayerNormalization::new()).add(layer.activation),
+        }
     }
 }
 
