@@ -182,7 +182,8 @@ impl Net {
             return (inputs, targets);
         }
         let ids = self.class_ids(rows);
-        let one_hot = |id: u32| (0..outputs as u32).map(move |c| f32::from(u8::from(id == c.max(u32::from(outputs == 1)))));
+        let one_hot =
+            |id: u32| (0..outputs as u32).map(move |c| f32::from(u8::from(id == c.max(u32::from(outputs == 1)))));
         (inputs, ids.into_iter().flat_map(one_hot).collect())
     }
 
@@ -199,9 +200,7 @@ impl Net {
     pub fn dataset(&self, rows: usize) -> wgrad::Result<Dataset> {
         let (inputs, targets) = self.samples(rows);
         let data = match self.ids {
-            true => {
-                Dataset::from_classes(inputs, self.features(), self.class_ids(rows), self.outputs().max(2))
-            }
+            true => Dataset::from_classes(inputs, self.features(), self.class_ids(rows), self.outputs().max(2)),
             false => Dataset::from_rows(inputs, self.features(), targets, self.outputs()),
         }?;
         if self.weighted { data.with_sample_weights(self.weights(rows)) } else { Ok(data) }

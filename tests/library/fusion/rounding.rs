@@ -107,13 +107,7 @@ impl Matrix {
         self.map_with(other, f, own, true)
     }
 
-    fn map_with(
-        &self,
-        other: &Matrix,
-        f: impl Fn(f64, f64) -> f64,
-        own: impl Fn(f64, f64) -> f64,
-        both: bool,
-    ) -> Self {
+    fn map_with(&self, other: &Matrix, f: impl Fn(f64, f64) -> f64, own: impl Fn(f64, f64) -> f64, both: bool) -> Self {
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         let others = other.values.iter().zip(&other.errors);
         for ((&a, &a_error), (&b, &b_error)) in self.values.iter().zip(&self.errors).zip(others) {
@@ -139,7 +133,10 @@ impl Matrix {
                 for at in [value - error, value + error] {
                     row[column] = at;
                     let pairs = f(index, &row).into_iter().zip(&result);
-                    moved.iter_mut().zip(pairs).for_each(|(moved, (new, old))| *moved = moved.max((new.0 - old.0).abs()));
+                    moved
+                        .iter_mut()
+                        .zip(pairs)
+                        .for_each(|(moved, (new, old))| *moved = moved.max((new.0 - old.0).abs()));
                 }
                 row[column] = value;
                 squares.iter_mut().zip(moved).for_each(|(squares, moved)| *squares += moved * moved);
@@ -164,8 +161,7 @@ impl Matrix {
     pub fn affine(&self, factors: &[f64], terms: &[f64], sizes: &[f64]) -> Self {
         let (mut values, mut errors) = (Vec::new(), Vec::new());
         for (at, (x, error)) in self.values.iter().zip(&self.errors).enumerate() {
-            let (factor, term, size) =
-                (factors[at % self.columns], terms[at % self.columns], sizes[at % self.columns]);
+            let (factor, term, size) = (factors[at % self.columns], terms[at % self.columns], sizes[at % self.columns]);
             values.push(factor * x + term);
             errors.push(factor.abs() * error + 8.0 * UNIT * ((factor * x).abs() + size));
         }
