@@ -14,8 +14,8 @@ use crate::harness::products::{self, HALF_SHAPES, SHAPES, TUNED_SHAPES};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, batches, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
-    for (outputs, inputs) in SHAPES {
-        products::add(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+    for (turn, (outputs, inputs)) in SHAPES.into_iter().enumerate() {
+        products::add_every_other(trials, &format!("{inputs}x{outputs}"), turn, move |device, tiling| {
             let case = |size| case((inputs, outputs), Activation::Relu, size, tiling);
             batches().map(case).try_for_each(|case| case.check(device))
         });
@@ -38,7 +38,7 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     }
-    products::add_half(trials, "saturated", |device, tiling| {
+    products::add_half_in_turn(trials, "saturated", 0, |device, tiling| {
         let mut case = case((5, 6), Activation::Linear, (7, 7), tiling);
         case.inputs[0].set(3 * padded(6) + 1, 60_000.0);
         let weights = case.inputs[1].words.iter_mut().filter(|word| f32::from_bits(**word).is_normal());
@@ -47,8 +47,8 @@ pub fn cases(trials: &mut Trials) {
         case.check_half(device)
     });
     products::add_same_bits(trials, |tiling| case((70, 131), Activation::Tanh, (67, 67), tiling));
-    for (name, activation) in ACTIVATIONS {
-        products::add_briefly(trials, &format!("activation_{name}"), move |device, tiling| {
+    for (turn, (name, activation)) in ACTIVATIONS.into_iter().enumerate() {
+        products::add_in_turn(trials, &format!("activation_{name}"), turn, move |device, tiling| {
             case((6, 5), activation, (7, 9), tiling).check(device)
         });
     }

@@ -58,30 +58,37 @@ const RULES: [(&str, Rule); 8] = [
 ];
 
 pub fn cases(trials: &mut Trials) {
-    for (inputs, outputs) in SHAPES {
-        add(trials, &format!("{inputs}x{outputs}"), (inputs, outputs, true), RMSPROP, PLAIN);
+    // Its loops are dense_backward_weights's, which tries them with every tiling.
+    for (turn, (inputs, outputs)) in SHAPES.into_iter().enumerate() {
+        products::add_in_turn(trials, &format!("{inputs}x{outputs}"), turn, move |device, tiling| {
+            let case = |size| case((inputs, outputs, true), size, tiling, RMSPROP, PLAIN);
+            batches().map(case).try_for_each(|case| case.check(device))
+        });
     }
-    add(trials, "no_bias", (9, 10, false), RMSPROP, PLAIN);
-    for (name, rule) in RULES {
-        for (settings, suffix) in [(PLAIN, ""), (ALL, "_all_settings")] {
+    products::add_briefly(trials, "no_bias", |device, tiling| {
+        let case = |size| case((9, 10, false), size, tiling, RMSPROP, PLAIN);
+        batches().map(case).try_for_each(|case| case.check(device))
+    });
+    for (turn, (name, rule)) in RULES.into_iter().enumerate() {
+        for (other, (settings, suffix)) in [(PLAIN, ""), (ALL, "_all_settings")].into_iter().enumerate() {
             let rule = rule.clone();
-            products::add_briefly(trials, &format!("{name}{suffix}"), move |device, tiling| {
+            products::add_in_turn(trials, &format!("{name}{suffix}"), turn + other, move |device, tiling| {
                 let case = |size| case((33, 10, true), size, tiling, rule.clone(), settings);
                 batches().map(case).try_for_each(|case| case.check(device))
             });
         }
     }
-    let half = |trials: &mut Trials, name: String, layer: Layer, rule: Rule| {
-        products::add_half(trials, &name, move |device, tiling| {
+    let half = |trials: &mut Trials, name: String, turn: usize, layer: Layer, rule: Rule| {
+        products::add_half_in_turn(trials, &name, turn, move |device, tiling| {
             let case = |size| case_with(layer, size, tiling, rule.clone(), ALL, Array::rounded_to_half, Shares::default());
             batches().map(case).try_for_each(|case| case.check_half(device))
         });
     };
-    for (inputs, outputs) in HALF_SHAPES {
-        half(trials, format!("{inputs}x{outputs}"), (inputs, outputs, true), RMSPROP);
+    for (turn, (inputs, outputs)) in HALF_SHAPES.into_iter().enumerate() {
+        half(trials, format!("{inputs}x{outputs}"), 2 * turn, (inputs, outputs, true), RMSPROP);
     }
-    for (name, rule) in RULES {
-        half(trials, name.into(), (9, 10, true), rule);
+    for (turn, (name, rule)) in RULES.into_iter().enumerate() {
+        half(trials, name.into(), turn, (9, 10, true), rule);
     }
     products::add_shared(trials, |device, tiling, shares| {
         batches().try_for_each(|size| {
@@ -90,21 +97,14 @@ pub fn cases(trials: &mut Trials) {
             })
         })
     });
-    products::add_long(trials, "long_batch", |device, tiling| {
+    products::add_in_turn(trials, "long_batch", 0, |device, tiling| {
         case((3, 2, true), (65_536, 65_536), tiling, RMSPROP, PLAIN).check(device)
     });
-    products::add(trials, "nan", |device, tiling| {
+    products::add_briefly(trials, "nan", |device, tiling| {
         let mut case = case((6, 5, true), (7, 7), tiling, RMSPROP, ALL);
         case.inputs[0].set(2 * padded(6) + 1, f32::NAN);
         case.inputs[1].set(3 * padded(5) + 4, f32::NAN);
         case.check(device)
-    });
-}
-
-fn add(trials: &mut Trials, name: &str, layer: Layer, rule: Rule, settings: Settings) {
-    products::add(trials, name, move |device, tiling| {
-        let case = |size| case(layer, size, tiling, rule.clone(), settings);
-        batches().map(case).try_for_each(|case| case.check(device))
     });
 }
 

@@ -18,7 +18,7 @@ use wgrad::kernels::scale::LossScale;
 
 use crate::activation_backward::derivative_error;
 use crate::activation_forward::slope;
-use crate::harness::losses::{LossCase, Targets};
+use crate::harness::losses::{KINDS, LossCase, Targets};
 use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, alone, batches, sum_error};
 use crate::{binary_crossentropy, mean_squared_error, softmax_cross_entropy};
 
@@ -27,8 +27,6 @@ const FORMULAS: [(&str, Formula); 3] = [
     ("binary_crossentropy", Formula::BinaryCrossentropy),
     ("mean_squared_error", Formula::MeanSquaredError),
 ];
-
-const KINDS: [(&str, Targets); 3] = [("ids", Targets::Ids), ("one_hot", Targets::OneHot), ("soft", Targets::Soft)];
 
 /// Features in and out: every remainder of four, fewer blocks of inputs than a workgroup has invocations and more, and the
 /// edges of the tiles: 12 and 24 outputs, of which a workgroup makes four and two rows.
@@ -145,12 +143,14 @@ pub fn cases(trials: &mut Trials) {
 
 /// One formula with every kind of targets, in half precision, and with a NaN.
 fn add_formula(trials: &mut Trials, (name, formula): (&'static str, Formula)) {
-    for (kind, targets) in KINDS {
+    for (kind, kinds) in KINDS {
         trials.add(&format!("{name}_{kind}"), move |device| {
-            [1, 6, 30].into_iter().try_for_each(|outputs| {
-                let layer = Layer { formula, targets, outputs, smoothing: 0.1, ..LAYER };
-                batches().try_for_each(|size| layer.case(size).check(device))
-            })
+            [1, 6, 30].into_iter().flat_map(|outputs| kinds.iter().map(move |&targets| (outputs, targets))).try_for_each(
+                |(outputs, targets)| {
+                    let layer = Layer { formula, targets, outputs, smoothing: 0.1, ..LAYER };
+                    batches().try_for_each(|size| layer.case(size).check(device))
+                },
+            )
         });
     }
     trials.in_half(name, move |device| {

@@ -110,37 +110,49 @@ fn fill_targets(random: &mut Random, targets: Targets, columns: usize, row: &mut
     }
 }
 
+/// What targets may be, those that are rows of numbers together: they are data, and one shader serves.
+pub const KINDS: [(&str, &[Targets]); 2] = [("ids", &[Targets::Ids]), ("rows", &[Targets::OneHot, Targets::Soft])];
+
 /// Adds a loss's cases over all batches: every width with every kind of targets, then smoothing and no gradient.
 /// `share` is what a loss makes of the smoothing for so many outputs.
 pub fn add(trials: &mut Trials, share: fn(f32, usize) -> f32, finish: fn(LossCase) -> Case) {
-    const KINDS: [(&str, Targets); 3] = [("ids", Targets::Ids), ("one_hot", Targets::OneHot), ("soft", Targets::Soft)];
-    for columns in super::COLUMNS {
-        for (name, targets) in KINDS {
+    for (name, kinds) in KINDS {
+        let each = move |check: &dyn Fn(Targets) -> Result<(), String>| kinds.iter().try_for_each(|&kind| check(kind));
+        for columns in super::COLUMNS {
             trials.add(&format!("columns_{columns}_{name}"), move |device| {
-                let case = |size| finish(LossCase::new(columns, size, targets, (0.0, 0.0)));
-                batches().map(case).try_for_each(|case| case.check(device))
+                each(&|targets| {
+                    let case = |size| finish(LossCase::new(columns, size, targets, (0.0, 0.0)));
+                    batches().map(case).try_for_each(|case| case.check(device))
+                })
             });
         }
-    }
-    for (name, targets) in KINDS {
         trials.add(&format!("smoothing_{name}"), move |device| {
-            let case = |columns| LossCase::new(columns, (7, 9), targets, (0.1, share(0.1, columns)));
-            [1, 3, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+            each(&|targets| {
+                let case = |columns| LossCase::new(columns, (7, 9), targets, (0.1, share(0.1, columns)));
+                [1, 3, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+            })
         });
         trials.in_half(&format!("columns_{name}"), move |device| {
-            let case = |(columns, size)| finish(LossCase::new(columns, size, targets, (0.1, share(0.1, columns))));
-            let sizes = [1, 3, 10, 70].into_iter().flat_map(|columns| batches().map(move |size| (columns, size)));
-            sizes.map(case).try_for_each(|case| case.check_half(device))
+            each(&|targets| {
+                let case = |(columns, size)| finish(LossCase::new(columns, size, targets, (0.1, share(0.1, columns))));
+                let sizes = [1, 3, 10, 70].into_iter().flat_map(|columns| batches().map(move |size| (columns, size)));
+                sizes.map(case).try_for_each(|case| case.check_half(device))
+            })
         });
         // With a scale of 2²⁰ the gradients of these batches are beyond half precision's range.
         trials.in_half(&format!("saturated_{name}"), move |device| {
             let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
-            let case = |columns| finish(LossCase::new(columns, (2, 2), targets, (0.0, 0.0)));
-            [1, 3].map(case).into_iter().try_for_each(|case| case.check_half_but(&[], scale, device))
+            each(&|targets| {
+                let case = |columns| finish(LossCase::new(columns, (2, 2), targets, (0.0, 0.0)));
+                [1, 3].map(case).into_iter().try_for_each(|case| case.check_half_but(&[], scale, device))
+            })
         });
         trials.add(&format!("no_gradient_{name}"), move |device| {
-            let case = |columns| LossCase { gradient: false, ..LossCase::new(columns, (7, 9), targets, (0.0, 0.0)) };
-            [1, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+            each(&|targets| {
+                let all = |columns| LossCase::new(columns, (7, 9), targets, (0.0, 0.0));
+                let case = |columns| LossCase { gradient: false, ..all(columns) };
+                [1, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+            })
         });
     }
 }

@@ -81,12 +81,34 @@ where
     add_with(trials, case, &TILINGS, body);
 }
 
-/// [`add`] with one tiling of each kind: for what stands in the operation's own file and not in the loops.
+/// [`add`] with every other tiling, which ones depending on `turn`: for an operation whose loops another one has too. Each
+/// tiling has half of the shapes, and each shape half of the tilings.
+pub fn add_every_other<B>(trials: &mut Trials, case: &str, turn: usize, body: B)
+where
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
+{
+    let tilings: Vec<_> = TILINGS.iter().copied().skip(turn % 2).step_by(2).collect();
+    add_with(trials, case, &tilings, body);
+}
+
+/// One tiling of each kind.
+const KINDS: [(&str, Tiling); 5] = [TILINGS[0], TILINGS[6], TILINGS[8], TILINGS[10], TILINGS[11]];
+
+/// [`add`] with one tiling of each kind: for what follows the loops, in whatever tiling has made the sums.
 pub fn add_briefly<B>(trials: &mut Trials, case: &str, body: B)
 where
     B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    add_with(trials, case, &[TILINGS[0], TILINGS[6], TILINGS[8], TILINGS[10], TILINGS[11]], body);
+    add_with(trials, case, &KINDS, body);
+}
+
+/// [`add`] with tilings of two kinds, which ones depending on `turn`: for an option of what follows the loops. An option
+/// meets two kinds, and each kind two options of five.
+pub fn add_in_turn<B>(trials: &mut Trials, case: &str, turn: usize, body: B)
+where
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
+{
+    add_with(trials, case, &[KINDS[turn % KINDS.len()], KINDS[(turn + 2) % KINDS.len()]], body);
 }
 
 /// Cases on the CPU device with every way of sharing out memory.
@@ -109,12 +131,31 @@ fn odd(matrix: CooperativeMatrix) -> Tiling {
     Tiling::Cooperative(Cooperative { matrix, group: [1, 2], tile: [2, 1], depth: 3 })
 }
 
+/// One tiling of each kind once more, for half precision.
+const HALF_KINDS: [(&str, Tiling); 6] = [TILINGS[3], TILINGS[5], TILINGS[7], TILINGS[9], TILINGS[10], TILINGS[11]];
+
 /// Cases in half precision with one tiling of each kind.
 pub fn add_half<B>(trials: &mut Trials, case: &str, body: B)
 where
     B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
-    for (name, tiling) in [TILINGS[3], TILINGS[5], TILINGS[7], TILINGS[9], TILINGS[10], TILINGS[11]] {
+    add_half_with(trials, case, &HALF_KINDS, body);
+}
+
+/// [`add_half`] with tilings of two kinds, which ones depending on `turn`: for what does not stand in the loops.
+pub fn add_half_in_turn<B>(trials: &mut Trials, case: &str, turn: usize, body: B)
+where
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
+{
+    let kinds = [HALF_KINDS[turn % HALF_KINDS.len()], HALF_KINDS[(turn + 1) % HALF_KINDS.len()]];
+    add_half_with(trials, case, &kinds, body);
+}
+
+fn add_half_with<B>(trials: &mut Trials, case: &str, tilings: &[(&str, Tiling)], body: B)
+where
+    B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
+{
+    for &(name, tiling) in tilings {
         let body = body.clone();
         trials.in_half(&format!("{case}::{name}"), move |device| match tiling {
             // Without such subgroups the tiling is tried nowhere, in single precision neither.
