@@ -13,12 +13,12 @@ mod operation;
 pub mod parts;
 mod real;
 pub use operation::{Access, Binding, Definition, Element, Input, Operation, Output, Work, Workgroup};
-pub(crate) use real::WORKGROUP;
-pub use real::{Real, blocks, padded};
 pub use parts::{
     activation, adagrad, adam, columns, gradients, hash, lanes, loss, norm, product, rmsprop, scale, sgd, storage,
     targets, update,
 };
+pub(crate) use real::WORKGROUP;
+pub use real::{Real, blocks, padded};
 
 pub use crate::cpu::shares;
 

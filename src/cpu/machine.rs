@@ -1,5 +1,5 @@
-//! The processor as the CPU device sees it: its vector instructions and its caches, as found or as told. What is made of
-//! them (tiles, blocks) is the product's business.
+//! The processor as the CPU device sees it: its vector instructions and its second-level cache, as found or as told. What
+//! is made of them (tiles, blocks) is the product's business.
 
 use core::any::TypeId;
 use core::fmt;
@@ -71,65 +71,49 @@ impl FromStr for InstructionSet {
     }
 }
 
-/// How much the caches of one core hold, in bytes. They decide how a product is cut into blocks, and no bit of it.
+/// How much the second-level cache of one core holds, in bytes. It decides how a product is cut into blocks, and no bit of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Caches {
-    /// Data of the first level.
-    pub(crate) first: usize,
-    /// The second level.
-    pub(crate) second: usize,
-}
+pub(crate) struct Cache(pub(crate) usize);
 
-/// Smaller caches than these are not to be had, nor is there anything to tell apart.
-const SMALLEST: Caches = Caches { first: 8 << 10, second: 64 << 10 };
-/// Larger ones are taken for these: buffers grow with them.
-const LARGEST: Caches = Caches { first: 256 << 10, second: 4 << 20 };
+/// A smaller cache than this is not to be had.
+const SMALLEST: usize = 64 << 10;
+/// A larger one is taken for this: buffers grow with it.
+const LARGEST: usize = 4 << 20;
 
-impl Caches {
-    /// Such caches, if there can be any.
-    pub(crate) fn of(first: usize, second: usize) -> Result<Self, Error> {
-        if first < SMALLEST.first || second < SMALLEST.second {
-            let expected = format!("{} and {} bytes at least", SMALLEST.first, SMALLEST.second);
-            return Err(Error::configuration("cache sizes", expected, format!("{first} and {second}")));
+impl Cache {
+    /// Such a cache, if there can be one.
+    pub(crate) fn of(bytes: usize) -> Result<Self, Error> {
+        match bytes < SMALLEST {
+            true => Err(Error::configuration("cache size", format!("{SMALLEST} bytes at least"), bytes)),
+            false => Ok(Cache(bytes.min(LARGEST))),
         }
-        Ok(Caches { first, second }.within())
     }
 
     /// What the processor says of itself, or else what is common among those with such instructions.
     fn found(instructions: Instructions) -> Self {
         let common = match instructions.set() {
-            InstructionSet::Avx512 => Caches { first: 32 << 10, second: 1 << 20 },
-            InstructionSet::Neon => Caches { first: 64 << 10, second: 1 << 20 },
-            InstructionSet::Avx2 | InstructionSet::Baseline | InstructionSet::WebAssembly => {
-                Caches { first: 32 << 10, second: 512 << 10 }
-            }
+            InstructionSet::Avx512 | InstructionSet::Neon => 1 << 20,
+            InstructionSet::Avx2 | InstructionSet::Baseline | InstructionSet::WebAssembly => 512 << 10,
         };
-        told().unwrap_or(common).within()
-    }
-
-    fn within(self) -> Self {
-        Caches {
-            first: self.first.clamp(SMALLEST.first, LARGEST.first),
-            second: self.second.clamp(SMALLEST.second, LARGEST.second),
-        }
+        Cache(told().unwrap_or(common).clamp(SMALLEST, LARGEST))
     }
 }
 
 /// The processor's own words. Cores of other kinds beside the one that is asked are not asked.
 #[cfg(target_arch = "x86_64")]
-fn told() -> Option<Caches> {
+fn told() -> Option<usize> {
     // Intel's leaf and AMD's have one form.
-    caches_of_leaf(0, 4).or_else(|| caches_of_leaf(0x8000_0000, 0x8000_001D))
+    second_level(0, 4).or_else(|| second_level(0x8000_0000, 0x8000_001D))
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn told() -> Option<Caches> {
+fn told() -> Option<usize> {
     None
 }
 
 #[cfg(target_arch = "x86_64")]
 #[allow(unused_unsafe, reason = "newer compilers have these functions safe")]
-fn caches_of_leaf(family: u32, leaf: u32) -> Option<Caches> {
+fn second_level(family: u32, leaf: u32) -> Option<usize> {
     use core::arch::x86_64::{__cpuid_count, __get_cpuid_max};
 
     // SAFETY: every x86-64 processor has the instruction.
@@ -137,29 +121,29 @@ fn caches_of_leaf(family: u32, leaf: u32) -> Option<Caches> {
     if last < leaf {
         return None;
     }
-    let (mut first, mut second) = (None, None);
     for index in 0..8 {
         // SAFETY: as above, and the leaf is one that it has.
         let entry = unsafe { __cpuid_count(leaf, index) };
         let (kind, level) = (entry.eax & 0x1F, entry.eax >> 5 & 7);
         let (ways, parts, line) = ((entry.ebx >> 22) + 1, (entry.ebx >> 12 & 0x3FF) + 1, (entry.ebx & 0xFFF) + 1);
-        let bytes = [ways, parts, line, entry.ecx.saturating_add(1)].map(|factor| factor as usize).iter().product();
         match (kind, level) {
             (0, _) => break,
             // Data alone, or data and instructions.
-            (1 | 3, 1) => first = Some(bytes),
-            (1 | 3, 2) => second = Some(bytes),
+            (1 | 3, 2) => {
+                let factors = [ways, parts, line, entry.ecx.saturating_add(1)];
+                return Some(factors.iter().map(|&factor| factor as usize).product());
+            }
             _ => {}
         }
     }
-    first.zip(second).map(|(first, second)| Caches { first, second })
+    None
 }
 
 /// What a CPU device computes with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Processor {
     pub(crate) instructions: Instructions,
-    pub(crate) caches: Caches,
+    pub(crate) cache: Cache,
 }
 
 impl Processor {
@@ -170,7 +154,7 @@ impl Processor {
 
     /// The one at hand, with no other instructions than these.
     pub(crate) fn with(instructions: Instructions) -> Self {
-        Processor { instructions, caches: Caches::found(instructions) }
+        Processor { instructions, cache: Cache::found(instructions) }
     }
 }
 
@@ -260,7 +244,7 @@ pub(crate) fn multiply_add<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s)
 
 #[cfg(test)]
 mod tests {
-    use super::{Caches, InstructionSet, Instructions, LARGEST, SMALLEST};
+    use super::{Cache, InstructionSet, Instructions, LARGEST, SMALLEST};
 
     #[test]
     fn each_set_is_had_by_its_name_and_others_are_refused() {
@@ -273,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn caches_are_of_a_likely_size() {
+    fn a_cache_is_of_a_likely_size() {
         for instructions in Instructions::available() {
-            let Caches { first, second } = Caches::found(instructions);
-            assert!((SMALLEST.first..=LARGEST.first).contains(&first), "first level: {first}");
-            assert!((SMALLEST.second..=LARGEST.second).contains(&second) && second > first, "second level: {second}");
+            let Cache(bytes) = Cache::found(instructions);
+            assert!((SMALLEST..=LARGEST).contains(&bytes) && bytes % 1024 == 0, "{bytes}");
         }
-        assert!(Caches::of(32 << 10, 32 << 10).is_err() && Caches::of(0, 1 << 20).is_err());
-        assert_eq!(Caches::of(1 << 30, 1 << 40).ok(), Some(LARGEST));
+        let error = Cache::of(32 << 10).map_err(|error| error.to_string());
+        assert_eq!(error.err().as_deref(), Some("cache size: expected 65536 bytes at least, found 32768"));
+        assert_eq!(Cache::of(1 << 40).ok(), Some(Cache(LARGEST)));
     }
 }

@@ -150,7 +150,7 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Buffers for products on a pool of this many threads.
     pub(crate) fn new(threads: usize, processor: Processor) -> Workspace {
-        let blocks = (0..threads.max(1)).map(|_| Blocks::new(processor.caches)).collect();
+        let blocks = (0..threads.max(1)).map(|_| Blocks::new(processor.cache)).collect();
         Workspace { blocks, waiting: Vec::new(), processor }
     }
 }
@@ -259,8 +259,8 @@ fn share<G: Goal>(
     };
     let (tasks, instructions) = (split.tasks(), workspace.processor.instructions);
     // The system may have granted fewer threads than were asked for, and than there are shares.
-    let caches = workspace.processor.caches;
-    workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), || Blocks::new(caches));
+    let cache = workspace.processor.cache;
+    workspace.blocks.resize_with(tasks.max(workspace.blocks.len()), || Blocks::new(cache));
     let work = |task: usize, blocks: &mut Blocks| {
         let (rows, columns) = split.part(task, a.rows, b.columns);
         let goal = goal(rows.clone(), columns.clone());

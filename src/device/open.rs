@@ -8,22 +8,21 @@ use super::info::{DeviceInfo, DeviceKind};
 use super::options::DeviceOptions;
 use super::{Backend, Device, available_threads};
 use crate::blocking::block_on;
-use crate::cpu::machine::{Caches, Instructions, Processor};
+use crate::cpu::machine::{Cache, Instructions, Processor};
 use crate::error::{Error, Result};
 
 impl DeviceOptions {
     /// The CPU device, as [`Device::cpu`] opens it but for what was chosen.
     ///
     /// # Errors
-    /// [`Error::Configuration`] for instructions that the processor does not have, and for caches of less than 8 and 64
-    /// KiB.
+    /// [`Error::Configuration`] for instructions that the processor does not have, and for a cache of less than 64 KiB.
     pub fn cpu(&self) -> Result<Device> {
         let mut processor = match self.instructions {
             Some(set) => Processor::with(Instructions::of(set)?),
             None => Processor::found(),
         };
-        if let Some((first, second)) = self.cache_sizes {
-            processor.caches = Caches::of(first, second)?;
+        if let Some(bytes) = self.cache_size {
+            processor.cache = Cache::of(bytes)?;
         }
         let threads = self.threads.unwrap_or_else(available_threads).max(1);
         Ok(Device { backend: Backend::Cpu { threads, processor } })

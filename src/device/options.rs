@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::cpu::machine::InstructionSet;
 
-/// Choices for opening a device; made by [`Device::options`](crate::Device::options). Without any, [`DeviceOptions::best`] and the others do
-/// what [`Device::best`](crate::Device::best) and the others do.
+/// Choices for opening a device; made by [`Device::options`](crate::Device::options). Without any, [`DeviceOptions::best`]
+/// and the others do what [`Device::best`](crate::Device::best) and the others do.
 ///
 /// ```
 /// use wgrad::Device;
@@ -21,7 +21,7 @@ pub struct DeviceOptions {
     pub(super) plans_for_hardware: bool,
     pub(super) threads: Option<usize>,
     pub(super) instructions: Option<InstructionSet>,
-    pub(super) cache_sizes: Option<(usize, usize)>,
+    pub(super) cache_size: Option<usize>,
     #[cfg(feature = "native")]
     pub(super) keeps_pipelines: bool,
     #[cfg(feature = "native")]
@@ -117,11 +117,10 @@ impl DeviceOptions {
         self
     }
 
-    /// What the CPU device takes for the sizes of the first-level data cache and of the second-level cache of a core, in bytes;
-    /// by default what the processor says. For tests and measurements: products are cut into blocks by them, which changes
-    /// no result.
-    pub fn cache_sizes(mut self, first: usize, second: usize) -> Self {
-        self.cache_sizes = Some((first, second));
+    /// What the CPU device takes for the size of a core's second-level cache, in bytes; by default what the processor says.
+    /// For tests and measurements: products are cut into blocks by it, which changes no result.
+    pub fn cache_size(mut self, bytes: usize) -> Self {
+        self.cache_size = Some(bytes);
         self
     }
 }
@@ -150,5 +149,43 @@ impl DeviceOptions {
         return self.uses_cooperative_matrices;
         #[cfg(not(feature = "native"))]
         false
+    }
+}
+
+#[cfg(all(test, feature = "native"))]
+mod tests {
+    use crate::{Activation, Adam, Dataset, Dense, Device, Fit, InstructionSet, Loss, Result, Sequential};
+
+    /// The bits of a net's first kernel after some steps on a device; batches are larger than a block of the smallest cache.
+    fn trained(device: &Device) -> Result<Vec<u32>> {
+        let values = |count: usize| (0..count).map(|index| (index * 7919 % 1013) as f32 / 1013.0).collect();
+        let data = Dataset::from_rows(values(640 * 100), 100, values(640 * 3), 3)?;
+        let net = Sequential::new(100).add(Dense::new(70).activation(Activation::Relu)).add(Dense::new(3)).seed(1);
+        let mut model = net.compile(device, Adam::default(), Loss::MeanSquaredError)?;
+        model.fit(&data, Fit::new().batch_size(320).epochs(2).seed(1))?;
+        Ok(model.parameter("dense_0.kernel")?.iter().map(|weight| weight.to_bits()).collect())
+    }
+
+    #[test]
+    fn threads_and_cache_change_no_bit_and_instructions_are_those_asked_for() -> Result<()> {
+        for set in InstructionSet::available() {
+            let options = Device::options().instruction_set(set).threads(1);
+            let (device, other) = (options.named("cpu")?, options.clone().threads(3).cache_size(64 << 10).cpu()?);
+            let threads = |device: &Device| device.info().threads;
+            assert_eq!((threads(&device), threads(&other)), (Some(1), Some(3)));
+            assert_eq!(device.info().driver, set.to_string());
+            assert_eq!(trained(&device)?, trained(&other)?, "{set}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_processor_does_not_have_is_refused() {
+        let lacking = if cfg!(target_arch = "aarch64") { InstructionSet::Avx2 } else { InstructionSet::Neon };
+        let error = Device::options().instruction_set(lacking).cpu().map_err(|error| error.to_string()).err();
+        let expected = "instruction set: expected what this processor has (";
+        assert!(error.as_ref().is_some_and(|error| error.starts_with(expected)), "{error:?}");
+        let error = Device::options().cache_size(1000).cpu().map_err(|error| error.to_string()).err();
+        assert_eq!(error.as_deref(), Some("cache size: expected 65536 bytes at least, found 1000"));
     }
 }

@@ -13,7 +13,7 @@ use super::target::Target;
 use super::tile::{Left, accumulate};
 use super::{Matrix, Part, ROWS, pack};
 use crate::cpu::buffer::{Line, lines};
-use crate::cpu::machine::Caches;
+use crate::cpu::machine::Cache;
 
 /// Steps of k in a block at most: a panel of six vectors of sixteen then takes 75 KiB, and stays in the second-level cache
 /// while strips of A pass it.
@@ -47,10 +47,10 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(caches: Caches) -> Blocks {
+    pub(super) fn new(Cache(bytes): Cache) -> Blocks {
         // Half of the second-level cache for a packed block of A; the block of C may be as large as all of it, since of C
         // little is in use at once.
-        let (left, sums) = (caches.second / 2 / size_of::<f32>(), caches.second / size_of::<f32>());
+        let (left, sums) = (bytes / 2 / size_of::<f32>(), bytes / size_of::<f32>());
         Blocks {
             left: lines(left / MOST_LANES),
             steps: vec![0; left / ROWS],

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use pulp::Simd;
 
-use crate::cpu::machine::{Caches, Instructions, Processor};
+use crate::cpu::machine::{Cache, Instructions, Processor};
 use crate::cpu::shares::place;
 
 use super::{Apply, CHANGED, Destination, Finished, Matrix, Pool, Workspace, column_sums, product, product_applied};
@@ -53,12 +53,12 @@ fn element(matrix: &Matrix<'_>, row: usize, column: usize) -> f64 {
     f64::from(matrix.data[row * matrix.row_stride + column * matrix.column_stride])
 }
 
-/// What can be tested on this machine: all its instruction sets, and with the best of them smaller caches too.
+/// What can be tested on this machine: all its instruction sets, and with the best of them a smaller cache too.
 fn processors() -> Vec<Processor> {
     let mut processors: Vec<_> = Instructions::available().into_iter().map(Processor::with).collect();
-    let small = Caches::of(8 << 10, 64 << 10);
-    processors.extend(small.ok().map(|caches| Processor { caches, ..Processor::found() }));
-    assert!(processors.len() > 1, "small caches are caches");
+    let small = Cache::of(64 << 10);
+    processors.extend(small.ok().map(|cache| Processor { cache, ..Processor::found() }));
+    assert!(processors.len() > 1, "a small cache is one");
     processors
 }
 
@@ -318,8 +318,8 @@ fn a_row_has_the_same_bits_alone_and_among_others() {
             let processor = Processor::with(instructions);
             let (expected, stride) = compute(processor, all, b);
             for count in 1..9 {
-                let caches = Caches { first: 8 << 10, second: 64 << 10 };
-                let (found, _) = compute(Processor { caches, ..processor }, Matrix { rows: count, ..all }, b);
+                let (found, _) =
+                    compute(Processor { cache: Cache(64 << 10), ..processor }, Matrix { rows: count, ..all }, b);
                 for row in 0..count {
                     let bits =
                         |sums: &[f32]| sums[row * stride..][..columns].iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -76,7 +76,6 @@ impl LossScale {
     }
 }
 
-
 impl Kernel {
     /// [`Kernel::reference`] for numbers that are stored in this way. `inputs` and `outputs` are those of
     /// [`Kernel::bindings`], the loss scale among them where there is one; halves come as numbers. Rounding to half
