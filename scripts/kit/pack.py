@@ -78,15 +78,18 @@ def named(flag, names):
 def data(folder):
     """MNIST from MNIST_DIR, the recorded trainings, and those of WGRAD_GOLDEN_DIR."""
     folder.mkdir()
-    copies = {"golden": ROOT / "tests" / "golden"}
-    for name, variable in [("mnist", "MNIST_DIR"), ("golden_more", "WGRAD_GOLDEN_DIR")]:
-        if os.environ.get(variable):
-            copies[name] = pathlib.Path(os.environ[variable])
+    copies = {"golden": [ROOT / "tests" / "golden"]}
+    # Only the recorded trainings may lie in several directories, of which a later one's files count.
+    for name, variable, separator in [("mnist", "MNIST_DIR", None), ("golden_more", "WGRAD_GOLDEN_DIR", os.pathsep)]:
+        value = os.environ.get(variable, "")
+        if value:
+            parts = value.split(separator) if separator else [value]
+            copies[name] = [pathlib.Path(part) for part in parts if part]
         else:
             print(f"left out: {variable} is not set", file=sys.stderr)
-    for name, source in copies.items():
+    for name, sources in copies.items():
         (folder / name).mkdir()
-        for path in sorted(source.iterdir()):
+        for path in (path for source in sources for path in sorted(source.iterdir())):
             if path.is_file() and path.suffix in {".json", ".safetensors", ".gz", ""}:
                 shutil.copy(path, folder / name / path.name)
                 (folder / name / path.name).chmod(0o644)
