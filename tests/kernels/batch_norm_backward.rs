@@ -9,7 +9,7 @@ use wgrad::kernels::norm::Affine;
 use wgrad::kernels::padded;
 
 use crate::harness::half::SCALE;
-use crate::harness::norms::{AFFINES, Numbers, affine, gamma_of, gradients, weights};
+use crate::harness::norms::{AFFINES, Numbers, accumulated, affine, gamma_of, gradients, weights};
 use crate::harness::{Array, COLUMNS, Case, Output, Random, Trials, UNIT, batches, half, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
@@ -55,6 +55,14 @@ pub fn cases(trials: &mut Trials) {
             case.outputs[0] = Output::dummy();
             case.check(device)
         });
+    }
+    for micro in 0..3 {
+        let affine = affine(10, true, true);
+        let kernel = BatchNormBackward { columns: 10, affine, input_gradient: true, keep: Keep::Accumulate };
+        let case = move |scale| accumulated(case(10, affine, (7, 9), scale), kernel.clone().into(), micro);
+        let in_half = case.clone();
+        trials.add(&format!("accumulated_{micro}"), move |device| case(1.0).check(device));
+        trials.in_half(&format!("accumulated_{micro}"), move |device| in_half(f64::from(SCALE)).check_half(device));
     }
     // Enough for the CPU device's threads to share.
     trials.add("wide", |device| case(70_000, affine(70_000, true, true), (3, 3), 1.0).check(device));

@@ -8,7 +8,7 @@ use wgrad::kernels::norm::Affine;
 use wgrad::kernels::padded;
 
 use super::layer_norm_backward::moments;
-use crate::harness::norms::{AFFINES, Numbers, affine, gradients};
+use crate::harness::norms::{AFFINES, Numbers, accumulated, affine, gradients};
 use crate::harness::{Array, COLUMNS, Case, Random, Trials, UNIT, batches, half, step_of, sum_error};
 
 pub fn cases(trials: &mut Trials) {
@@ -30,6 +30,13 @@ pub fn cases(trials: &mut Trials) {
         trials.add(name, move |device| {
             [5, 70].into_iter().try_for_each(|columns| case(columns, affine(columns, gamma, beta), (7, 9)).check(device))
         });
+    }
+    for micro in 0..3 {
+        let kernel = LayerNormBackwardParameters { columns: 10, affine: affine(10, true, true), keep: Keep::Accumulate };
+        let case = move || accumulated(case(10, affine(10, true, true), (7, 9)), kernel.clone().into(), micro);
+        let in_half = case.clone();
+        trials.add(&format!("accumulated_{micro}"), move |device| case().check(device));
+        trials.in_half(&format!("accumulated_{micro}"), move |device| in_half().check_half(device));
     }
     // Enough for the CPU device's threads to share.
     trials.add("wide", |device| case(70_000, affine(70_000, true, true), (3, 3)).check(device));

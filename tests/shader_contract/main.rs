@@ -373,9 +373,11 @@ fn norms(columns: usize) -> Vec<Kernel> {
             LayerNormForward { columns, epsilon, affine }.into(),
             LayerNormBackward { columns, affine }.into(),
             LayerNormBackwardParameters { columns, affine, keep: Keep::Overwrite }.into(),
+            LayerNormBackwardParameters { columns, affine, keep: Keep::Accumulate }.into(),
             BatchNormForward { columns, epsilon, momentum: 0.99, affine, variance_offset }.into(),
             BatchNormBackward { columns, affine, input_gradient: true, keep: Keep::Overwrite }.into(),
             BatchNormBackward { columns, affine, input_gradient: false, keep: Keep::Overwrite }.into(),
+            BatchNormBackward { columns, affine, input_gradient: true, keep: Keep::Accumulate }.into(),
             inference.clone().into(),
             BatchNormInferenceBackward { forward: inference }.into(),
         ]);

@@ -1,10 +1,12 @@
 //! What the normalizations' tests share: where γ and β stand, what they are, and how far off a mean, a deviation and what is
 //! made of both may be.
 
+use wgrad::StepBlock;
 use wgrad::kernels::norm::Affine;
-use wgrad::kernels::padded;
+use wgrad::kernels::{Kernel, padded};
 
-use super::{Array, Output, POISON, Random, UNIT, sum_error};
+use super::arrays::Place;
+use super::{Array, Case, Output, POISON, Random, UNIT, sum_error};
 
 /// Whether there is a γ, and a β.
 pub const AFFINES: [(&str, bool, bool); 4] =
@@ -70,6 +72,29 @@ pub fn gradients(affine: Affine, columns: usize, [of_gamma, of_beta]: [Vec<f64>;
         Some(offset) if at >= offset => of_beta[at - offset],
         _ => of_gamma[at],
     })
+}
+
+/// A case whose gradients, its last output, come on top of those of `micro` batches before, of three. What is added and
+/// divided is rounded once each, besides what the gradients' own bound says.
+pub fn accumulated(mut case: Case, kernel: Kernel, micro: u32) -> Case {
+    let mut random = Random::new(micro as usize);
+    case.kernel = kernel;
+    case.step = StepBlock { micro, accumulate: 3, ..case.step };
+    if let Some(Output { before, places, bound }) = case.outputs.pop() {
+        let value = |(&before, place): (&u32, &Place)| match place {
+            Place::Written => random.uniform(-1.0, 1.0).to_bits(),
+            Place::Zero => 0,
+            Place::Kept => before,
+        };
+        let before: Vec<u32> = before.iter().zip(&places).map(value).collect();
+        let held = before.clone();
+        let own = move |at: usize, sum: f64| {
+            let before = f64::from(f32::from_bits(held[at]).abs());
+            bound(at, sum) + 4.0 * UNIT * (before + 3.0 * sum.abs())
+        };
+        case.outputs.push(Output { before, places, bound: Box::new(own) });
+    }
+    case
 }
 
 /// A mean and a deviation as a device may find them.
