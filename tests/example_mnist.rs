@@ -274,8 +274,9 @@ fn what_was_named_and_is_missing_is_a_failure_and_never_replaced() {
     let missing = directory.path().join("missing");
     let path = missing.to_str().unwrap();
     let unwritable = missing.join("file");
+    let no_directory = format!("cannot find {path}: there is no such directory");
     let cases: &[(&[&str], &str)] = &[
-        (&["--data", path], "cannot find train-images-idx3-ubyte.gz"),
+        (&["--data", path], &no_directory),
         (&["--synthetic", "--init", path], path),
         (
             &["--synthetic", "--precision", "f16"],

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -108,17 +109,15 @@ fn large_allocations_that_fail_are_errors() {
     starved("x.npy", || streamed.read(0..rows));
 
     // A buffer as large as the set, filled from shuffled blocks.
-    let evaluate = || {
-        let mut model = Sequential::new(width).add(Dense::new(1)).compile(
-            &Device::cpu_with_threads(1),
-            Sgd::default(),
-            Loss::MeanSquaredError,
-        )?;
+    let net = Sequential::new(width).add(Dense::new(1));
+    let model = net.compile(&Device::cpu_with_threads(1), Sgd::default(), Loss::MeanSquaredError).unwrap();
+    let model = RefCell::new(model);
+    let fit = || {
         let (inputs, targets) = (x.clone(), y.clone());
         let large = StreamedDataset::open_npy(inputs, targets, None)?.block_size(1000)?.shuffle_buffer(rows)?;
-        model.fit(&large, Fit::new().batch_size(1000)).map(drop)
+        model.borrow_mut().fit(&large, Fit::new().batch_size(1000)).map(drop)
     };
-    starved("samples of a streamed data set", evaluate);
+    starved("samples of a streamed data set", fit);
 
     let data = streamed.read(0..rows).unwrap();
     let other = data.clone();

@@ -86,7 +86,8 @@ impl<'a> Fit<'a> {
         Fit { epochs, ..self }
     }
 
-    /// Samples for each update; 32 by default, [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) at most. The last batch of an epoch may be smaller.
+    /// Samples for each update; 32 by default, [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) at most. The last batch of an epoch
+    /// may be smaller.
     pub fn batch_size(self, batch_size: usize) -> Self {
         Fit { batch_size, ..self }
     }
@@ -103,7 +104,8 @@ impl<'a> Fit<'a> {
     }
 
     /// How many epochs went before, so that training goes on with the orders that follow. By default as many as the model has
-    /// seen batches for: five calls of one epoch shuffle as one call of five does. Unlike Keras's, it does not change how many epochs are made, and records still count from 1.
+    /// seen batches for: five calls of one epoch shuffle as one call of five does. Unlike Keras's, it does not change how
+    /// many epochs are made, and records still count from 1.
     pub fn initial_epoch(self, first_epoch: usize) -> Self {
         Fit { first_epoch: Some(first_epoch), ..self }
     }

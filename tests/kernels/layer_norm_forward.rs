@@ -37,9 +37,9 @@ pub fn cases(trials: &mut Trials) {
     });
     // Rows without variance become β, and no NaN.
     trials.add("constant", |device| {
-        let mut case = case(10, affine(10, true, true), (3, 3), 0.0);
-        (0..10).for_each(|column| case.inputs[0].set(12 + column, 0.5));
-        case.check(device)
+        let mut random = Random::new(3);
+        let x = Array::matrix(3, 10, 3, |row, _| if row == 1 { 0.5 } else { random.uniform(-2.0, 2.0) });
+        case_of(x, 10, affine(10, true, true), (3, 3)).check(device)
     });
     for columns in [5, 70] {
         trials.add(&format!("nan_{columns}"), move |device| {
@@ -51,8 +51,13 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn case(columns: usize, affine: Affine, (rows, capacity): (usize, usize), middle: f32) -> Case {
-    let (mut random, epsilon) = (Random::new(columns * rows), 1e-3);
+    let mut random = Random::new(columns * rows);
     let x = Array::matrix(rows, columns, capacity, |_, _| random.uniform(middle - 2.0, middle + 2.0));
+    case_of(x, columns, affine, (rows, capacity))
+}
+
+fn case_of(x: Array, columns: usize, affine: Affine, (rows, capacity): (usize, usize)) -> Case {
+    let (mut random, epsilon) = (Random::new(columns * rows + 1), 1e-3);
     let weights = weights(affine, columns, &mut random);
     let (numbers, held, stride) = (Numbers::of(&x, columns), weights.clone(), padded(columns));
     let of_row = |row: usize| Moments::of((0..columns).map(|column| numbers.at(row, column)), epsilon);

@@ -47,8 +47,8 @@ use wgrad::kernels::{
 };
 use wgrad::{Activation, Regularizer, StepBlock};
 
-/// WebGPU has 8, of which Metal keeps one for itself.
-const STORAGE_BUFFERS: usize = 7;
+/// What WebGPU grants without being asked for more.
+const STORAGE_BUFFERS: usize = 8;
 const INVOCATIONS: u32 = 256;
 const WORKGROUP_BYTES: usize = 16 * 1024;
 

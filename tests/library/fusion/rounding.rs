@@ -7,7 +7,9 @@
 //! - A function's result moves by as much as it does when an argument moves as far as it may, one way or the other, several
 //!   arguments again as the root of the squares. Where the argument of a ReLU may stand on either side of zero, that is its
 //!   whole jump. What the function's own arithmetic adds comes on top.
-//! - What is stored in half precision is off by half a unit of the last of its 11 bits, and by half of its smallest number.
+//! - What is stored in half precision is off by half a unit of the last of its 11 bits, or by half of its smallest number:
+//!   by h at most, anywhere within ±h alike. That is a standard deviation of h/√3. The root of squares of h alone would be
+//!   √3 deviations of a sum of many, which one sum in twelve exceeds; so six deviations count, as for sums.
 
 /// Half the distance from 1 to the next f32: the relative error of one correctly rounded operation.
 pub const UNIT: f64 = f32::EPSILON as f64 / 2.0;
@@ -92,7 +94,8 @@ impl Matrix {
     pub fn stored(mut self, half: bool, scale: f64) -> Self {
         if half {
             let stored = self.values.iter().zip(&mut self.errors);
-            stored.for_each(|(value, error)| *error += value.abs() * 2f64.powi(-11) + 2f64.powi(-25) / scale);
+            let most = |value: f64| value.abs() * 2f64.powi(-11) + 2f64.powi(-25) / scale;
+            stored.for_each(|(value, error)| *error += 6.0 / 3f64.sqrt() * most(*value));
         }
         self
     }
