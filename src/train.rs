@@ -38,9 +38,10 @@ impl Model {
     /// read in pieces.
     ///
     /// # Errors
-    /// [`Error::Shape`] if the data does not fit the model, [`Error::Configuration`] for a setting that makes no sense,
-    /// [`Error::Reader`] if a streamed set cannot be read on, and whatever the device reports. The parameters stay as
-    /// the last completed step left them.
+    /// [`Error::Shape`](crate::Error::Shape) if the data does not fit the model,
+    /// [`Error::Configuration`](crate::Error::Configuration) for a setting that makes no sense,
+    /// [`Error::Reader`](crate::Error::Reader) if a streamed set cannot be read on, and whatever the device reports.
+    /// The parameters stay as the last completed step left them.
     pub fn fit(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
         block_on(self.fit_async(data, fit))
     }

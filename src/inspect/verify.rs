@@ -25,7 +25,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Verification`] naming the first launch that differs, and what [`Model::fit`] may return.
+    /// [`Error::Verification`](crate::Error::Verification) naming the first launch that differs, and what
+    /// [`Model::fit`] may return.
     pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
         check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));

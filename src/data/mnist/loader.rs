@@ -168,9 +168,9 @@ impl Loader {
     ///
     /// # Errors
     ///
-    /// [`Error::DataNotFound`], which names every place that was tried and why it failed;
-    /// [`Error::InvalidFile`] or [`Error::Io`] where a named directory has the files but one cannot be read, is
-    /// damaged, or doesn't fit the others.
+    /// [`Error::DataNotFound`](crate::Error::DataNotFound), which names every place that was tried and why it failed;
+    /// [`Error::InvalidFile`](crate::Error::InvalidFile) or [`Error::Io`](crate::Error::Io) where a named directory has
+    /// the files but one cannot be read, is damaged, or doesn't fit the others.
     pub fn load(self) -> Result<Mnist> {
         match self.directory.clone().or_else(|| variable(VARIABLE)) {
             Some(directory) => {
