@@ -128,6 +128,7 @@ impl DeviceOptions {
 impl DeviceOptions {
     /// Has models planned as for a hardware GPU, whatever the device is: the same tilings, fusions and shaders without
     /// index checks. For tests of those plans where there is only a software driver, on which they are slow.
+    #[cfg(feature = "native")]
     #[doc(hidden)]
     pub fn plan_for_hardware(mut self, on: bool) -> Self {
         self.plans_for_hardware = on;

@@ -35,21 +35,18 @@ impl Model {
         executor.open(key, || recipe.plan(key), data, weights, Feed { budget, batch_size, window: None })
     }
 
-    /// [`Model::open`] for a streamed set, of which `window` rows at most are bound at a time. Nothing is bound yet.
+    /// [`Model::open`] for a streamed set, of which the feed's window is bound at a time. Nothing is bound yet.
     pub(crate) fn open_streamed(
         &self,
         executor: &mut Executor,
         mode: Mode,
         data: &StreamedDataset,
         weighted: bool,
-        window: usize,
-        batch_size: usize,
-        budget: u64,
+        feed: Feed,
     ) -> Result<Run> {
         let example = data.example();
-        let key = self.plan_key(mode, example, weighted, batch_size)?;
+        let key = self.plan_key(mode, example, weighted, feed.batch_size)?;
         let recipe = self.recipe();
-        let feed = Feed { budget, batch_size, window: Some(window) };
         executor.open(key, || recipe.plan(key), example, weighted.then(|| vec![1.0]), feed)
     }
 

@@ -3,7 +3,7 @@
 use crate::data::batches::fill_order;
 use crate::data::{AnyDataset, ReadAhead, StreamedDataset, Windows};
 use crate::error::Result;
-use crate::executor::{Executor, Run};
+use crate::executor::{Executor, Feed, Run};
 use crate::model::{Model, binding};
 use crate::plan::Mode;
 use crate::step::StepBlock;
@@ -100,8 +100,8 @@ impl Model {
             AnyDataset::Streamed(data) => {
                 binding::check_not_empty(data.len())?;
                 let weighted = binding::sample_weights(data.example(), class_weight)?.is_some();
-                let window = Windows::rows(data, batch_size);
-                let run = self.open_streamed(executor, mode, data, weighted, window, batch_size, budget)?;
+                let feed = Feed { budget, batch_size, window: Some(Windows::rows(data, batch_size)) };
+                let run = self.open_streamed(executor, mode, data, weighted, feed)?;
                 let class_weight = class_weight.map(<[f32]>::to_vec);
                 let streamed = Streamed { data: data.clone(), class_weight, windows: None };
                 (run, data.example(), Supply::Streamed(Box::new(streamed)))

@@ -70,7 +70,7 @@ fn streaming_changes_nothing(device: &Device) -> Outcome {
     let train = |budget| -> wgrad::Result<_> {
         let mut model = compiled(device, scheduled())?;
         model.fit(&data, Fit::new().epochs(2).batch_size(8).device_budget(budget))?;
-        Ok(model.to_bytes_with_optimizer()?)
+        model.to_bytes_with_optimizer()
     };
     assert!(train(1 << 30)? == train(1)?);
     Ok(())

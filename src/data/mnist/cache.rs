@@ -4,7 +4,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::files::{NAMES, side_by_side};
+use super::files::side_by_side;
+use super::names::NAMES;
 use super::names::not_found;
 use crate::data::download::{self, Order, PATIENCE, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};

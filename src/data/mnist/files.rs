@@ -10,9 +10,7 @@ use crate::data::idx::{IdxArray, IdxLabels, read_idx, read_labels};
 use crate::error::{Error, Result};
 use crate::memory::room;
 
-pub(super) use super::names::NAMES;
-
-/// The content of the four files, in the order of [`NAMES`], with where each was read.
+/// The content of the four files, in the order of [`names::NAMES`], with where each was read.
 pub(super) struct Files {
     pub images: [IdxArray; 2],
     pub labels: [IdxLabels; 2],
