@@ -97,7 +97,7 @@ impl Training<'_> {
 /// # Ok::<(), wgrad::Error>(())
 /// ```
 pub trait Callback {
-    /// After an epoch; `Break` ends the training.
+    /// After an epoch; `Break` ends the training. Not after an epoch that an observer has ended before its last batch.
     fn epoch_end<'c>(
         &'c mut self,
         training: &'c mut Training<'_>,
@@ -241,7 +241,8 @@ impl Callback for EarlyStopping {
     ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
         Box::pin(async move {
             let cost = self.monitor.cost(record)?;
-            if self.best.as_ref().is_none_or(|(best, _)| cost < best - self.min_delta) {
+            let best = self.best.as_ref().map_or(f64::INFINITY, |(best, _)| *best);
+            if cost < best - self.min_delta {
                 let snapshot = if self.restores { Some(training.snapshot().await?) } else { None };
                 self.best = Some((cost, snapshot));
                 self.waited = 0;
@@ -255,8 +256,10 @@ impl Callback for EarlyStopping {
 
     fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
         Box::pin(async move {
-            match &self.best {
-                Some((_, Some(best))) => training.restore_weights(best),
+            // The next training is judged by itself.
+            self.waited = 0;
+            match self.best.take() {
+                Some((_, Some(best))) => training.restore_weights(&best),
                 _ => Ok(()),
             }
         })
@@ -303,7 +306,7 @@ impl Callback for KeepBest {
     ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
         Box::pin(async move {
             let cost = self.monitor.cost(record)?;
-            if self.best.as_ref().is_none_or(|(best, ..)| cost < *best) {
+            if cost < self.best.as_ref().map_or(f64::INFINITY, |(best, ..)| *best) {
                 self.best = Some((cost, record.epoch, training.snapshot().await?));
             }
             Ok(ControlFlow::Continue(()))

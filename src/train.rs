@@ -90,7 +90,8 @@ impl Model {
                 EpochRecord { epoch: epoch + 1, train: meter.score(), validation, seconds, samples: meter.rows() };
             history.epochs.push(record);
             let mut ends = flow.is_break() | fit.tell(Event::Epoch(record)).is_break();
-            for callback in &mut fit.callbacks {
+            // Callbacks judge whole epochs.
+            for callback in fit.callbacks.iter_mut().filter(|_| flow.is_continue()) {
                 let mut training = Training { model: self, executor };
                 ends |= callback.epoch_end(&mut training, &record).await?.is_break();
             }

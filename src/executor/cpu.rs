@@ -104,7 +104,10 @@ impl Executor {
             Some(index) => index,
             None => self.add(plan()),
         };
-        let (plan, places) = self.programs[program].clone();
+        // The last are those that are in use.
+        let program = self.programs.remove(program);
+        self.programs.push(program.clone());
+        let (plan, places) = program;
         let packed = rows::borrowed_samples(data).is_none().then(|| pack(data));
         Run {
             plan,
@@ -119,7 +122,8 @@ impl Executor {
     }
 
     fn add(&mut self, plan: Plan) -> usize {
-        // No run of the oldest is open then: a call opens two programs at most, and one call at a time has the model.
+        // No run of the first is open then: a call opens two programs at most, one call at a time has the model, and what is
+        // opened becomes the last.
         if self.programs.len() == MOST_PROGRAMS {
             let (_, places) = self.programs.remove(0);
             for place in places.into_iter().filter(|&place| place >= self.stores.len()) {

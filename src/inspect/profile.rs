@@ -2,7 +2,7 @@
 
 use crate::blocking::block_on;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::Work;
 use crate::model::Model;
 use crate::plan::{Mode, Plan};
@@ -62,9 +62,14 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// What [`Model::fit`] may return.
+    /// What [`Model::fit`] may return, and [`Error::Configuration`] for steps with an optimizer that accumulates gradients:
+    /// a step without an update has fewer launches.
     pub fn profile(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Vec<LaunchProfile>> {
         crate::model::binding::check_batch_size(batch_size)?;
+        if steps > 0 && self.optimizer().gradient_accumulation_steps() > 1 {
+            let found = format!("updates of {} batches", self.optimizer().gradient_accumulation_steps());
+            return Err(Error::configuration("profile", "an optimizer that updates after every batch", found));
+        }
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
         let mut executor = self.lock();

@@ -1,6 +1,8 @@
 //! Callbacks between epochs.
 
-use wgrad::{Dataset, Dense, Device, EarlyStopping, Fit, KeepBest, Loss, Model, Monitor, Sequential, Sgd};
+use std::ops::ControlFlow;
+
+use wgrad::{Dataset, Dense, Device, EarlyStopping, Event, Fit, KeepBest, Loss, Model, Monitor, Sequential, Sgd};
 
 use crate::common::{Outcome, Suite, refused_for, trials};
 
@@ -9,6 +11,10 @@ pub fn add(suite: &mut Suite) {
         a_training_that_gets_worse_is_stopped_and_the_best_comes_back,
         the_best_epoch_is_kept,
         a_figure_that_is_not_there_is_refused,
+        an_epoch_that_was_broken_off_is_not_judged,
+        a_loss_that_is_no_number_is_no_best_one,
+        a_program_that_trains_is_not_given_up_for_one_that_evaluates,
+        steps_that_accumulate_are_not_profiled,
     );
 }
 
@@ -55,5 +61,59 @@ fn a_figure_that_is_not_there_is_refused(device: &Device) -> Outcome {
     let accuracy = EarlyStopping::new().monitor(Monitor::Accuracy);
     refused_for(model.fit(&data, Fit::new().callback(accuracy)), "accuracy");
     refused_for("precision".parse::<Monitor>(), "val_accuracy");
+    Ok(())
+}
+
+fn an_epoch_that_was_broken_off_is_not_judged(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    let mut steps = 0;
+    let third = |event: &Event| {
+        steps += usize::from(matches!(event, Event::Step(_)));
+        if steps == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let stop = EarlyStopping::new().patience(9).restore_best_weights(true);
+    let fit = Fit::new().epochs(5).batch_size(1).validation_data(&data).callback(stop).observer(third);
+    assert_eq!(model.fit(&data, fit)?.epochs.len(), 2);
+    let (mut once, data) = diverging(device)?;
+    once.fit(&data, Fit::new().batch_size(1))?;
+    assert_eq!(model.parameter("dense_0.kernel")?, once.parameter("dense_0.kernel")?, "the whole epoch's weights");
+    Ok(())
+}
+
+fn a_loss_that_is_no_number_is_no_best_one(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    model.set_parameters([("dense_0.kernel", &[1e30][..])])?;
+    let mut best = KeepBest::new(Monitor::Loss);
+    model.fit(&data, Fit::new().epochs(2).callback(&mut best))?;
+    assert!(best.best().is_none());
+    model.set_parameters([("dense_0.kernel", &[1.25][..])])?;
+    model.fit(&data, Fit::new().callback(&mut best))?;
+    assert!(best.best().is_some());
+    Ok(())
+}
+
+fn a_program_that_trains_is_not_given_up_for_one_that_evaluates(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    let (mut other, _) = diverging(device)?;
+    let fit = || Fit::new().epochs(2).batch_size(2).validation_data(&data);
+    // Sixteen programs are kept; the training's is the oldest.
+    model.fit(&data, Fit::new().batch_size(2))?;
+    other.fit(&data, Fit::new().batch_size(2))?;
+    for rows in (0..15).map(|power| 1 << power) {
+        model.predict(&vec![1.0; rows])?;
+    }
+    let (found, expected) = (model.fit(&data, fit())?, other.fit(&data, fit())?);
+    assert_eq!(found.epochs[1].validation, expected.epochs[1].validation);
+    assert_eq!(model.parameter("dense_0.kernel")?, other.parameter("dense_0.kernel")?);
+    Ok(())
+}
+
+fn steps_that_accumulate_are_not_profiled(device: &Device) -> Outcome {
+    let data = Dataset::from_rows(vec![1.0, 2.0], 1, vec![1.0, 2.0], 1)?;
+    let net = Sequential::new(1).add(Dense::new(1));
+    let optimizer = Sgd::default().gradient_accumulation_steps(2);
+    let mut model = net.compile(device, optimizer, Loss::MeanSquaredError)?;
+    assert!(!model.profile(&data, 1, 0)?.is_empty());
+    refused_for(model.profile(&data, 1, 3), "updates after every batch");
     Ok(())
 }
