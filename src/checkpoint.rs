@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocking::block_on;
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::kernels::scale::LossScale;
 use crate::layout::Tensor;
 use crate::model::Model;
@@ -45,8 +46,8 @@ struct Manifest {
 /// Version 1 knew one type of layer, Dense, which it did not name.
 const VERSION: u32 = 2;
 
-/// What stands before the names of gradients that wait for an update.
-const ACCUMULATED: &str = "accumulated.";
+/// What a file without the optimizer's state holds.
+const WEIGHTS: [Store; 2] = [Store::Parameters, Store::Moving];
 
 /// Numbers on their way into a file.
 struct Numbers {
@@ -73,7 +74,8 @@ impl Model {
     /// The model as a safetensors file: weights and description, without the optimizer's state.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// [`Error::NotFinite`] naming a tensor that [`Model::load`] would refuse for a NaN or an infinity, and whatever the
+    /// device reports.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         block_on(self.to_bytes_async())
     }
@@ -83,14 +85,14 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes`].
     pub async fn to_bytes_async(&self) -> Result<Vec<u8>> {
-        self.serialise(false).await
+        self.serialise(&*self.executor().await, false).await
     }
 
     /// As [`Model::to_bytes`], with the optimizer's state, the number of updates, and the loss scale of half precision:
     /// training goes on from it with the same bits.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// As [`Model::to_bytes`].
     pub fn to_bytes_with_optimizer(&self) -> Result<Vec<u8>> {
         block_on(self.to_bytes_with_optimizer_async())
     }
@@ -100,21 +102,18 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes_with_optimizer`].
     pub async fn to_bytes_with_optimizer_async(&self) -> Result<Vec<u8>> {
-        self.serialise(true).await
+        self.serialise(&*self.executor().await, true).await
     }
 
-    async fn serialise(&self, with_optimizer: bool) -> Result<Vec<u8>> {
-        let executor = self.executor().await;
-        let mut tensors = self.numbers("", &self.layout.tensors, &executor.read(Store::Parameters).await?);
-        tensors.extend(self.numbers("", &self.layout.moving, &executor.read(Store::Moving).await?));
-        for (index, slot) in self.optimizer().slots().iter().enumerate() {
-            if with_optimizer && slot.used {
-                let values = executor.read(Store::Slot(index)).await?;
-                tensors.extend(self.numbers(&format!("optimizer.{}.", slot.name), &self.layout.tensors, &values));
+    async fn serialise(&self, executor: &Executor, with_optimizer: bool) -> Result<Vec<u8>> {
+        let stores = if with_optimizer { self.stores_in_use() } else { WEIGHTS.to_vec() };
+        let mut tensors = Vec::new();
+        for (store, values) in self.read_tensors(executor, stores).await? {
+            for (tensor, values) in self.tensors_of(store).iter().zip(values) {
+                let name = self.name_of(store, tensor);
+                check_finite(&name, tensor, &values)?;
+                tensors.push((name, Numbers { shape: tensor.shape.clone(), values }));
             }
-        }
-        if with_optimizer && self.step().micro > 0 {
-            tensors.extend(self.numbers(ACCUMULATED, &self.layout.tensors, &executor.read(Store::Gradients).await?));
         }
         let scale = LossScale::from_words(bytemuck::cast_slice(&executor.read(Store::LossScale).await?));
         let scaled = with_optimizer && scale != LossScale::default();
@@ -133,17 +132,10 @@ impl Model {
         safetensors::serialize(tensors, Some(metadata)).map_err(|error| broken(&error))
     }
 
-    fn numbers(&self, prefix: &str, tensors: &[Tensor], buffer: &[f32]) -> Vec<(String, Numbers)> {
-        let number = |tensor: &Tensor| {
-            (format!("{prefix}{}", tensor.name), Numbers { shape: tensor.shape.clone(), values: tensor.unpack(buffer) })
-        };
-        tensors.iter().map(number).collect()
-    }
-
     /// Writes the weights and the description to a file, which replaces an older one only when it is whole on disk.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file, and whatever the device reports.
+    /// [`Error::Io`] naming the file, and what [`Model::to_bytes`] may return; an older file is kept then.
     #[cfg(feature = "native")]
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         crate::files::replace(path.as_ref(), &self.to_bytes()?)
@@ -189,22 +181,17 @@ impl Model {
         manifest.check_tensors(&file, path)?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
         let mut executor = model.lock();
-        let parameters = model.gather(&file, "", Kind::Trained, path)?;
-        let moving = model.gather(&file, "", Kind::Moving, path)?;
-        executor.write(Store::Parameters, &parameters)?;
-        executor.write(Store::Moving, &moving)?;
-        if let Some(iterations) = manifest.iterations {
-            for (index, slot) in model.optimizer().slots().iter().enumerate().filter(|(_, slot)| slot.used) {
-                let values = model.gather(&file, &format!("optimizer.{}.", slot.name), Kind::Trained, path)?;
-                executor.write(Store::Slot(index), &values)?;
+        let stores = match manifest.iterations {
+            Some(iterations) => {
+                let batches = manifest.batches.unwrap_or(iterations);
+                model.check_progress(batches, iterations, path)?;
+                model.set_progress(batches, iterations);
+                model.stores_in_use()
             }
-            let batches = manifest.batches.unwrap_or(iterations);
-            model.check_progress(batches, iterations, path)?;
-            model.set_progress(batches, iterations);
-            if model.step().micro > 0 {
-                let gradients = model.gather(&file, ACCUMULATED, Kind::Trained, path)?;
-                executor.write(Store::Gradients, &gradients)?;
-            }
+            None => WEIGHTS.to_vec(),
+        };
+        for store in stores {
+            executor.write(store, &model.gather(&file, store, path)?)?;
         }
         if let Some((scale, steps)) = manifest.loss_scale {
             let block = LossScale::new(scale, steps).ok_or_else(|| {
@@ -229,11 +216,10 @@ impl Model {
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let bytes = crate::files::read(path.as_ref())?;
         let file = parse(&bytes, path.as_ref())?;
-        let parameters = self.gather(&file, "", Kind::Trained, path.as_ref())?;
-        let moving = self.gather(&file, "", Kind::Moving, path.as_ref())?;
+        let gathered: Vec<_> =
+            WEIGHTS.iter().map(|&store| self.gather(&file, store, path.as_ref())).collect::<Result<_>>()?;
         let mut executor = self.lock();
-        executor.write(Store::Moving, &moving)?;
-        executor.write(Store::Parameters, &parameters)
+        WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
     }
 
     /// Whether so many batches and updates can have been.
@@ -247,16 +233,11 @@ impl Model {
         Err(wrong(path, expected, format!("{batches} batches")))
     }
 
-    /// A buffer in the layout of the parameters, or of the moving averages, filled from the tensors whose names start with
-    /// `prefix`.
-    fn gather(&self, file: &SafeTensors<'_>, prefix: &str, kind: Kind, path: &Path) -> Result<Vec<f32>> {
-        let (tensors, length) = match kind {
-            Kind::Trained => (&self.layout.tensors, self.layout.length),
-            Kind::Moving => (&self.layout.moving, self.layout.moving_length),
-        };
-        let mut buffer = vec![0.0; length];
-        for tensor in tensors {
-            let name = format!("{prefix}{}", tensor.name);
+    /// A store's buffer, filled from the file's tensors.
+    fn gather(&self, file: &SafeTensors<'_>, store: Store, path: &Path) -> Result<Vec<f32>> {
+        let mut buffer = vec![0.0; self.length_of(store)];
+        for tensor in self.tensors_of(store) {
+            let name = self.name_of(store, tensor);
             let view = view(file, &name, &tensor.shape, path)?;
             let values: Vec<f32> = bytemuck::pod_collect_to_vec(view.data());
             if let Some(at) = values.iter().position(|value| !value.is_finite()) {
@@ -300,6 +281,13 @@ fn view<'b>(file: &SafeTensors<'b>, name: &str, shape: &[usize], path: &Path) ->
         return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
     }
     Ok(view)
+}
+
+/// What [`Model::load`] would refuse is not written.
+fn check_finite(name: &str, tensor: &Tensor, values: &[f32]) -> Result<()> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let (row, column) = (at / tensor.columns, at % tensor.columns);
+    Err(Error::NotFinite { what: format!("tensor {name} of a model to be saved"), row, column, value: values[at] })
 }
 
 fn wrong(path: &Path, expected: impl Into<String>, found: impl Into<String>) -> Error {

@@ -1,6 +1,8 @@
 //! The one error type. Every variant says what was expected and what was found, and names the file, layer, row or
 //! limit it is about. This module knows nothing of the rest of the crate.
 
+use std::any::Any;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The result of every fallible call in this crate.
@@ -154,6 +156,28 @@ pub enum Error {
         /// wgpu's message.
         message: String,
     },
+    /// A training whose loss is no finite number any more. The steps that were under way are made; see
+    /// [`Error::history`] for the epochs up to there, and
+    /// [`Fit::allow_divergence`](crate::Fit::allow_divergence) to go on all the same.
+    #[error(
+        "the training diverged: {monitor} is {loss} in epoch {epoch}, step {step}; {}; a smaller learning rate, clipped \
+         gradients or scaled inputs help",
+        not_finite(tensors)
+    )]
+    Diverged {
+        /// The figure: `loss`, or `val_loss` after an epoch whose own losses were finite.
+        monitor: &'static str,
+        /// Its value.
+        loss: f64,
+        /// The epoch, counted from 1.
+        epoch: usize,
+        /// The step of the epoch, counted from 1: its last one for `val_loss`.
+        step: usize,
+        /// The tensors with numbers that are not finite in the end, the optimizer's included, named as in a file.
+        tensors: Vec<String>,
+        /// The figures of the epochs.
+        history: Carried,
+    },
     /// A clone of a model that could not be made is used.
     #[error("this clone of a model could not be made: {reason}")]
     Unavailable {
@@ -187,6 +211,32 @@ pub enum Error {
         /// How far apart they may be.
         tolerance: f64,
     },
+}
+
+/// What an error brings along for those above, without this module knowing what it is: [`Error::history`] takes it out.
+pub struct Carried(Box<dyn Any + Send + Sync>);
+
+impl Carried {
+    pub(crate) fn new(value: impl Any + Send + Sync) -> Self {
+        Carried(Box::new(value))
+    }
+
+    pub(crate) fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Carried")
+    }
+}
+
+fn not_finite(tensors: &[String]) -> String {
+    match tensors {
+        [] => "all tensors are finite".into(),
+        tensors => format!("not finite: {}", tensors.join(", ")),
+    }
 }
 
 /// What those need to hear who count classes from 1.

@@ -3,3 +3,4 @@
 pub(crate) mod event;
 pub(crate) mod history;
 pub(crate) mod metrics;
+pub(crate) mod number;

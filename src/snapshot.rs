@@ -81,11 +81,7 @@ impl Model {
     }
 
     pub(crate) async fn snapshot_of(&self, executor: &mut Executor) -> Result<Snapshot> {
-        let mut stores = Vec::new();
-        for store in self.stores_in_use() {
-            let values = executor.read(store).await?;
-            stores.push((store, self.tensors_of(store).iter().map(|tensor| tensor.unpack(&values)).collect()));
-        }
+        let stores = self.read_tensors(executor, self.stores_in_use()).await?;
         let loss_scale = executor.read(Store::LossScale).await?;
         Ok(Snapshot {
             description: self.description().clone(),
@@ -142,8 +138,7 @@ impl Model {
             return Err(Error::configuration("snapshot", "one of a model with the same layers", "another description"));
         }
         for (store, tensors) in snapshot.stores.iter().filter(|(store, _)| wanted(*store)) {
-            let length = if *store == Store::Moving { self.layout.moving_length } else { self.layout.length };
-            let mut buffer = vec![0.0; length];
+            let mut buffer = vec![0.0; self.length_of(*store)];
             for (tensor, values) in self.tensors_of(*store).iter().zip(tensors) {
                 tensor.pack(values, &mut buffer);
             }
@@ -152,16 +147,58 @@ impl Model {
         Ok(())
     }
 
-    /// The stores whose numbers make the model what it is.
-    fn stores_in_use(&self) -> Vec<Store> {
+    /// The tensors of these stores, without padding.
+    pub(crate) async fn read_tensors(
+        &self,
+        executor: &Executor,
+        stores: Vec<Store>,
+    ) -> Result<Vec<(Store, Vec<Vec<f32>>)>> {
+        let mut read = Vec::new();
+        for store in stores {
+            let values = executor.read(store).await?;
+            read.push((store, self.tensors_of(store).iter().map(|tensor| tensor.unpack(&values)).collect()));
+        }
+        Ok(read)
+    }
+
+    /// The names of tensors with numbers that are not finite.
+    pub(crate) async fn not_finite(&self, executor: &Executor) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for (store, tensors) in self.read_tensors(executor, self.stores_in_use()).await? {
+            let broken = self.tensors_of(store).iter().zip(&tensors);
+            let broken = broken.filter(|(_, values)| values.iter().any(|value| !value.is_finite()));
+            names.extend(broken.map(|(tensor, _)| self.name_of(store, tensor)));
+        }
+        Ok(names)
+    }
+
+    /// A tensor's name in messages and files.
+    pub(crate) fn name_of(&self, store: Store, tensor: &Tensor) -> String {
+        match store {
+            Store::Slot(index) => {
+                let slots = self.optimizer().slots();
+                format!("optimizer.{}.{}", slots.get(index).map_or("", |slot| slot.name), tensor.name)
+            }
+            Store::Gradients => format!("accumulated.{}", tensor.name),
+            _ => tensor.name.clone(),
+        }
+    }
+
+    /// The stores whose numbers make the model what it is: the one list of them, which snapshots and files go by.
+    pub(crate) fn stores_in_use(&self) -> Vec<Store> {
         let slots = self.optimizer().slots().into_iter().enumerate();
         let slots = slots.filter(|(_, slot)| slot.used).map(|(index, _)| Store::Slot(index));
         let waiting = (self.step().micro > 0).then_some(Store::Gradients);
         [Store::Parameters, Store::Moving].into_iter().chain(slots).chain(waiting).collect()
     }
 
-    fn tensors_of(&self, store: Store) -> &[Tensor] {
+    pub(crate) fn tensors_of(&self, store: Store) -> &[Tensor] {
         if store == Store::Moving { &self.layout.moving } else { &self.layout.tensors }
+    }
+
+    /// Numbers of a store, in the order of its layout.
+    pub(crate) fn length_of(&self, store: Store) -> usize {
+        if store == Store::Moving { self.layout.moving_length } else { self.layout.length }
     }
 
     /// The same model on another device, this one being left as it is.

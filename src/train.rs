@@ -11,7 +11,7 @@ use crate::blocking::block_on;
 use crate::callbacks::Training;
 use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::kernels::advance_step::Counter;
 use crate::model::Model;
@@ -33,6 +33,20 @@ const DEFAULT_BUDGET: u64 = 2 << 30;
 /// Submissions under way at once: one runs while the next is recorded.
 const SUBMISSIONS: usize = 2;
 
+/// A loss that is looked at, and where.
+struct Divergence {
+    monitor: &'static str,
+    step: usize,
+    loss: f64,
+}
+
+impl Fit<'_> {
+    /// The loss, if the training must end for it.
+    fn judge(&self, found: Divergence) -> Option<Divergence> {
+        (!found.loss.is_finite() && !self.allows_divergence).then_some(found)
+    }
+}
+
 impl Model {
     /// Trains on `data`: a [`Dataset`](crate::Dataset), or a [`StreamedDataset`](crate::StreamedDataset), which is
     /// read in pieces.
@@ -40,7 +54,8 @@ impl Model {
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if the data does not fit the model,
     /// [`Error::Configuration`](crate::Error::Configuration) for a setting that makes no sense,
-    /// [`Error::Reader`](crate::Error::Reader) if a streamed set cannot be read on, and whatever the device reports.
+    /// [`Error::Reader`](crate::Error::Reader) if a streamed set cannot be read on,
+    /// [`Error::Diverged`](crate::Error::Diverged) if a loss is NaN or infinite, and whatever the device reports.
     /// The parameters stay as the last completed step left them.
     pub fn fit(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
         block_on(self.fit_async(data, fit))
@@ -80,16 +95,32 @@ impl Model {
             training.begin_pass(fit.order_of(epoch));
             let clock = Stopwatch::start();
             let mut meter = Meter::new(training.counts_answers);
-            let flow = self.epoch(executor, &mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
+            let (flow, mut diverged) =
+                self.epoch(executor, &mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
             let seconds = clock.seconds();
             let validation = match &mut validation {
-                Some(fed) if flow.is_continue() => Some(self.score(executor, fed).await?),
+                Some(fed) if flow.is_continue() && diverged.is_none() => Some(self.score(executor, fed).await?),
                 _ => None,
             };
+            if let Some(score) = &validation {
+                let found = Divergence { monitor: "val_loss", step: training.steps(), loss: score.loss };
+                diverged = fit.judge(found);
+            }
             let record =
                 EpochRecord { epoch: epoch + 1, train: meter.score(), validation, seconds, samples: meter.rows() };
             history.epochs.push(record);
             let mut ends = flow.is_break() | fit.tell(Event::Epoch(record)).is_break();
+            if let Some(Divergence { monitor, step, loss }) = diverged {
+                let tensors = self.not_finite(executor).await?;
+                return Err(Error::Diverged {
+                    monitor,
+                    loss,
+                    epoch: epoch + 1,
+                    step,
+                    tensors,
+                    history: history.carried(),
+                });
+            }
             // Callbacks judge whole epochs.
             for callback in fit.callbacks.iter_mut().filter(|_| flow.is_continue()) {
                 let mut training = Training { model: self, executor };
@@ -105,7 +136,7 @@ impl Model {
         Ok(history)
     }
 
-    /// One pass over the training data.
+    /// One pass over the training data; returns whether the observer wants more, and the first loss that is not finite.
     async fn epoch(
         &mut self,
         executor: &mut Executor,
@@ -114,16 +145,21 @@ impl Model {
         epoch: usize,
         fit: &mut Fit<'_>,
         pacer: &mut Pacer,
-    ) -> Result<ControlFlow<()>> {
+    ) -> Result<(ControlFlow<()>, Option<Divergence>)> {
         let (steps, first) = (fed.steps(), self.batches());
         // Steps whose samples have been bound, that have been submitted, and whose results have arrived.
         let (mut bound, mut submitted, mut done) = (0, 0, 0);
         let mut flow = ControlFlow::Continue(());
-        let mut failure = None;
+        let (mut failure, mut diverged) = (None, None);
         let mut next = (epoch + 1 < fit.epochs).then(|| fit.order_of(epoch + 1));
         let clock = Stopwatch::start();
         loop {
-            while flow.is_continue() && failure.is_none() && submitted < steps && fed.run.in_flight() < SUBMISSIONS {
+            while flow.is_continue()
+                && failure.is_none()
+                && diverged.is_none()
+                && submitted < steps
+                && fed.run.in_flight() < SUBMISSIONS
+            {
                 if submitted == bound {
                     match self.refill(executor, fed, self.step()) {
                         Ok(steps) => bound += steps,
@@ -149,7 +185,7 @@ impl Model {
                 }
             }
             if fed.run.in_flight() == 0 {
-                return failure.map_or(Ok(flow), Err);
+                return failure.map_or(Ok((flow, diverged)), Err);
             }
             let results = executor.wait(&mut fed.run).await?;
             pacer.arrived(results.len() / Counter::COUNT);
@@ -167,8 +203,9 @@ impl Model {
                     samples: meter.rows(),
                     seconds: clock.seconds(),
                 };
-                if flow.is_continue() {
+                if flow.is_continue() && diverged.is_none() {
                     flow = fit.tell(Event::Step(record));
+                    diverged = fit.judge(Divergence { monitor: "loss", step: done, loss: record.loss });
                 }
             }
         }

@@ -172,6 +172,25 @@ fn a_saved_model_measures_the_same_again() {
 }
 
 #[test]
+fn a_training_that_diverges_is_a_failure_and_replaces_no_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name| directory.path().join(name).to_str().unwrap().to_owned();
+    let (model, history) = (path("model.safetensors"), path("history.csv"));
+    run_short(&["--save", &model]);
+    let good = fs::read(&model).unwrap();
+    let flags = ["--learning-rate", "1e30", "--save", &model, "--history", &history, "--epochs", "3"];
+    let output = run(&[SHORT, &flags].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("mnist: the training diverged: loss is "), "{}", errors(&output));
+    assert_eq!(fs::read(&model).unwrap(), good);
+    assert_eq!(fs::read_to_string(&history).unwrap().lines().count(), 2, "a header and the first epoch");
+    // One step, whose loss was that of the initial weights.
+    let output = run(&[SHORT, &["--learning-rate", "1e30", "--limit", "128"]].concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(errors(&output).contains("mnist: the training diverged in its last step"), "{}", errors(&output));
+}
+
+#[test]
 fn a_set_of_ones_own_trains() {
     let directory = tempfile::tempdir().unwrap();
     for (part, count) in [("train", 40), ("t10k", 20)] {

@@ -101,12 +101,20 @@ fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
         model.save(path)?;
         output.line(&format!("Saved: {}", path.display()))?;
     }
-    if let Some(path) = &arguments.history {
-        std::fs::write(path, history.to_csv()).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    }
+    keep(&history, arguments)?;
     let score = model.evaluate(&data.test)?;
+    if !score.loss.is_finite() {
+        let found = format!("the test loss is {}", score.loss);
+        return Err(format!("the training diverged in its last step: {found}; a smaller --learning-rate helps").into());
+    }
     output.results(&Report::new(&device.info(), first_step, &history, score), &score)?;
     Ok(())
+}
+
+/// Writes the history's table, where that is asked for.
+fn keep(history: &History, arguments: &Arguments) -> Outcome<()> {
+    let Some(path) = &arguments.history else { return Ok(()) };
+    std::fs::write(path, history.to_csv()).map_err(|error| format!("cannot write {}: {error}", path.display()).into())
 }
 
 /// A file that cannot be written should be known before the training, not after.
@@ -191,6 +199,11 @@ fn fit(
         .shuffle(arguments.shuffle)
         .seed(arguments.seed)
         .observer(|event| progress.observe(event));
-    let history = model.fit(data, fit)?;
-    Ok((history, progress.finish()?))
+    let trained = model.fit(data, fit);
+    let first_step = progress.finish()?;
+    // What there is to see of a training that diverged.
+    if let Some(history) = trained.as_ref().err().and_then(|error| error.history()) {
+        keep(history, arguments)?;
+    }
+    Ok((trained?, first_step))
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Carried, Error};
 use crate::records::metrics::Score;
 
 /// The figures of one epoch.
@@ -52,5 +53,34 @@ impl History {
             );
         }
         text
+    }
+}
+
+impl Error {
+    /// The epochs of a training that [diverged](Error::Diverged), the last one with what it had seen; `None` of other errors.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Error, Fit, Loss, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![1e3, 2e3], 1, vec![1.0, 2.0], 1)?;
+    /// let net = Sequential::new(1).add(Dense::new(1));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// let error = model.fit(&data, Fit::new().epochs(50)).unwrap_err();
+    /// let Error::Diverged { epoch, .. } = error else { panic!("{error}") };
+    /// assert_eq!(error.history().map(|history| history.epochs.len()), Some(epoch));
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn history(&self) -> Option<&History> {
+        match self {
+            Error::Diverged { history, .. } => history.get(),
+            _ => None,
+        }
+    }
+}
+
+impl History {
+    /// To go with an error.
+    pub(crate) fn carried(self) -> Carried {
+        Carried::new(self)
     }
 }

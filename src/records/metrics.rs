@@ -9,7 +9,9 @@ use crate::kernels::advance_step::Counter;
 /// A loss and an accuracy over some samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Score {
-    /// The mean loss. In training it includes the L2 penalty; in evaluation it does not, nor label smoothing.
+    /// The mean loss. In training it includes the L2 penalty; in evaluation it does not, nor label smoothing. Where it is
+    /// no finite number, JSON has it as text: `"NaN"`, `"inf"`, `"-inf"`.
+    #[serde(with = "crate::records::number")]
     pub loss: f64,
     /// The share of right answers, 0 to 1; `None` for regression.
     pub accuracy: Option<f64>,

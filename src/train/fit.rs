@@ -44,6 +44,7 @@ pub struct Fit<'a> {
     pub(super) budget: u64,
     pub(super) observer: Option<Observer<'a>>,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
+    pub(super) allows_divergence: bool,
 }
 
 impl std::fmt::Debug for Fit<'_> {
@@ -78,6 +79,7 @@ impl<'a> Fit<'a> {
             budget: DEFAULT_BUDGET,
             observer: None,
             callbacks: Vec::new(),
+            allows_divergence: false,
         }
     }
 
@@ -143,6 +145,13 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Whether a training goes on whose loss, in a step or in the validation, is NaN or infinite. By default it ends with
+    /// [`Error::Diverged`] as if Keras's `TerminateOnNaN` were among its callbacks; there is nothing to gain from such
+    /// weights, and `save` refuses them.
+    pub fn allow_divergence(self, allows: bool) -> Self {
+        Fit { allows_divergence: allows, ..self }
     }
 
     /// What the order of an epoch of this call is made from; `None` for that of the samples.

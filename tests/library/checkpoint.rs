@@ -6,13 +6,20 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, TensorView};
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, Clip, Dense, Device, Fit, Loss, Model, Optimizer, RmsProp, Sequential, Sgd,
+    Activation, Adagrad, Adam, AdamW, Clip, Dataset, Dense, Device, Error, Fit, Loss, Model, Optimizer, RmsProp,
+    Sequential, Sgd,
 };
 
-use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused, trials};
+use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused, refused_for, trials};
 
 pub fn add(suite: &mut Suite) {
-    trials!(suite.everywhere: round_trip, the_same_model_gives_the_same_bytes, foreign_weights, training_goes_on);
+    trials!(suite.everywhere:
+        round_trip,
+        the_same_model_gives_the_same_bytes,
+        foreign_weights,
+        training_goes_on,
+        what_is_written_can_be_read,
+    );
     trials!(suite.on_cpu:
         one_device_loads_what_another_saved,
         a_failed_save_leaves_the_old_file,
@@ -111,10 +118,8 @@ fn foreign_weights(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn training_goes_on(device: &Device) -> Outcome {
-    let directory = tempfile::tempdir()?;
-    let path = directory.path().join("model.safetensors");
-    let optimizers: [Optimizer; 8] = [
+fn optimizers() -> [Optimizer; 8] {
+    [
         RmsProp::default().into(),
         RmsProp { momentum: 0.5, centered: true, ..RmsProp::default() }.into(),
         Sgd::default().into(),
@@ -123,10 +128,15 @@ fn training_goes_on(device: &Device) -> Outcome {
         Adam { clip: Clip::GlobalNorm(0.1), ..Adam::default() }.into(),
         AdamW::default().into(),
         Adagrad::default().into(),
-    ];
+    ]
+}
+
+fn training_goes_on(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("model.safetensors");
     let data = labelled(50, 6, 3);
     let fit = || Fit::new().batch_size(16);
-    for optimizer in optimizers {
+    for optimizer in optimizers() {
         let compile = || classifier(6, 5, 3).compile(device, optimizer.clone(), Loss::CategoricalCrossentropy);
         let mut uninterrupted = compile()?;
         uninterrupted.fit(&data, fit().epochs(4))?;
@@ -139,6 +149,50 @@ fn training_goes_on(device: &Device) -> Outcome {
         assert_eq!(bits(&resumed)?, bits(&uninterrupted)?, "{optimizer:?}");
         assert_eq!(resumed.to_bytes_with_optimizer()?, uninterrupted.to_bytes_with_optimizer()?, "{optimizer:?}");
     }
+    Ok(())
+}
+
+/// After steps on inputs of any size a model is written whole and read again, or refused with the tensor's name and the
+/// file as it was: weights may be finite where a slot is not.
+fn what_is_written_can_be_read(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("model.safetensors");
+    let (mut written, mut kept) = (0, 0);
+    for optimizer in optimizers() {
+        let net = || Sequential::new(2).add(Dense::new(1)).compile(device, optimizer.clone(), Loss::MeanSquaredError);
+        net()?.save(&path)?;
+        for power in [2, 9, 15, 19, 25, 37] {
+            let size = 10f32.powi(power);
+            let data = Dataset::from_rows(vec![size, -size, 2.0 * size, size], 2, vec![1.0, 2.0], 1)?;
+            let mut model = net()?;
+            model.fit(&data, Fit::new().epochs(2).allow_divergence(true))?;
+            for with_optimizer in [false, true] {
+                let before = std::fs::read(&path)?;
+                let saved = if with_optimizer { model.save_with_optimizer(&path) } else { model.save(&path) };
+                let after = std::fs::read(&path)?;
+                let loaded = Model::load(&path, device)?;
+                match saved {
+                    Ok(()) if with_optimizer => assert!(loaded.to_bytes_with_optimizer()? == after),
+                    Ok(()) => assert!(loaded.to_bytes()? == after),
+                    Err(Error::NotFinite { what, .. }) => {
+                        assert!(what.starts_with("tensor ") && after == before, "{what}");
+                        assert!(with_optimizer || !what.contains("optimizer."), "{what}");
+                    }
+                    Err(error) => panic!("{optimizer} with {size:e}: {error}"),
+                }
+                (written, kept) = if before == after { (written, kept + 1) } else { (written + 1, kept) };
+            }
+        }
+    }
+    assert!(written > 20 && kept > 20, "{written} written, {kept} kept");
+    // Weights that are finite, and a slot that is not.
+    let data = Dataset::from_rows(vec![1e15, 2e15], 1, vec![1.0, 2.0], 1)?;
+    let net = Sequential::new(1).add(Dense::new(1));
+    let mut model = net.compile(device, RmsProp::default(), Loss::MeanSquaredError)?;
+    model.fit(&data, Fit::new())?;
+    model.save(&path)?;
+    refused_for(model.save_with_optimizer(&path), "tensor optimizer.velocity.dense_0.kernel of a model to be saved");
+    Model::load(&path, device)?;
     Ok(())
 }
 

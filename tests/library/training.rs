@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use wgrad::{AdamW, Clip, Dataset, Dense, Device, Event, Fit, Loss, Model, RmsProp, Sequential, Sgd};
+use wgrad::{AdamW, Clip, Dataset, Dense, Device, Error, Event, Fit, History, Loss, Model, RmsProp, Sequential, Sgd};
 
 use crate::common::{
     Outcome, Suite, assert_same_net, bits, classifier, ids, labelled, numbers, parameters, trials, with_rows,
@@ -26,6 +26,8 @@ pub fn add(suite: &mut Suite) {
         learning_rate_zero_changes_nothing,
         odd_batch_sizes,
         no_epochs_change_nothing,
+        a_training_that_diverges_ends_and_says_where,
+        a_validation_that_diverges_ends_the_training,
     );
 }
 
@@ -298,5 +300,65 @@ fn no_epochs_change_nothing(device: &Device) -> Outcome {
     let before = bits(&model)?;
     assert!(model.fit(&data, Fit::new().epochs(0))?.epochs.is_empty());
     assert_eq!((bits(&model)?, model.iterations()), (before, 0));
+    Ok(())
+}
+
+/// A line with inputs so large that gradient descent doubles its error many times a step.
+fn steep(device: &Device, momentum: f32) -> wgrad::Result<(Model, Dataset)> {
+    let data = Dataset::from_rows(vec![1e3; 40], 1, vec![1.0; 40], 1)?;
+    let net = Sequential::new(1).add(Dense::new(1));
+    Ok((net.compile(device, Sgd { momentum, ..Sgd::default() }, Loss::MeanSquaredError)?, data))
+}
+
+fn a_training_that_diverges_ends_and_says_where(device: &Device) -> Outcome {
+    let fit = || Fit::new().epochs(30).batch_size(10).shuffle(false);
+    for momentum in [0.0, 0.5] {
+        let (mut model, data) = steep(device, momentum)?;
+        let mut seen = Vec::new();
+        let observer = |event: &Event| {
+            seen.push(*event);
+            ControlFlow::Continue(())
+        };
+        let error = model.fit(&data, fit().observer(observer)).expect_err("a loss that is not finite");
+        let Error::Diverged { monitor, loss, epoch, step, tensors, .. } = &error else { panic!("{error}") };
+        assert!(*monitor == "loss" && !loss.is_finite(), "{error}");
+        let says = format!("the training diverged: loss is {loss} in epoch {epoch}, step {step}; ");
+        assert!(error.to_string().starts_with(&says), "{error}");
+        let history = error.history().expect("the epochs up to there");
+        assert_eq!(history.epochs.len(), *epoch);
+        // The observer hears of the step, of the epoch, and of nothing beyond; what was under way is made and counted.
+        let steps: Vec<_> = seen.iter().filter(|event| matches!(event, Event::Step(_))).collect();
+        let Some(Event::Step(last)) = steps.last() else { panic!("{seen:?}") };
+        assert_eq!((last.epoch, last.step, last.loss.is_finite()), (*epoch, *step, false));
+        assert_eq!(steps.len(), 4 * (epoch - 1) + step);
+        assert!(steps.len() <= model.iterations() as usize && model.iterations() as usize <= 4 * epoch);
+        assert!(matches!(seen.last(), Some(Event::Epoch(record)) if record.epoch == *epoch), "{seen:?}");
+        // Those that are named are those that are broken.
+        for (name, values) in parameters(&model)? {
+            assert_eq!(tensors.contains(&name), values.iter().any(|value| !value.is_finite()), "{name}: {tensors:?}");
+        }
+        assert!(!tensors.iter().any(|name| name.starts_with("optimizer.momentum.")) || momentum > 0.0, "{tensors:?}");
+        // With the switch it goes on, and its history, NaN and all, is written and read.
+        let (mut model, data) = steep(device, momentum)?;
+        let history = model.fit(&data, fit().allow_divergence(true))?;
+        assert_eq!((history.epochs.len(), model.iterations()), (30, 120));
+        assert!(!history.epochs[29].train.loss.is_finite());
+        let json = serde_json::to_string(&history)?;
+        assert_eq!(serde_json::to_string(&serde_json::from_str::<History>(&json)?)?, json);
+    }
+    Ok(())
+}
+
+/// The one step's loss is finite, and so is what it leaves; the loss after it is beyond any number.
+fn a_validation_that_diverges_ends_the_training(device: &Device) -> Outcome {
+    let data = Dataset::from_rows(vec![1e15; 4], 1, vec![0.0; 4], 1)?;
+    let net = Sequential::new(1).add(Dense::new(1).use_bias(false));
+    let compile = || net.clone().compile(device, Sgd::default(), Loss::MeanSquaredError);
+    let fit = || Fit::new().epochs(3).validation_data(&data);
+    let error = compile()?.fit(&data, fit()).expect_err("a loss that is not finite");
+    let says = "the training diverged: val_loss is inf in epoch 1, step 1; all tensors are finite; ";
+    assert!(error.to_string().starts_with(says), "{error}");
+    assert_eq!(error.history().map(|history| history.epochs.len()), Some(1));
+    assert_eq!(compile()?.fit(&data, fit().allow_divergence(true))?.epochs.len(), 3);
     Ok(())
 }
