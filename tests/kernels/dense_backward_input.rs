@@ -20,8 +20,8 @@ pub fn cases(trials: &mut Trials) {
             batches().map(case).try_for_each(|case| case.check(device))
         });
     }
-    for (outputs, inputs) in TUNED_SHAPES {
-        products::add_tuned(trials, &format!("{inputs}x{outputs}"), move |device, tiling| {
+    for (turn, (outputs, inputs)) in TUNED_SHAPES.into_iter().enumerate() {
+        products::add_tuned(trials, &format!("{inputs}x{outputs}"), turn, move |device, tiling| {
             let case = |size| case((inputs, outputs), Activation::Relu, size, tiling);
             batches().map(case).try_for_each(|case| case.check(device))
         });

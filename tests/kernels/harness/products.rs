@@ -211,19 +211,20 @@ where
     }
 }
 
-/// [`add`] with the tilings that tuning may choose beyond those.
-pub fn add_tuned<B>(trials: &mut Trials, case: &str, body: B)
+/// [`add`] with every other of the tilings that tuning may choose beyond those, which ones depending on `turn`: with two
+/// shapes, each has one.
+pub fn add_tuned<B>(trials: &mut Trials, case: &str, turn: usize, body: B)
 where
     B: Fn(&Device, Tiling) -> Result<(), String> + Clone + Send + 'static,
 {
     let tested = |tiling| TILINGS.iter().any(|&(_, tested)| tested == tiling);
-    for tiling in CANDIDATES.into_iter().filter(|&tiling| !tested(tiling)) {
+    for tiling in CANDIDATES.into_iter().filter(|&tiling| !tested(tiling)).skip(turn % 2).step_by(2) {
         add_on_gpu(trials, &format!("{case}::{}", slug(tiling)), tiling, body.clone());
     }
 }
 
-/// A trial that all tilings which do not split sums give the same bits, since their order is that of k, with checks of
-/// indexes and without.
+/// A trial that all tilings which do not split sums give the same bits, since their order is that of k, in turns with checks
+/// of indexes and without.
 pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Tiling) -> Case + Send + 'static) {
     trials.on_gpu("same_bits", move |device| {
         let subgroups = device.info().subgroup_size == Some(SUBGROUP);
@@ -235,12 +236,11 @@ pub fn add_same_bits(trials: &mut Trials, case: impl Fn(Tiling) -> Case + Send +
         });
         let [_, expected] = case(direct(1, 1, 64)).launched(device)?;
         let unchecked = gpus::unchecked_gpu().ok_or("the GPU is gone")?;
-        for tiling in whole_sums {
-            for device in [device, &unchecked] {
-                let [_, found] = case(tiling).launched(device)?;
-                if found != expected {
-                    return Err(format!("{tiling} gives other bits than {} on {}", direct(1, 1, 64), device.info()));
-                }
+        for (turn, tiling) in whole_sums.enumerate() {
+            let device = if turn % 2 == 0 { device } else { &unchecked };
+            let [_, found] = case(tiling).launched(device)?;
+            if found != expected {
+                return Err(format!("{tiling} gives other bits than {} on {}", direct(1, 1, 64), device.info()));
             }
         }
         Ok(())
