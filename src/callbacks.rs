@@ -44,6 +44,25 @@ impl Training<'_> {
         self.model.restore_weights_in(self.executor, snapshot)
     }
 
+    /// Writes the model with all that the training needs to go on from here in another process; see
+    /// [`Model::save_with_optimizer`] and [`Fit::resume`](crate::Fit::resume).
+    ///
+    /// # Errors
+    /// As [`Model::save_with_optimizer`].
+    #[cfg(feature = "native")]
+    pub async fn save_with_optimizer(&mut self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::files::replace(path.as_ref(), &self.model.serialise(self.executor, true).await?)
+    }
+
+    /// Writes weights and description; see [`Model::save`].
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    #[cfg(feature = "native")]
+    pub async fn save(&mut self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::files::replace(path.as_ref(), &self.model.serialise(self.executor, false).await?)
+    }
+
     /// Updates made so far.
     pub fn iterations(&self) -> u32 {
         self.model.iterations()

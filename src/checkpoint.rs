@@ -16,6 +16,7 @@ use crate::executor::Executor;
 use crate::kernels::scale::LossScale;
 use crate::layout::Tensor;
 use crate::model::Model;
+use crate::model::training_state::TrainingState;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
@@ -41,6 +42,9 @@ struct Manifest {
     /// The loss scale and the steps since it changed, if they are not those of a new model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     loss_scale: Option<(f32, u32)>,
+    /// The training under way, if there is one and the optimizer's state is there too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    training: Option<TrainingState>,
 }
 
 /// Version 1 knew one type of layer, Dense, which it did not name.
@@ -105,7 +109,7 @@ impl Model {
         self.serialise(&*self.executor().await, true).await
     }
 
-    async fn serialise(&self, executor: &Executor, with_optimizer: bool) -> Result<Vec<u8>> {
+    pub(crate) async fn serialise(&self, executor: &Executor, with_optimizer: bool) -> Result<Vec<u8>> {
         let stores = if with_optimizer { self.stores_in_use() } else { WEIGHTS.to_vec() };
         let mut tensors = Vec::new();
         for (store, values) in self.read_tensors(executor, stores).await? {
@@ -125,6 +129,7 @@ impl Model {
             iterations: with_optimizer.then(|| self.iterations()),
             batches: (with_optimizer && self.batches() != self.iterations()).then(|| self.batches()),
             loss_scale: scaled.then_some((scale.scale, scale.steps)),
+            training: self.training_under_way().filter(|_| with_optimizer).cloned(),
         };
         let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
         let text = serde_json::to_string(&manifest).map_err(|error| broken(&error))?;
@@ -141,7 +146,8 @@ impl Model {
         crate::files::replace(path.as_ref(), &self.to_bytes()?)
     }
 
-    /// As [`Model::save`], with the optimizer's state and the number of updates.
+    /// As [`Model::save`], with the optimizer's state, the number of updates, and where a training stands that was
+    /// stopped: [`Fit::resume`](crate::Fit::resume) goes on with it.
     ///
     /// # Errors
     /// As [`Model::save`].
@@ -186,6 +192,9 @@ impl Model {
                 let batches = manifest.batches.unwrap_or(iterations);
                 model.check_progress(batches, iterations, path)?;
                 model.set_progress(batches, iterations);
+                if let Some(training) = manifest.training {
+                    model.take_training(training, path)?;
+                }
                 model.stores_in_use()
             }
             None => WEIGHTS.to_vec(),
@@ -220,6 +229,19 @@ impl Model {
             WEIGHTS.iter().map(|&store| self.gather(&file, store, path.as_ref())).collect::<Result<_>>()?;
         let mut executor = self.lock();
         WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
+    }
+
+    /// Takes over a training that was stopped, with the settings of the model that it depends on.
+    fn take_training(&mut self, training: TrainingState, path: &Path) -> Result<()> {
+        if training.batches != self.batches() {
+            let expected = format!("a training after {} batches", self.batches());
+            return Err(wrong(path, expected, format!("one after {}", training.batches)));
+        }
+        // On a device without half precision the model is of use all the same; `fit` says what is missing.
+        self.set_precision(training.precision).ok();
+        self.set_fusion(training.fused);
+        self.training = Some(training);
+        Ok(())
     }
 
     /// Whether so many batches and updates can have been.

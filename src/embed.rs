@@ -164,7 +164,7 @@ impl Trainer<'_> {
     /// # Errors
     /// Whatever the device reports.
     pub fn begin_epoch(&mut self, seed: u64, shuffle: bool) -> Result<()> {
-        let epoch = u64::from(self.model.batches()) / self.steps_per_epoch() as u64;
+        let epoch = self.model.epochs_seen(self.steps_per_epoch()) as u64;
         let samples = self.order.len();
         fill_order(&mut self.order, samples, seed, epoch, shuffle);
         self.start()

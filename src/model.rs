@@ -3,6 +3,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod buffers;
+pub(crate) mod training_state;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::kernels::product::Choices;
 use crate::kernels::storage::Precision;
 use crate::layout::{Layout, Tensor};
 use crate::model::buffers::model_buffers;
+use crate::model::training_state::TrainingState;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::{Clip, Optimizer};
 use crate::net::sequential::Sequential;
@@ -61,6 +63,8 @@ pub struct Model {
     precision: Precision,
     /// The device's at the time of compiling: what is tuned for other models later does not change this one's bits.
     choices: Arc<Choices>,
+    /// Where the last `fit` has left off.
+    pub(crate) training: Option<TrainingState>,
 }
 
 impl Model {
@@ -104,6 +108,7 @@ impl Model {
             fused: true,
             precision: Precision::F32,
             choices,
+            training: None,
         })
     }
 
@@ -122,7 +127,10 @@ impl Model {
         Recipe { model: description, layout, loss, optimizer, choices }
     }
 
-    #[cfg(feature = "native")]
+    pub(crate) fn choices(&self) -> &Arc<Choices> {
+        &self.choices
+    }
+
     pub(crate) fn set_choices(&mut self, choices: Arc<Choices>) {
         self.choices = choices;
     }
@@ -195,6 +203,7 @@ impl Model {
             fused: self.fused,
             precision: self.precision,
             choices: self.choices.clone(),
+            training: None,
         }
     }
 
@@ -211,6 +220,22 @@ impl Model {
             // Only what lasts beyond an epoch is kept here: where an epoch stands is the run's.
             self.step = StepBlock { position: 0, rows: 0, samples: 0, ..self.step.advance(beta_1, beta_2) };
         }
+    }
+
+    /// The training that the model's last `fit` left unfinished, if nothing else has trained it since.
+    pub(crate) fn training_under_way(&self) -> Option<&TrainingState> {
+        let state = self.training.as_ref();
+        state.filter(|state| state.epoch < state.epochs && state.batches == self.batches())
+    }
+
+    /// Takes down where a training stands.
+    pub(crate) fn note_training(&mut self, state: &TrainingState) {
+        self.training = Some(TrainingState { batches: self.batches(), ..state.clone() });
+    }
+
+    /// Whole epochs of `steps` steps that the model has seen, one that was broken off included: its order is used up.
+    pub(crate) fn epochs_seen(&self, steps: usize) -> usize {
+        (self.batches() as usize).div_ceil(steps.max(1))
     }
 
     /// The learning rate of the next batch.
@@ -327,8 +352,9 @@ impl Model {
 
     /// Changes what activations and their gradients are stored in, from the next call on. Parameters, the optimizer's
     /// state, outputs and all arithmetic are in f32 with either, so a model may be trained in half precision and
-    /// evaluated in single, or the other way round. It is a setting of this model on this device: files do not keep it
-    /// (with the optimizer's state they keep the loss scale).
+    /// evaluated in single, or the other way round. It is a setting of this model on this device, which files keep
+    /// only with a training that was stopped ([`Fit::resume`](crate::Fit::resume)); with the optimizer's state they keep
+    /// the loss scale.
     ///
     /// In half precision gradients carry a loss scale that finds its size by itself: 2¹⁵ at first, halved after a step in
     /// which one was out of range, doubled after 2000 steps without (Keras's `LossScaleOptimizer`). Where Keras leaves

@@ -1,14 +1,18 @@
 //! A model's numbers on the host: parameters, moving averages, the optimizer's state, and how far training has come. From one
 //! a model goes on as if nothing had been, on its own device or on another.
 
+use std::sync::Arc;
+
 use crate::blocking::block_on;
-use crate::device::Device;
+use crate::device::{Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
+use crate::kernels::product::Choices;
 use crate::kernels::scale::LossScale;
 use crate::kernels::storage::Precision;
 use crate::layout::Tensor;
 use crate::model::Model;
+use crate::model::training_state::TrainingState;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
@@ -40,6 +44,10 @@ pub struct Snapshot {
     batches: u32,
     iterations: u32,
     loss_scale: LossScale,
+    training: Option<TrainingState>,
+    /// Where it lived, and the tilings that it had there.
+    device: DeviceInfo,
+    choices: Arc<Choices>,
     /// The tensors of each store, without padding.
     stores: Vec<(Store, Vec<Vec<f32>>)>,
 }
@@ -50,7 +58,8 @@ impl Snapshot {
         self.iterations
     }
 
-    /// A model that is what this one was, on a device: the same bits, if that is a device of the same kind.
+    /// A model that is what this one was, on a device: the same bits from there on, if that is such a device as this one
+    /// lived on, whatever [`Model::tune`](crate::Model::tune) has found on it meanwhile.
     ///
     /// # Errors
     /// As [`Sequential::compile`], and [`Error::Configuration`] for half precision on a device without it.
@@ -58,6 +67,9 @@ impl Snapshot {
         let mut model = self.description.clone().compile(device, self.optimizer.clone(), self.loss)?;
         model.set_precision(self.precision)?;
         model.set_fusion(self.fused);
+        if device.info() == self.device {
+            model.set_choices(self.choices.clone());
+        }
         model.restore(self)?;
         Ok(model)
     }
@@ -92,11 +104,15 @@ impl Model {
             batches: self.batches(),
             iterations: self.iterations(),
             loss_scale: LossScale::from_words(bytemuck::cast_slice(&loss_scale)),
+            training: self.training_under_way().cloned(),
+            device: self.device_info(),
+            choices: self.choices().clone(),
             stores,
         })
     }
 
-    /// Makes the model what it was, the optimizer's state and progress too. Its precision and whether launches are fused stay.
+    /// Makes the model what it was, the optimizer's state and progress too, and where a training stood that was
+    /// stopped. Its precision and whether launches are fused stay.
     ///
     /// # Errors
     /// [`Error::Configuration`] if the snapshot is of a model with another description or optimizer, and whatever the
@@ -126,6 +142,7 @@ impl Model {
         executor.write(Store::LossScale, bytemuck::cast_slice(&[snapshot.loss_scale]))?;
         self.set_optimizer(snapshot.optimizer.clone());
         self.set_progress(snapshot.batches, snapshot.iterations);
+        self.training = snapshot.training.clone();
         Ok(())
     }
 

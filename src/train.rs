@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::kernels::advance_step::Counter;
 use crate::model::Model;
+use crate::model::training_state::TrainingState;
 use crate::plan::Mode;
 use crate::records::event::{Event, StepRecord};
 use crate::records::history::{EpochRecord, History};
@@ -84,22 +85,25 @@ impl Model {
         let executor = &mut *executor;
         let mut training =
             self.feed(executor, Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
-        fit.first_epoch.get_or_insert(self.batches() as usize / training.steps().max(1));
+        let mut state = fit.begin(self, &train)?;
+        self.note_training(&state);
         let mut validation = match &validation {
             Some(data) => Some(self.feed_evaluation(executor, data, fit.budget)?),
             None => None,
         };
         let mut history = History::default();
         let mut pacer = Pacer::new();
-        for epoch in 0..fit.epochs {
-            training.begin_pass(fit.order_of(epoch));
+        while state.epoch < fit.epochs && fit.steps > 0 {
+            let epoch = state.epoch;
+            training.begin_pass(fit.order_of(epoch), state.step);
             let clock = Stopwatch::start();
-            let mut meter = Meter::new(training.counts_answers);
+            let mut meter = Meter::after(training.counts_answers, &state.sums());
             let (flow, mut diverged) =
-                self.epoch(executor, &mut training, &mut meter, epoch, &mut fit, &mut pacer).await?;
+                self.epoch(executor, &mut training, &mut meter, &mut state, &mut fit, &mut pacer).await?;
             let seconds = clock.seconds();
+            let is_whole = flow.is_continue() && state.epoch > epoch;
             let validation = match &mut validation {
-                Some(fed) if flow.is_continue() && diverged.is_none() => Some(self.score(executor, fed).await?),
+                Some(fed) if is_whole && diverged.is_none() => Some(self.score(executor, fed).await?),
                 _ => None,
             };
             if let Some(score) = &validation {
@@ -122,10 +126,13 @@ impl Model {
                 });
             }
             // Callbacks judge whole epochs.
-            for callback in fit.callbacks.iter_mut().filter(|_| flow.is_continue()) {
+            for callback in fit.callbacks.iter_mut().filter(|_| is_whole) {
+                // What one of them has restored moved the model, not the training.
+                self.note_training(&state);
                 let mut training = Training { model: self, executor };
                 ends |= callback.epoch_end(&mut training, &record).await?.is_break();
             }
+            self.note_training(&state);
             if ends {
                 break;
             }
@@ -136,28 +143,32 @@ impl Model {
         Ok(history)
     }
 
-    /// One pass over the training data; returns whether the observer wants more, and the first loss that is not finite.
+    /// One pass over the training data, or what is left of it; returns whether the observer wants more, and the first loss
+    /// that is not finite.
     async fn epoch(
         &mut self,
         executor: &mut Executor,
         fed: &mut Fed,
         meter: &mut Meter,
-        epoch: usize,
+        state: &mut TrainingState,
         fit: &mut Fit<'_>,
         pacer: &mut Pacer,
     ) -> Result<(ControlFlow<()>, Option<Divergence>)> {
-        let (steps, first) = (fed.steps(), self.batches());
+        let (steps, epoch, start) = (fed.steps(), state.epoch, state.step);
+        // Where this call is to end, and the batches before the epoch's first.
+        let (end, first) = (steps.min(start.saturating_add(fit.steps)), self.batches().wrapping_sub(start as u32));
         // Steps whose samples have been bound, that have been submitted, and whose results have arrived.
-        let (mut bound, mut submitted, mut done) = (0, 0, 0);
+        let (mut bound, mut submitted, mut done) = (start, start, start);
         let mut flow = ControlFlow::Continue(());
         let (mut failure, mut diverged) = (None, None);
-        let mut next = (epoch + 1 < fit.epochs).then(|| fit.order_of(epoch + 1));
+        fit.steps -= end - start;
+        let mut next = (epoch + 1 < fit.epochs && fit.steps > 0).then(|| fit.order_of(epoch + 1));
         let clock = Stopwatch::start();
         loop {
             while flow.is_continue()
                 && failure.is_none()
                 && diverged.is_none()
-                && submitted < steps
+                && submitted < end
                 && fed.run.in_flight() < SUBMISSIONS
             {
                 if submitted == bound {
@@ -170,7 +181,7 @@ impl Model {
                         }
                     }
                 }
-                let count = executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
+                let count = executor.submit(&mut fed.run, pacer.steps.min(bound.min(end) - submitted))?;
                 self.advance(count);
                 submitted += count;
             }
@@ -180,11 +191,13 @@ impl Model {
                 // While the device is at work on the end of this epoch. Whether there will be another one is for the
                 // observer to say, so nothing of it is submitted.
                 fed.prepare_pass(order);
-                if let Err(error) = executor.record_ahead(&mut fed.run, pacer.steps.min(steps)) {
+                if let Err(error) = executor.record_ahead(&mut fed.run, pacer.steps.min(steps).min(fit.steps)) {
                     failure = Some(error);
                 }
             }
             if fed.run.in_flight() == 0 {
+                state.reached(done, steps, &meter.sums());
+                self.note_training(state);
                 return failure.map_or(Ok((flow, diverged)), Err);
             }
             let results = executor.wait(&mut fed.run).await?;
@@ -211,8 +224,9 @@ impl Model {
         }
     }
 
-    /// Makes one update from all of `data` as one batch, of [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) samples at most; returns its loss and
-    /// accuracy before the update. Each call brings its data to the device: for many steps on one data set use
+    /// Makes one step of all of `data` as one batch, of [`MAX_BATCH_SIZE`](crate::MAX_BATCH_SIZE) samples at most; returns
+    /// its loss and accuracy before it. A step is an update, unless the optimizer accumulates gradients over n batches:
+    /// then every n-th call makes one. Each call brings its data to the device: for many steps on one data set use
     /// [`Model::fit`].
     ///
     /// # Errors

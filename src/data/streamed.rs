@@ -158,6 +158,11 @@ impl StreamedDataset {
         self.example.target_width()
     }
 
+    /// Samples of a block, and of the shuffle buffer.
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        (self.block, self.buffer)
+    }
+
     /// A sample that looks like all others.
     pub(crate) fn example(&self) -> &Dataset {
         &self.example

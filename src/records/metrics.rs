@@ -69,6 +69,17 @@ impl Meter {
         self.rows += step.rows;
     }
 
+    /// What has been added up, to go on from another time.
+    pub fn sums(&self) -> [f64; 3] {
+        [self.loss_sum, self.correct, self.rows]
+    }
+
+    /// One that goes on from such sums; from nothing where there are none.
+    pub fn after(counts_answers: bool, sums: &[f64]) -> Self {
+        let &[loss_sum, correct, rows] = sums else { return Meter::new(counts_answers) };
+        Meter { counts_answers, loss_sum, correct, rows }
+    }
+
     pub fn rows(&self) -> usize {
         self.rows as usize
     }

@@ -62,7 +62,7 @@ impl Model {
 
     /// Goes through all samples in order and hands on each submission's results.
     async fn pass(&self, executor: &mut Executor, fed: &mut Fed, mut take: impl FnMut(&[f32])) -> Result<()> {
-        fed.begin_pass(None);
+        fed.begin_pass(None, 0);
         let (steps, mut bound, mut submitted) = (fed.steps(), 0, 0);
         let mut pacer = Pacer::new();
         while submitted < steps || fed.run.in_flight() > 0 {

@@ -6,7 +6,9 @@ use super::DEFAULT_BUDGET;
 use crate::callbacks::Callback;
 use crate::data::AnyDataset;
 use crate::error::{Error, Result};
+use crate::model::Model;
 use crate::model::binding::check_batch_size;
+use crate::model::training_state::{TrainingState, stream_of};
 use crate::records::event::Event;
 
 type Observer<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
@@ -45,6 +47,10 @@ pub struct Fit<'a> {
     pub(super) observer: Option<Observer<'a>>,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) allows_divergence: bool,
+    /// Steps that are left.
+    pub(super) steps: usize,
+    /// A training that was stopped, to go on with.
+    pub(super) resumes: Option<TrainingState>,
 }
 
 impl std::fmt::Debug for Fit<'_> {
@@ -80,7 +86,63 @@ impl<'a> Fit<'a> {
             observer: None,
             callbacks: Vec::new(),
             allows_divergence: false,
+            steps: usize::MAX,
+            resumes: None,
         }
+    }
+
+    /// Goes on with the training that the model was stopped in, from the step after its last one: with the same samples in
+    /// the same batches, and to the same bits as if it had never been stopped. The model may come from a file of
+    /// [`Model::save_with_optimizer`], in another process. The file knows epochs, batch size, seed, shuffling, class
+    /// weights and validation split; the data, and validation data, observers and callbacks are given anew. Records go on
+    /// where they were, and the first epoch's is of the whole epoch. [`Fit::epochs`] makes the training longer or shorter.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Fit, Loss, Model, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0, 2.0, 3.0], 1, vec![1.0, 3.0, 5.0, 7.0], 1)?;
+    /// let net = || Sequential::new(1).add(Dense::new(1)).compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError);
+    /// let (mut whole, mut stopped) = (net()?, net()?);
+    /// let fit = || Fit::new().epochs(3).batch_size(1);
+    /// whole.fit(&data, fit())?;
+    ///
+    /// stopped.fit(&data, fit().steps(5))?; // in the second epoch
+    /// let file = stopped.to_bytes_with_optimizer()?;
+    /// let mut resumed = Model::from_bytes(&file, "memory".as_ref(), &Device::cpu())?;
+    /// let history = resumed.fit(&data, Fit::resume(&resumed)?)?;
+    /// assert_eq!((history.epochs[0].epoch, history.epochs[0].samples), (2, 4));
+    /// assert_eq!(resumed.parameter("dense_0.kernel")?, whole.parameter("dense_0.kernel")?);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for a model that is in no training: its last one came to its end, it has been trained
+    /// otherwise since, or its file has no optimizer's state. [`Model::fit`] says so if the data or a setting is not that
+    /// of the training.
+    pub fn resume(model: &Model) -> Result<Self> {
+        let Some(state) = model.training_under_way() else {
+            let expected =
+                "a model that was stopped, or saved with the optimizer's state, in the middle of its training";
+            return Err(Error::configuration("training to be resumed", expected, "one that is in no training"));
+        };
+        Ok(Fit {
+            epochs: state.epochs,
+            batch_size: state.batch_size,
+            shuffle: state.shuffle,
+            seed: state.seed,
+            first_epoch: Some(state.first_epoch),
+            validation_split: state.validation_split,
+            class_weight: state.class_weight.clone(),
+            resumes: Some(state.clone()),
+            ..Fit::new()
+        })
+    }
+
+    /// Ends after so many steps (batches), in the middle of an epoch if need be; by default the epochs' end is the only
+    /// one. [`Fit::resume`] goes on from there. An epoch that is not whole is in the history with what it has seen, is not
+    /// validated, and callbacks do not judge it.
+    pub fn steps(self, steps: usize) -> Self {
+        Fit { steps, ..self }
     }
 
     /// How often to go through the data; 1 by default. With 0 nothing is trained, and the history is empty.
@@ -106,7 +168,8 @@ impl<'a> Fit<'a> {
     }
 
     /// How many epochs went before, so that training goes on with the orders that follow. By default as many as the model has
-    /// seen batches for: five calls of one epoch shuffle as one call of five does. Unlike Keras's, it does not change how
+    /// seen batches for, one that was broken off included: five calls of one epoch shuffle as one call of five does, and
+    /// a new training does not repeat a broken epoch's order ([`Fit::resume`] takes the rest of it). Unlike Keras's, it does not change how
     /// many epochs are made, and records still count from 1.
     pub fn initial_epoch(self, first_epoch: usize) -> Self {
         Fit { first_epoch: Some(first_epoch), ..self }
@@ -157,6 +220,35 @@ impl<'a> Fit<'a> {
     /// What the order of an epoch of this call is made from; `None` for that of the samples.
     pub(super) fn order_of(&self, epoch: usize) -> Option<(u64, u64)> {
         self.shuffle.then(|| (self.seed, (self.first_epoch.unwrap_or(0) + epoch) as u64))
+    }
+
+    /// Where a training with these settings begins: before its first step, or after the last one of one that is resumed.
+    pub(super) fn begin(&mut self, model: &Model, train: &AnyDataset) -> Result<TrainingState> {
+        let mut given = TrainingState {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            shuffle: self.shuffle,
+            seed: self.seed,
+            first_epoch: 0,
+            validation_split: self.validation_split,
+            class_weight: self.class_weight.clone(),
+            samples: train.len(),
+            stream: stream_of(train),
+            precision: model.precision(),
+            fused: model.fused,
+            batches: model.batches(),
+            epoch: 0,
+            step: 0,
+            sums: Vec::new(),
+        };
+        given.first_epoch = *self.first_epoch.get_or_insert_with(|| model.epochs_seen(given.steps()));
+        match self.resumes.take() {
+            Some(resumed) => {
+                resumed.check(&given)?;
+                Ok(TrainingState { epochs: self.epochs, ..resumed })
+            }
+            None => Ok(given),
+        }
     }
 
     pub(super) fn tell(&mut self, event: Event) -> ControlFlow<()> {

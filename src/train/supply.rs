@@ -61,16 +61,20 @@ impl Fed {
         }
     }
 
-    /// Starts a pass: settles the order, or starts reading.
-    pub fn begin_pass(&mut self, shuffle: Shuffle) {
+    /// Starts a pass after so many of its steps: settles the order, or starts reading.
+    pub fn begin_pass(&mut self, shuffle: Shuffle, steps: usize) {
         let batch_size = self.batch_size();
+        let skipped = (steps * batch_size).min(self.samples);
         match &mut self.supply {
-            Supply::InMemory { order, ahead } => match ahead.take_if(|(of, _)| *of == shuffle) {
-                Some((_, settled)) => *order = settled,
-                None => settle(order, self.samples, shuffle),
-            },
+            Supply::InMemory { order, ahead } => {
+                match ahead.take_if(|(of, _)| *of == shuffle) {
+                    Some((_, settled)) => *order = settled,
+                    None => settle(order, self.samples, shuffle),
+                }
+                order.drain(..skipped);
+            }
             Supply::Streamed(streamed) => {
-                let windows = Windows::new(&streamed.data, batch_size, shuffle);
+                let windows = Windows::new(&streamed.data, batch_size, shuffle).after(skipped);
                 streamed.windows = Some(ReadAhead::new(windows));
             }
         }

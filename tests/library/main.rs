@@ -18,11 +18,15 @@ mod losses;
 mod precision;
 mod prediction;
 mod reproducible;
+mod resume;
 mod snapshot;
 mod streamed;
 mod training;
 
 fn main() {
+    if let Some(directory) = std::env::var_os(resume::CHILD) {
+        return resume::child(directory).expect("a training that is gone on with");
+    }
     let mut suite = common::Suite::new();
     reproducible::add(&mut suite);
     training::add(&mut suite);
@@ -39,5 +43,6 @@ fn main() {
     layers::add(&mut suite);
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
+    resume::add(&mut suite);
     suite.run()
 }

@@ -31,6 +31,8 @@ pub(crate) struct Windows {
     rest: Range<usize>,
     /// For shuffling within windows.
     random: Option<Random>,
+    /// Samples at the pass's start that are left out.
+    skipped: usize,
 }
 
 impl Windows {
@@ -43,7 +45,13 @@ impl Windows {
             random.shuffle(&mut blocks);
         }
         let rest = if random.is_some() { 0..0 } else { 0..set.len() };
-        Windows { set: set.clone(), rows: Self::rows(set, batch_size), blocks: blocks.into_iter(), rest, random }
+        let (rows, blocks) = (Self::rows(set, batch_size), blocks.into_iter());
+        Windows { set: set.clone(), rows, blocks, rest, random, skipped: 0 }
+    }
+
+    /// The same pass without its first samples.
+    pub fn after(self, samples: usize) -> Self {
+        Windows { skipped: samples, ..self }
     }
 
     /// How many samples a window has at most.
@@ -63,6 +71,21 @@ impl Windows {
         Some(piece)
     }
 
+    /// The window of these pieces. One that is left out whole is not read, but it is shuffled: the numbers for those after
+    /// it are drawn from there on.
+    fn window(&mut self, pieces: &[Range<usize>], rows: usize) -> Result<Option<Window>> {
+        let skipped = self.skipped.min(rows);
+        let data = if skipped < rows { Some(self.read(pieces, rows)?) } else { None };
+        let mut order = memory::room(rows, || filling(rows))?;
+        order.extend(0..rows as u32);
+        if let Some(random) = &mut self.random {
+            random.shuffle(&mut order);
+        }
+        order.drain(..skipped);
+        self.skipped -= skipped;
+        Ok(data.map(|data| Window { data, order }))
+    }
+
     fn read(&self, pieces: &[Range<usize>], rows: usize) -> Result<Dataset> {
         if let [piece] = pieces {
             return self.set.read(piece.clone());
@@ -79,28 +102,22 @@ impl Iterator for Windows {
     type Item = Result<Window>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (mut pieces, mut rows) = (Vec::new(), 0);
-        while rows < self.rows {
-            let Some(piece) = self.piece(self.rows - rows) else { break };
-            rows += piece.len();
-            pieces.push(piece);
+        loop {
+            let (mut pieces, mut rows) = (Vec::new(), 0);
+            while rows < self.rows {
+                let Some(piece) = self.piece(self.rows - rows) else { break };
+                rows += piece.len();
+                pieces.push(piece);
+            }
+            if pieces.is_empty() {
+                return None;
+            }
+            match self.window(&pieces, rows) {
+                Ok(None) => {}
+                Ok(Some(window)) => return Some(Ok(window)),
+                Err(error) => return Some(Err(error)),
+            }
         }
-        if pieces.is_empty() {
-            return None;
-        }
-        let data = match self.read(&pieces, rows) {
-            Ok(data) => data,
-            Err(error) => return Some(Err(error)),
-        };
-        let mut order = match memory::room(rows, || filling(rows)) {
-            Ok(order) => order,
-            Err(error) => return Some(Err(error)),
-        };
-        order.extend(0..rows as u32);
-        if let Some(random) = &mut self.random {
-            random.shuffle(&mut order);
-        }
-        Some(Ok(Window { data, order }))
     }
 }
 
