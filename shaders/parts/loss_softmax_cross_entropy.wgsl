@@ -4,10 +4,6 @@
 // Nothing overflows for logits of any finite size: m is taken off before exp. The operation gives output_at(row, column).
 // src/kernels/parts/loss.rs has the same in plain loops.
 
-// One class is always the right one.
-const HAS_THRESHOLD = false;
-const THRESHOLD = 0.0;
-
 struct RowLoss {
     loss: f32,
     largest: f32,

@@ -1,8 +1,9 @@
 //! softmax_cross_entropy: softmax and categorical cross-entropy from the logits, with the gradient.
 
 use super::Definition;
-use super::loss::{self, Formula, LossOperation, RowLoss};
+use super::loss::{self, LossOperation, RowLoss};
 use super::targets::TargetLayout;
+use crate::net::losses::Loss;
 
 /// The parameters of `softmax_cross_entropy`.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +22,6 @@ impl LossOperation for SoftmaxCrossEntropy {
     };
 
     fn rows(&self) -> RowLoss {
-        RowLoss { formula: Formula::SoftmaxCrossEntropy, targets: self.targets, gradient: self.gradient }
+        RowLoss { loss: Loss::CategoricalCrossentropy, targets: self.targets, gradient: self.gradient }
     }
 }

@@ -6,7 +6,7 @@ use crate::executor::{Executor, Feed, Run};
 use crate::kernels::storage::LARGEST_HALF;
 use crate::kernels::storage::Precision;
 use crate::model::Model;
-use crate::net::losses::Loss;
+use crate::net::losses::Wanted;
 use crate::plan::{DataFormat, Mode, PlanKey, Room};
 
 /// The largest batch: beyond it a kernel's loop over the batch could outrun what software drivers allow.
@@ -95,8 +95,9 @@ impl Model {
         let outputs = self.outputs();
         let (fits, found) = match data.targets() {
             TargetRows::Classes { classes, .. } => {
-                // One output can stand for two classes, but not after softmax over that one output.
-                let one_for_two = outputs == 1 && classes == 2 && self.loss().loss != Loss::CategoricalCrossentropy;
+                // One output can stand for two classes, but not where outputs share a whole.
+                let several = self.loss().loss.targets() == Wanted::Distribution;
+                let one_for_two = outputs == 1 && classes == 2 && !several;
                 (classes == outputs || one_for_two, format!("{classes} classes"))
             }
             TargetRows::Rows { width, .. } => (width == outputs, format!("target rows of {width}")),
@@ -110,7 +111,7 @@ impl Model {
 
     /// Whether accuracy means anything: not for regression.
     pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
-        self.loss().loss != Loss::MeanSquaredError || matches!(data.targets(), TargetRows::Classes { .. })
+        self.loss().loss.classifies() || matches!(data.targets(), TargetRows::Classes { .. })
     }
 }
 

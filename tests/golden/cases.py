@@ -137,4 +137,46 @@ def cosine_decay_restarts(name):
     return with_data(case, random, 170, 90, largest_of(random.normal(0, 1, (8, 4))))
 
 
+def signs(numbers):
+    return np.where(numbers > 0, 1, -1)
+
+
+def shares(numbers):
+    powers = np.exp(numbers)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+# Losses by their case's name: arguments, how the net ends, and what makes targets of numbers [samples, 4].
+LOSSES = {
+    "binary_focal_crossentropy": (
+        {"apply_class_balancing": True, "alpha": 0.3, "gamma": 1.5, "label_smoothing": 0.1},
+        "sigmoid",
+        lambda numbers: numbers > 0.3,
+    ),
+    "categorical_hinge": ({}, "linear", lambda numbers: numbers.argmax(axis=1)),
+    "cosine_similarity": ({}, "linear", lambda numbers: numbers),
+    "hinge": ({}, "tanh", signs),
+    "kl_divergence": ({}, "softmax", shares),
+    "mean_absolute_percentage_error": ({}, "linear", lambda numbers: numbers + 0.5 * signs(numbers)),
+    "mean_squared_logarithmic_error": ({}, "softplus", np.abs),
+    "squared_hinge": ({}, "linear", lambda numbers: numbers > 0),
+}
+
+
+def of_loss(name):
+    """A small net for a loss, with sample weights."""
+    settings, ending, targets = LOSSES[name]
+    layers = [dense(7, activation="tanh"), dense(4, activation=ending)]
+    # In per cent slopes are a hundred times as steep.
+    rate = 0.0005 if name == "mean_absolute_percentage_error" else 0.05
+    optimizer = {"name": "sgd", "learning_rate": rate, "momentum": 0.9}
+    case = described(name, [6], layers, {"name": name, **settings}, optimizer, batch_size=16)
+    case["sample_weights"] = True
+    random = np.random.default_rng(list(LOSSES).index(name))
+    teacher = random.normal(0, 0.7, (6, 4))
+    case, tensors = with_data(case, random, 50, 40, lambda inputs: targets(np.tanh(inputs @ teacher)))
+    return case, {**tensors, "sample_weights": random.uniform(0.2, 2, 50).astype(np.float32)}
+
+
 CASES = {make.__name__: make for make in (adagrad_l1_activations, inverse_time_decay, cosine_decay_restarts)}
+CASES |= {name: of_loss for name in LOSSES}

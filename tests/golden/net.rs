@@ -100,18 +100,22 @@ pub fn loss(settings: &Map<String, Value>) -> Result<LossFunction, String> {
     let mut settings = Settings::new("the loss", settings);
     let name: String = settings.get("name")?;
     settings.are_of(&name);
-    let smoothed = |loss: Loss, settings: &mut Settings| {
-        let smoothing = settings.get_or("label_smoothing", 0.0)?;
-        Ok::<_, String>(loss.label_smoothing(smoothing))
+    let loss = name.parse().map_err(|_| format!("unknown loss {name:?}"))?;
+    let loss = match loss {
+        Loss::Huber { delta } => Loss::Huber { delta: settings.get_or("delta", delta)? },
+        Loss::CategoricalFocalCrossentropy { alpha, gamma } => Loss::CategoricalFocalCrossentropy {
+            alpha: settings.get_or("alpha", alpha)?,
+            gamma: settings.get_or("gamma", gamma)?,
+        },
+        Loss::BinaryFocalCrossentropy { gamma, .. } => {
+            let (balanced, alpha) = (settings.get_or("apply_class_balancing", false)?, settings.get_or("alpha", 0.25)?);
+            Loss::BinaryFocalCrossentropy { alpha: balanced.then_some(alpha), gamma: settings.get_or("gamma", gamma)? }
+        }
+        other => other,
     };
-    let built = match name.as_str() {
-        "categorical_crossentropy" => smoothed(Loss::CategoricalCrossentropy, &mut settings)?,
-        // Labels are class ids either way.
-        "sparse_categorical_crossentropy" => Loss::CategoricalCrossentropy.into(),
-        "binary_crossentropy" => smoothed(Loss::BinaryCrossentropy, &mut settings)?,
-        "mean_squared_error" => Loss::MeanSquaredError.into(),
-        _ => return Err(format!("unknown loss {name:?}")),
-    };
+    let smoothing = settings.get_or("label_smoothing", 0.0)?;
+    let smoothed = LossFunction::from(loss).label_smoothing(smoothing);
+    let built = if settings.get_or("from_logits", false)? { smoothed.from_logits() } else { smoothed };
     settings.finish()?;
     Ok(built)
 }

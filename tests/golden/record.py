@@ -40,11 +40,19 @@ LOSSES = {
     "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_focal_crossentropy": keras.losses.CategoricalFocalCrossentropy,
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
+    "binary_focal_crossentropy": keras.losses.BinaryFocalCrossentropy,
+    "kl_divergence": keras.losses.KLDivergence,
+    "poisson": keras.losses.Poisson,
     "mean_squared_error": keras.losses.MeanSquaredError,
     "mean_absolute_error": keras.losses.MeanAbsoluteError,
+    "mean_absolute_percentage_error": keras.losses.MeanAbsolutePercentageError,
+    "mean_squared_logarithmic_error": keras.losses.MeanSquaredLogarithmicError,
     "huber": keras.losses.Huber,
     "log_cosh": keras.losses.LogCosh,
-    "poisson": keras.losses.Poisson,
+    "hinge": keras.losses.Hinge,
+    "squared_hinge": keras.losses.SquaredHinge,
+    "categorical_hinge": keras.losses.CategoricalHinge,
+    "cosine_similarity": keras.losses.CosineSimilarity,
 }
 
 OPTIMIZERS = {
@@ -189,7 +197,7 @@ def class_metrics(ids, outputs):
 
 def row_metrics(case, rows, outputs):
     """Of targets and outputs [samples, outputs]: yes or no for each label, or numbers."""
-    if case["loss"]["name"] == "binary_crossentropy":
+    if case["loss"]["name"] in ("binary_crossentropy", "binary_focal_crossentropy"):
         kinds = {
             "binary_accuracy": keras.metrics.BinaryAccuracy(),
             "precision": keras.metrics.Precision(),

@@ -1,32 +1,29 @@
 //! dense_loss: the last layer, its loss, and the gradients of its outputs and inputs, in one launch.
 //!
 //! Bounds: z is off by e = sum_error(I)·(Σ|x|·|W| + |b|), so what the loss's own file argues for exact outputs grows by what
-//! its slope makes of e:
-//! - loss: Σ_c |∂loss/∂z[c]|·e[c], the slope being that of one row by itself;
-//! - gradient: softmax's moves by at most p·(e[c] + Σ p·e)·T, the sigmoid's by e/4, that of squares by 2·e, each times
-//!   w/B or w/(B·C);
+//! e makes of the loss and of its gradient: what they move by in the reference where one output after the other is moved by its
+//! e, either way, and a tenth of that, for what several do together. Kinks and edges of a formula show in it too.
 //! - dx: the gradient's bound and sum_error(C) of the gradient, through |W|, times f's slope, and the derivative's own error.
 //!
 //! Where two outputs are as near to each other as their errors, either may be the largest, and the answer is left open.
 
-use wgrad::Activation;
 use wgrad::kernels::dense_loss::{DenseLoss, MOST_OUTPUTS, Tile};
-use wgrad::kernels::loss::{Formula, RowLoss};
+use wgrad::kernels::loss::RowLoss;
+use wgrad::kernels::output_loss::OutputLoss;
 use wgrad::kernels::padded;
 use wgrad::kernels::product::Family;
 use wgrad::kernels::scale::LossScale;
+use wgrad::kernels::{Input, Kernel, Output as Sink};
+use wgrad::{Activation, Loss};
 
 use crate::activation_backward::derivative_error;
 use crate::activation_forward::slope;
-use crate::harness::losses::{KINDS, LossCase, Targets};
-use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, alone, batches, sum_error};
-use crate::{binary_crossentropy, mean_squared_error, softmax_cross_entropy};
+use crate::harness::losses::{KINDS, LossCase, Targets, smoothing};
+use crate::harness::{ACTIVATIONS, Array, Case, Output, Random, Trials, alone, batches, step_of, sum_error};
+use crate::output_loss::{self, LOSSES};
 
-const FORMULAS: [(&str, Formula); 3] = [
-    ("softmax_cross_entropy", Formula::SoftmaxCrossEntropy),
-    ("binary_crossentropy", Formula::BinaryCrossentropy),
-    ("mean_squared_error", Formula::MeanSquaredError),
-];
+/// A loss of each kind of loop, of which all is tried; of the others what their formulas may do to it.
+const THOROUGHLY: [Loss; 3] = [Loss::CategoricalCrossentropy, Loss::BinaryCrossentropy, Loss::MeanSquaredError];
 
 /// Features in and out: every remainder of four, fewer blocks of inputs than a workgroup has invocations and more, and the
 /// edges of the tiles: 12 and 24 outputs, of which a workgroup makes four and two rows.
@@ -67,7 +64,7 @@ const fn tile(lines: usize, rows: usize, splits: usize) -> Tile {
 /// What a case is made of.
 #[derive(Clone, Copy)]
 struct Layer {
-    formula: Formula,
+    loss: Loss,
     targets: Targets,
     inputs: usize,
     outputs: usize,
@@ -82,7 +79,7 @@ struct Layer {
 
 /// The tutorial's last layer, but for its inputs.
 const LAYER: Layer = Layer {
-    formula: Formula::SoftmaxCrossEntropy,
+    loss: Loss::CategoricalCrossentropy,
     targets: Targets::Ids,
     inputs: 33,
     outputs: 10,
@@ -116,7 +113,14 @@ pub fn cases(trials: &mut Trials) {
             batches().try_for_each(|size| layer.case(size).check(device))
         });
     }
-    FORMULAS.into_iter().for_each(|formula| add_formula(trials, formula));
+    THOROUGHLY.into_iter().for_each(|loss| add_loss(trials, loss));
+    for (index, loss) in LOSSES.into_iter().enumerate().filter(|(_, loss)| !THOROUGHLY.contains(loss)) {
+        trials.add(&format!("{loss}_{index}"), move |device| {
+            let targets = if index % 2 == 0 { Targets::Ids } else { Targets::Soft };
+            let layer = Layer { loss, targets, outputs: 6, before: Some(Activation::Sigmoid), ..LAYER };
+            layer.case((7, 9)).check(device)
+        });
+    }
     for (name, activation) in ACTIVATIONS.into_iter().filter(|(_, activation)| !activation.keeps_input()) {
         trials.add(&format!("before_{name}"), move |device| {
             Layer { before: Some(activation), ..LAYER }.case((7, 9)).check(device)
@@ -141,28 +145,29 @@ pub fn cases(trials: &mut Trials) {
     });
 }
 
-/// One formula with every kind of targets, in half precision, and with a NaN.
-fn add_formula(trials: &mut Trials, (name, formula): (&'static str, Formula)) {
+/// One loss with every kind of targets, in half precision, and with a NaN.
+fn add_loss(trials: &mut Trials, loss: Loss) {
+    let name = loss.to_string();
     for (kind, kinds) in KINDS {
         trials.add(&format!("{name}_{kind}"), move |device| {
             [1, 6, 30].into_iter().flat_map(|outputs| kinds.iter().map(move |&targets| (outputs, targets))).try_for_each(
                 |(outputs, targets)| {
-                    let layer = Layer { formula, targets, outputs, smoothing: 0.1, ..LAYER };
+                    let layer = Layer { loss, targets, outputs, smoothing: 0.1, ..LAYER };
                     batches().try_for_each(|size| layer.case(size).check(device))
                 },
             )
         });
     }
-    trials.in_half(name, move |device| {
+    trials.in_half(&name, move |device| {
         [(33, 10), (6, 1), (130, 30)].into_iter().try_for_each(|(inputs, outputs)| {
-            let layer = Layer { formula, inputs, outputs, before: Some(Activation::Sigmoid), ..LAYER };
+            let layer = Layer { loss, inputs, outputs, before: Some(Activation::Sigmoid), ..LAYER };
             batches().try_for_each(|size| layer.case(size).check_half(device))
         })
     });
     // With a scale of 2²⁰ the gradients of these batches are beyond half precision's range.
     trials.in_half(&format!("{name}_saturated"), move |device| {
         let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
-        let layer = Layer { formula, outputs: 3, ..LAYER };
+        let layer = Layer { loss, outputs: 3, ..LAYER };
         let case = layer.case((2, 2));
         let beyond = |slope: &f64| slope.abs() * 1_048_576.0 > 65_504.0;
         assert!(case.expected()[0].floats().iter().any(beyond), "no gradient is beyond half precision's range");
@@ -170,7 +175,7 @@ fn add_formula(trials: &mut Trials, (name, formula): (&'static str, Formula)) {
     });
     trials.add(&format!("{name}_nan"), move |device| {
         // ReLU would have no gradient for some of the others, and a NaN times zero may be either.
-        let mut case = Layer { formula, before: Some(Activation::Linear), ..LAYER }.case((7, 7));
+        let mut case = Layer { loss, before: Some(Activation::Linear), ..LAYER }.case((7, 7));
         case.inputs[0].set(2 * padded(LAYER.inputs) + 3, f32::NAN);
         case.check(device)
     });
@@ -178,36 +183,39 @@ fn add_formula(trials: &mut Trials, (name, formula): (&'static str, Formula)) {
 
 impl Layer {
     fn case(self, (rows, capacity): (usize, usize)) -> Case {
-        let Layer { formula, inputs, outputs, .. } = self;
+        let Layer { loss, inputs, outputs, .. } = self;
         let mut random = Random::new(rows * inputs + outputs);
         let bias_offset = self.bias.then_some(padded(inputs) * padded(outputs));
         let before = self.before.unwrap_or(Activation::Linear);
         // What half precision holds as it is, so that one case serves both.
         let x = Array::matrix(rows, inputs, capacity, |_, _| before.activate(random.uniform(-1.0f32, 1.0)));
         let x = x.rounded_to_half();
-        let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(-self.size, self.size));
-        let share = match formula {
-            Formula::BinaryCrossentropy => self.smoothing / 2.0,
-            _ => self.smoothing / outputs as f32,
+        // Counts and shares must be positive, and shares not beyond 1.
+        let (least, size) = match loss {
+            Loss::Poisson => (0.1, self.size),
+            Loss::KlDivergence => (0.1 / inputs as f32, 1.0 / inputs as f32),
+            _ => (-self.size, self.size),
         };
-        let mut loss = LossCase::new(outputs, (rows, capacity), self.targets, (self.smoothing, share));
+        let weights = Array::kernel(inputs, outputs, bias_offset, || random.uniform(least, size));
+        let smoothing = smoothing(loss, self.smoothing, outputs);
+        let mut loss = LossCase::new(outputs, (rows, capacity), self.targets, smoothing);
         loss.gradient = self.gradient;
         let errors = self.outputs_of(&x, &weights, bias_offset, &mut loss);
         let (losses, gradients) = self.bounds(&loss, &errors);
         let open = self.open_answers(&loss, &errors);
 
         let tile = self.tile.unwrap_or_else(|| Tile::choose(inputs, outputs, capacity, Family::SoftwareSubgroups));
-        let row_loss = RowLoss { formula, targets: loss.layout, gradient: self.gradient };
+        let row_loss = RowLoss { loss: self.loss, targets: loss.layout, gradient: self.gradient };
         let kernel = DenseLoss { inputs, bias_offset, loss: row_loss, before: self.before, tile };
-        let steepness = self.steepness(&loss);
+        let [_, steepness] = self.reference(&loss, loss.z.clone());
         let stride = padded(outputs);
         let down: Vec<_> = (0..rows * inputs)
             .map(|at| {
                 let (row, i) = (at / inputs, at % inputs);
                 let terms = (0..outputs).map(|c| {
                     let (at, w) = (row * outputs + c, f64::from(weights.at(i * stride + c)).abs());
-                    let error = gradients[at] + sum_error(outputs) * steepness[at];
-                    [error * w, steepness[at] * w]
+                    let error = gradients[at] + sum_error(outputs) * steepness[at].abs();
+                    [error * w, steepness[at].abs() * w]
                 });
                 let [error, sum] = terms.fold([0.0; 2], |all, term| [all[0] + term[0], all[1] + term[1]]);
                 slope(before) * error + derivative_error(before) * sum
@@ -252,60 +260,49 @@ impl Layer {
         errors
     }
 
-    /// The absolute gradient of the mean over the batch, element by element.
-    fn steepness(&self, loss: &LossCase) -> Vec<f64> {
-        let mut all = Vec::new();
-        for row in 0..loss.rows {
-            let largest = loss.row(row).fold(f64::NEG_INFINITY, f64::max);
-            let exponentials: f64 = loss.row(row).map(|z| (z - largest).exp()).sum();
-            let targets: f64 = (0..self.outputs).map(|column| loss.target(row, column)).sum();
-            let (weight, width) = (loss.weight(row) / loss.rows as f64, self.outputs as f64);
-            for (column, z) in loss.row(row).enumerate() {
-                let t = loss.target(row, column);
-                all.push(match self.formula {
-                    Formula::SoftmaxCrossEntropy => {
-                        weight * ((z - largest).exp() / exponentials * targets + t.abs())
-                    }
-                    Formula::BinaryCrossentropy => weight / width * (1.0 / (1.0 + (-z).exp()) - t).abs(),
-                    Formula::MeanSquaredError => 2.0 * weight / width * (z - t).abs(),
-                });
-            }
-        }
-        all
+    /// The loss of each row, and the gradient [B, C], for such outputs.
+    fn reference(&self, loss: &LossCase, z: Array) -> [Vec<f64>; 2] {
+        let kernel: Kernel = OutputLoss { loss: self.loss, targets: loss.layout, gradient: true }.into();
+        let z: Vec<f64> = (0..z.words.len()).map(|at| z.at(at).into()).collect();
+        let (mut gradient, mut rows) = (vec![0.0; z.len()], vec![0.0; 2 * padded(loss.rows)]);
+        let inputs = [Input::Floats(&z), Input::Words(&loss.labels.words)];
+        kernel.reference(&step_of(loss.rows), &inputs, &mut [Sink::Floats(&mut gradient), Sink::Floats(&mut rows)]);
+        let stride = padded(self.outputs);
+        let real = |at: usize| gradient[at / self.outputs * stride + at % self.outputs];
+        let losses = rows.chunks_exact(2).take(loss.rows).map(|row| row[0]).collect();
+        [losses, (0..loss.rows * self.outputs).map(real).collect()]
     }
 
     /// The loss's own bounds, and what the errors of its outputs add.
     fn bounds(&self, loss: &LossCase, errors: &[f64]) -> (Vec<f64>, Vec<f64>) {
-        let (mut losses, mut gradients) = match self.formula {
-            Formula::SoftmaxCrossEntropy => softmax_cross_entropy::bounds(loss),
-            Formula::BinaryCrossentropy => binary_crossentropy::bounds(loss),
-            Formula::MeanSquaredError => mean_squared_error::bounds(loss),
-        };
-        let (steepness, width) = (self.steepness(loss), self.outputs as f64);
-        for (row, row_bound) in losses.iter_mut().enumerate() {
-            let own = row * self.outputs..(row + 1) * self.outputs;
-            let largest = loss.row(row).fold(f64::NEG_INFINITY, f64::max);
-            let exponentials: f64 = loss.row(row).map(|z| (z - largest).exp()).sum();
-            let targets: f64 = (0..self.outputs).map(|column| loss.target(row, column)).sum();
-            let weight = loss.weight(row) / loss.rows as f64;
-            let p: Vec<_> = loss.row(row).map(|z| (z - largest).exp() / exponentials).collect();
-            let mean: f64 = p.iter().zip(&errors[own.clone()]).map(|(p, e)| p * e).sum();
-            for (column, at) in own.enumerate() {
-                *row_bound += 1.01 * loss.rows as f64 * (steepness[at] + weight * errors[at]) * errors[at];
-                gradients[at] += 1.01
-                    * match self.formula {
-                        Formula::SoftmaxCrossEntropy => weight * targets * p[column] * (errors[at] + mean),
-                        Formula::BinaryCrossentropy => weight / width * errors[at] / 4.0,
-                        Formula::MeanSquaredError => 2.0 * weight / width * errors[at],
-                    };
-            }
+        let (mut losses, mut gradients) = output_loss::bounds(self.loss, loss);
+        let [own_losses, own_gradients] = self.reference(loss, loss.z.clone());
+        for column in 0..self.outputs {
+            let [below, above] = [-1.0, 1.0].map(|way| {
+                let mut z = loss.z.clone();
+                for row in 0..loss.rows {
+                    let at = row * padded(self.outputs) + column;
+                    z.set(at, (f64::from(z.at(at)) + way * errors[row * self.outputs + column]) as f32);
+                }
+                self.reference(loss, z)
+            });
+            let add = |bounds: &mut [f64], own: &[f64], below: &[f64], above: &[f64]| {
+                for (at, bound) in bounds.iter_mut().enumerate() {
+                    *bound += 1.1 * (below[at] - own[at]).abs().max((above[at] - own[at]).abs());
+                }
+            };
+            add(&mut losses, &own_losses, &below[0], &above[0]);
+            add(&mut gradients, &own_gradients, &below[1], &above[1]);
         }
         (losses, gradients)
     }
 
     /// The rows whose answer may be right or wrong by rounding.
     fn open_answers(&self, loss: &LossCase, errors: &[f64]) -> Vec<bool> {
-        let threshold = if self.formula == Formula::MeanSquaredError { 0.5 } else { 0.0 };
+        let threshold = match self.loss {
+            Loss::BinaryCrossentropy | Loss::BinaryFocalCrossentropy { .. } | Loss::Hinge | Loss::SquaredHinge => 0.0,
+            _ => 0.5,
+        };
         (0..loss.rows)
             .map(|row| {
                 let outputs: Vec<_> = loss.row(row).zip(&errors[row * self.outputs..]).collect();

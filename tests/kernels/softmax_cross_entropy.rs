@@ -5,6 +5,7 @@
 //!   argument (as in `softmax_forward`, at most 16 units and sum_error(C)), times T.
 //! - gradient: w/B·(T·p·(p's relative error) + a few units of T·p and t).
 
+use wgrad::Loss;
 use wgrad::kernels::padded;
 use wgrad::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 
@@ -12,7 +13,7 @@ use crate::harness::losses::{self, LossCase, Targets};
 use crate::harness::{Case, LOGARITHM, Trials, UNIT, sum_error};
 
 pub fn cases(trials: &mut Trials) {
-    losses::add(trials, |smoothing, columns| smoothing / columns as f32, finish);
+    losses::add(trials, &[Loss::CategoricalCrossentropy], |_, case| finish(case));
     trials.add("wide", |device| {
         finish(LossCase::new(70_000, (3, 3), Targets::Ids, (0.1, 0.1 / 70_000.0))).check(device)?;
         finish(LossCase::new(70_000, (3, 3), Targets::Soft, (0.0, 0.0))).check(device)

@@ -163,11 +163,9 @@ fn names(_: &Device) -> Outcome {
         "rmsprob".parse::<Optimizer>(),
         "optimizer: expected rmsprop, sgd, adam, adamw or adagrad, found \"rmsprob\"",
     );
-    refused(
-        "mse".parse::<Loss>(),
-        "loss: expected categorical_crossentropy, binary_crossentropy or \
-                                    mean_squared_error, found \"mse\"",
-    );
+    let known: Vec<_> = Loss::ALL.iter().map(ToString::to_string).collect();
+    let message = format!("loss: expected one of {}, found \"cross entropy\"", known.join(", "));
+    refused("cross entropy".parse::<Loss>(), &message);
     Ok(())
 }
 

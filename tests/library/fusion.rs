@@ -211,7 +211,7 @@ fn launches_of_fused_steps(device: &Device) -> Outcome {
         .add(Dense::new(33));
     let expected = "gather gather_batch, dense_0.forward dense_forward, \
         batch_normalization_0.forward batch_norm_forward, dense_1.forward dense_forward, \
-        mean_squared_error mean_squared_error, dense_1.backward_input dense_backward_input, \
+        mean_squared_error output_loss, dense_1.backward_input dense_backward_input, \
         batch_normalization_0.backward batch_norm_backward, dense_1.update dense_backward_update, \
         update sgd_update, advance_step advance_step";
     let numbers = (Loss::MeanSquaredError, with_rows(9, 6, 33));
@@ -219,7 +219,7 @@ fn launches_of_fused_steps(device: &Device) -> Outcome {
 
     // Softmax works on whole rows, which a product does not have.
     let expected = "gather gather_batch, dense_0.forward dense_forward, dense_0.softmax softmax_forward, \
-        mean_squared_error mean_squared_error, dense_0.softmax.backward softmax_backward, \
+        mean_squared_error output_loss, dense_0.softmax.backward softmax_backward, \
         dense_0.update dense_backward_update, advance_step advance_step";
     let numbers = (Loss::MeanSquaredError, labelled(9, 6, 3));
     assert_launches(Sequential::new(6).add(softmax()), device, Sgd::default(), &numbers, expected)

@@ -19,7 +19,7 @@ use naga::{AddressSpace, Module, StorageAccess, TypeInner};
 use wgrad::kernels::dense_loss::{MOST_OUTPUTS, Tile};
 use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::hash::Draws;
-use wgrad::kernels::loss::{Formula, RowLoss};
+use wgrad::kernels::loss::RowLoss;
 use wgrad::kernels::norm::Affine;
 use wgrad::kernels::product::cooperative::{Cooperative, CooperativeMatrix};
 use wgrad::kernels::product::{CANDIDATES, Family, Tiling};
@@ -34,18 +34,17 @@ use wgrad::kernels::{
     adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
     batch_norm_backward::BatchNormBackward, batch_norm_forward::BatchNormForward,
     batch_norm_inference_backward::BatchNormInferenceBackward, batch_norm_inference_forward::BatchNormInferenceForward,
-    binary_crossentropy::BinaryCrossentropy, dense_backward_input::DenseBackwardInput,
-    dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
-    dense_forward::DenseForward, dense_loss::DenseLoss, dropout_backward::DropoutBackward,
-    dropout_forward::DropoutForward, gather_batch::GatherBatch, gaussian_noise_forward::GaussianNoiseForward,
-    gradient_scales::GradientScales, layer_norm_backward::LayerNormBackward,
-    layer_norm_backward_parameters::LayerNormBackwardParameters, layer_norm_forward::LayerNormForward,
-    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
-    rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
+    dense_backward_input::DenseBackwardInput, dense_backward_update::DenseBackwardUpdate,
+    dense_backward_weights::DenseBackwardWeights, dense_forward::DenseForward, dense_loss::DenseLoss,
+    dropout_backward::DropoutBackward, dropout_forward::DropoutForward, gather_batch::GatherBatch,
+    gaussian_noise_forward::GaussianNoiseForward, gradient_scales::GradientScales,
+    layer_norm_backward::LayerNormBackward, layer_norm_backward_parameters::LayerNormBackwardParameters,
+    layer_norm_forward::LayerNormForward, output_loss::OutputLoss, relu_backward::ReluBackward,
+    relu_forward::ReluForward, rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };
-use wgrad::{Activation, Regularizer, StepBlock};
+use wgrad::{Activation, Loss, Regularizer, StepBlock};
 
 /// What WebGPU grants without being asked for more.
 const STORAGE_BUFFERS: usize = 8;
@@ -388,10 +387,10 @@ fn norms(columns: usize) -> Vec<Kernel> {
 fn last_layers() -> Vec<Kernel> {
     let mut all: Vec<Kernel> = Vec::new();
     for (columns, ids) in [(1, true), (10, false), (10, true), (MOST_OUTPUTS, true)] {
-        for formula in [Formula::SoftmaxCrossEntropy, Formula::BinaryCrossentropy, Formula::MeanSquaredError] {
+        for loss in [Loss::CategoricalCrossentropy, Loss::BinaryCrossentropy, Loss::MeanSquaredError] {
             for gradient in [false, true] {
                 let targets = TargetLayout { ids, columns, smoothing: 0.1, smoothing_share: 0.1 / columns as f32 };
-                let loss = RowLoss { formula, targets, gradient };
+                let loss = RowLoss { loss, targets, gradient };
                 let before = ACTIVATIONS.into_iter().filter(|activation| gradient && !activation.keeps_input());
                 for before in before.map(Some).chain([None]) {
                     for (inputs, family) in [(784, Family::Hardware), (3, Family::Hardware), (784, Family::Software)] {
@@ -403,6 +402,12 @@ fn last_layers() -> Vec<Kernel> {
             }
         }
     }
+    // Names of a formula's own must be no other's.
+    let targets = TargetLayout { ids: false, columns: 10, smoothing: 0.0, smoothing_share: 0.0 };
+    all.extend(Loss::ALL.into_iter().map(|loss| {
+        let (loss, tile) = (RowLoss { loss, targets, gradient: true }, Tile::choose(784, 10, 1024, Family::Hardware));
+        DenseLoss { inputs: 784, bias_offset: None, loss, before: Some(Activation::Elu(1.0)), tile }.into()
+    }));
     all
 }
 
@@ -463,10 +468,11 @@ fn losses(columns: usize) -> Vec<Kernel> {
         for (smoothing, gradient) in [(0.0, true), (0.1, true), (0.0, false)] {
             let targets = TargetLayout { ids, columns, smoothing, smoothing_share: smoothing / columns as f32 };
             all.push(SoftmaxCrossEntropy { targets, gradient }.into());
-            all.push(BinaryCrossentropy { targets, gradient }.into());
-            all.push(MeanSquaredError { targets, gradient }.into());
+            all.push(OutputLoss { loss: Loss::MeanSquaredError, targets, gradient }.into());
         }
     }
+    let targets = TargetLayout { ids: true, columns, smoothing: 0.0, smoothing_share: 0.0 };
+    all.extend(Loss::ALL.into_iter().skip(1).map(|loss| OutputLoss { loss, targets, gradient: true }.into()));
     all
 }
 

@@ -1,33 +1,73 @@
 //! The losses, one row of outputs at a time, with the gradient of these outputs: the mirror of
-//! `shaders/parts/loss_*.wgsl`. An operation of a loss has its outputs in memory; `dense_loss` makes them itself.
+//! `shaders/parts/loss_*.wgsl`. An operation of a loss has its outputs in memory; `dense_loss` makes them itself. This file has
+//! the list of formulas and the loops over rows; `elements.rs` has the formulas that see one output, `rows.rs` those that see a
+//! row.
+
+mod elements;
+mod rows;
 
 use super::scale::Gradients;
 use super::targets::TargetLayout;
 use crate::cpu::Cpu;
 use crate::kernels::{Binding, Definition, Input, Operation, Output, Real, WORKGROUP, lanes, padded};
+use crate::net::losses::Loss;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
-
-/// What a loss is computed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Formula {
-    /// Softmax and categorical cross-entropy, from the logits.
-    SoftmaxCrossEntropy,
-    /// Sigmoid and binary cross-entropy, from the logits.
-    BinaryCrossentropy,
-    /// The mean over a row's outputs of (y − t)².
-    MeanSquaredError,
-}
+use elements::Element;
 
 /// A loss of the rows of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RowLoss {
-    /// By what it is computed.
-    pub formula: Formula,
+    /// Which loss.
+    pub loss: Loss,
     /// What the targets are, and how many outputs there are.
     pub targets: TargetLayout,
     /// Whether the gradient is wanted; evaluation needs none.
     pub gradient: bool,
+}
+
+/// What a loss is in a shader.
+enum Formula {
+    /// A formula of a whole row.
+    Row(Part),
+    /// A sum of a formula of each output, divided by `sharers`.
+    Elements { part: Part, sharers: usize },
+}
+
+/// A row of outputs as a formula sees it, in a batch of `count`.
+struct Row<'a, F, T> {
+    outputs: &'a [F],
+    /// The target of a column.
+    target: T,
+    weight: F,
+    count: F,
+}
+
+impl<F: Real, T: Fn(usize) -> F> Row<'_, F, T> {
+    /// The mean of a loss of single outputs.
+    fn mean(self, element: impl Element<F>, gradient: &mut [F]) -> F {
+        let width = F::near(self.outputs.len() as f64);
+        self.shared_by(width, element, gradient)
+    }
+
+    /// The sum of a loss of single outputs.
+    fn sum(self, element: impl Element<F>, gradient: &mut [F]) -> F {
+        self.shared_by(F::one(), element, gradient)
+    }
+
+    /// The mirror of `loss_elements.wgsl`.
+    fn shared_by(self, sharers: F, element: impl Element<F>, gradient: &mut [F]) -> F {
+        let Row { outputs, target, weight, count } = self;
+        let mut sum = F::zero();
+        for (column, &y) in outputs.iter().enumerate() {
+            sum += element.loss(y, target(column));
+        }
+        let share = weight / (sharers * count);
+        for (column, slope) in gradient.iter_mut().enumerate() {
+            *slope = share * element.slope(outputs[column], target(column));
+        }
+        weight * sum / sharers
+    }
 }
 
 /// What the losses' operations bind.
@@ -47,17 +87,58 @@ impl RowLoss {
     pub(crate) fn header(&self, header: &mut Header, workgroup: usize, lanes: usize) {
         lanes::header(header, workgroup, lanes);
         self.targets.header(header);
-        header.flag("GRADIENT", self.gradient);
+        let threshold = self.loss.threshold();
+        header
+            .flag("GRADIENT", self.gradient)
+            .flag("HAS_THRESHOLD", threshold.is_some())
+            .float("THRESHOLD", threshold.unwrap_or(0.0));
+        match self.loss {
+            Loss::Huber { delta } => header.float("LOSS_DELTA", delta),
+            Loss::CategoricalFocalCrossentropy { alpha, gamma } => {
+                header.float("LOSS_ALPHA", alpha).float("LOSS_GAMMA", gamma)
+            }
+            Loss::BinaryFocalCrossentropy { alpha, gamma } => header
+                .float("LOSS_ALPHA", alpha.unwrap_or(0.0))
+                .float("LOSS_GAMMA", gamma)
+                .flag("LOSS_BALANCED", alpha.is_some()),
+            _ => header,
+        };
+        if let Formula::Elements { sharers, .. } = self.formula() {
+            header.number("SHARERS", sharers);
+        }
     }
 
     /// The formula and what it needs.
     pub(crate) fn parts(&self) -> Vec<Part> {
-        let formula = match self.formula {
-            Formula::SoftmaxCrossEntropy => shader::LOSS_SOFTMAX_CROSS_ENTROPY,
-            Formula::BinaryCrossentropy => shader::LOSS_BINARY_CROSSENTROPY,
-            Formula::MeanSquaredError => shader::LOSS_MEAN_SQUARED_ERROR,
-        };
-        vec![shader::STEP, shader::LANES, shader::TARGETS, formula]
+        let mut parts = vec![shader::STEP, shader::LANES, shader::TARGETS];
+        match self.formula() {
+            Formula::Row(part) => parts.push(part),
+            Formula::Elements { part, .. } => parts.extend([shader::LOSS_ELEMENTS, part]),
+        }
+        parts
+    }
+
+    /// A row a loss.
+    fn formula(&self) -> Formula {
+        let mean = |part| Formula::Elements { part, sharers: self.targets.columns };
+        match self.loss {
+            Loss::CategoricalCrossentropy => Formula::Row(shader::LOSS_SOFTMAX_CROSS_ENTROPY),
+            Loss::CategoricalFocalCrossentropy { .. } => Formula::Row(shader::LOSS_CATEGORICAL_FOCAL_CROSSENTROPY),
+            Loss::CategoricalHinge => Formula::Row(shader::LOSS_CATEGORICAL_HINGE),
+            Loss::CosineSimilarity => Formula::Row(shader::LOSS_COSINE_SIMILARITY),
+            Loss::KlDivergence => Formula::Elements { part: shader::LOSS_KL_DIVERGENCE, sharers: 1 },
+            Loss::BinaryCrossentropy => mean(shader::LOSS_BINARY_CROSSENTROPY),
+            Loss::BinaryFocalCrossentropy { .. } => mean(shader::LOSS_BINARY_FOCAL_CROSSENTROPY),
+            Loss::Poisson => mean(shader::LOSS_POISSON),
+            Loss::MeanSquaredError => mean(shader::LOSS_MEAN_SQUARED_ERROR),
+            Loss::MeanAbsoluteError => mean(shader::LOSS_MEAN_ABSOLUTE_ERROR),
+            Loss::MeanAbsolutePercentageError => mean(shader::LOSS_MEAN_ABSOLUTE_PERCENTAGE_ERROR),
+            Loss::MeanSquaredLogarithmicError => mean(shader::LOSS_MEAN_SQUARED_LOGARITHMIC_ERROR),
+            Loss::Huber { .. } => mean(shader::LOSS_HUBER),
+            Loss::LogCosh => mean(shader::LOSS_LOG_COSH),
+            Loss::Hinge => mean(shader::LOSS_HINGE),
+            Loss::SquaredHinge => mean(shader::LOSS_SQUARED_HINGE),
+        }
     }
 
     /// Loss and correct answer of row `row` of a batch of `count`; the gradient of its outputs goes to `gradient`, which is
@@ -65,60 +146,34 @@ impl RowLoss {
     fn row<F: Real>(&self, labels: &[u32], (row, count): (usize, usize), outputs: &[F], gradient: &mut [F]) -> [F; 2] {
         let weight = self.targets.weight::<F>(labels, row);
         let target = |column| self.targets.at::<F>(labels, row, column);
-        let (count, width) = (F::near(count as f64), F::near(outputs.len() as f64));
-        let gradient = gradient.iter_mut().enumerate();
-        let mut loss = F::zero();
-        match self.formula {
-            Formula::SoftmaxCrossEntropy => {
-                let largest = outputs.iter().fold(F::neg_infinity(), |a, &b| a.max(b));
-                let (mut exponentials, mut all, mut agreement) = (F::zero(), F::zero(), F::zero());
-                for (column, &logit) in outputs.iter().enumerate() {
-                    let t = target(column);
-                    exponentials += (logit - largest).exp();
-                    all += t;
-                    // A target of zero asks nothing, not even of a logit of −∞.
-                    agreement += if t == F::zero() { t } else { t * (logit - largest) };
-                }
-                loss = weight * (all * exponentials.ln() - agreement);
-                for (column, slope) in gradient {
-                    let p = (outputs[column] - largest).exp() / exponentials;
-                    *slope = weight / count * (p * all - target(column));
-                }
+        let found = Row { outputs, target, weight, count: F::near(count as f64) };
+        let loss = match self.loss {
+            Loss::CategoricalCrossentropy => rows::softmax_cross_entropy(found, gradient),
+            Loss::CategoricalFocalCrossentropy { alpha, gamma } => rows::focal(alpha, gamma, found, gradient),
+            Loss::CategoricalHinge => rows::hinge(found, gradient),
+            Loss::CosineSimilarity => rows::cosine_similarity(found, gradient),
+            Loss::KlDivergence => found.sum(elements::kl_divergence(), gradient),
+            Loss::BinaryCrossentropy => found.mean(elements::binary_crossentropy(), gradient),
+            Loss::BinaryFocalCrossentropy { alpha, gamma } => {
+                found.mean(elements::binary_focal_crossentropy(alpha, gamma), gradient)
             }
-            Formula::BinaryCrossentropy => {
-                for (column, &logit) in outputs.iter().enumerate() {
-                    let positive = if logit < F::zero() { F::zero() } else { logit };
-                    loss += positive - logit * target(column) + (-logit.abs()).exp().ln_1p();
-                }
-                loss = weight * loss / width;
-                for (column, slope) in gradient {
-                    let p = F::one() / (F::one() + (-outputs[column]).exp());
-                    *slope = weight / (width * count) * (p - target(column));
-                }
-            }
-            Formula::MeanSquaredError => {
-                for (column, &output) in outputs.iter().enumerate() {
-                    let difference = output - target(column);
-                    loss += difference * difference;
-                }
-                loss = weight * loss / width;
-                for (column, slope) in gradient {
-                    *slope = F::of(2.0) * weight / (width * count) * (outputs[column] - target(column));
-                }
-            }
-        }
+            Loss::Poisson => found.mean(elements::poisson(), gradient),
+            Loss::MeanSquaredError => found.mean(elements::squared_error(), gradient),
+            Loss::MeanAbsoluteError => found.mean(elements::absolute_error(), gradient),
+            Loss::MeanAbsolutePercentageError => found.mean(elements::absolute_percentage_error(), gradient),
+            Loss::MeanSquaredLogarithmicError => found.mean(elements::squared_logarithmic_error(), gradient),
+            Loss::Huber { delta } => found.mean(elements::huber(delta), gradient),
+            Loss::LogCosh => found.mean(elements::log_cosh(), gradient),
+            Loss::Hinge => found.mean(elements::hinge(), gradient),
+            Loss::SquaredHinge => found.mean(elements::squared_hinge(), gradient),
+        };
         let correct = self.is_correct(outputs, labels, row);
         [loss, if correct { F::one() } else { F::zero() }]
     }
 
     fn is_correct<F: Real>(&self, outputs: &[F], labels: &[u32], row: usize) -> bool {
-        let threshold = match self.formula {
-            Formula::SoftmaxCrossEntropy => None,
-            Formula::BinaryCrossentropy => Some(F::zero()),
-            Formula::MeanSquaredError => Some(F::of(0.5)),
-        };
-        match threshold.filter(|_| outputs.len() == 1) {
-            Some(threshold) => (outputs[0] > threshold) == (self.targets.raw::<F>(labels, row, 0) > F::of(0.5)),
+        match self.loss.threshold().filter(|_| outputs.len() == 1) {
+            Some(threshold) => (outputs[0] > F::of(threshold)) == (self.targets.raw::<F>(labels, row, 0) > F::of(0.5)),
             None => self.targets.agrees(outputs, labels, row),
         }
     }

@@ -1,8 +1,7 @@
 //! The loss: what a batch costs row by row, and the gradient of what it is computed from.
 
-use crate::kernels::binary_crossentropy::BinaryCrossentropy;
 use crate::kernels::loss::{LossOperation, RowLoss};
-use crate::kernels::mean_squared_error::MeanSquaredError;
+use crate::kernels::output_loss::OutputLoss;
 use crate::kernels::softmax_cross_entropy::SoftmaxCrossEntropy;
 use crate::kernels::targets::TargetLayout;
 use crate::kernels::{Kernel, padded};
@@ -15,12 +14,11 @@ pub(super) fn target_layout(graph: &Graph<'_>) -> TargetLayout {
     let loss = graph.recipe.loss;
     let columns = graph.recipe.layout.outputs();
     let smoothing = if graph.key.mode == Mode::Train { loss.label_smoothing } else { 0.0 };
-    let sharers = if loss.loss == Loss::BinaryCrossentropy { 2.0 } else { columns as f32 };
     TargetLayout {
         ids: graph.key.format.target_ids.unwrap_or(false),
         columns,
         smoothing,
-        smoothing_share: smoothing / sharers,
+        smoothing_share: smoothing / loss.loss.smoothing_sharers(columns) as f32,
     }
 }
 
@@ -29,8 +27,7 @@ pub(super) fn loss(graph: &mut Graph<'_>, outputs: Value, labels: Argument) -> (
     let (targets, gradient) = (target_layout(graph), graph.key.mode == Mode::Train);
     let kernel: Kernel = match graph.recipe.loss.loss {
         Loss::CategoricalCrossentropy => SoftmaxCrossEntropy { targets, gradient }.into(),
-        Loss::BinaryCrossentropy => BinaryCrossentropy { targets, gradient }.into(),
-        Loss::MeanSquaredError => MeanSquaredError { targets, gradient }.into(),
+        loss => OutputLoss { loss, targets, gradient }.into(),
     };
     let rows = graph.local("rows", 2 * padded(graph.key.capacity));
     let down = graph.gradient("loss.gradient", targets.columns);
@@ -43,8 +40,7 @@ pub(super) fn loss(graph: &mut Graph<'_>, outputs: Value, labels: Argument) -> (
 pub(in crate::plan) fn row_loss(kernel: &Kernel) -> Option<RowLoss> {
     match kernel {
         Kernel::SoftmaxCrossEntropy(loss) => Some(loss.rows()),
-        Kernel::BinaryCrossentropy(loss) => Some(loss.rows()),
-        Kernel::MeanSquaredError(loss) => Some(loss.rows()),
+        Kernel::OutputLoss(loss) => Some(loss.rows()),
         _ => None,
     }
 }

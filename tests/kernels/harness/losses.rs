@@ -1,5 +1,6 @@
 //! What the losses' tests share: targets of every kind, and a loss's launch on random outputs.
 
+use wgrad::Loss;
 use wgrad::kernels::scale::LossScale;
 use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::{Kernel, padded};
@@ -113,29 +114,45 @@ fn fill_targets(random: &mut Random, targets: Targets, columns: usize, row: &mut
 /// What targets may be, those that are rows of numbers together: they are data, and one shader serves.
 pub const KINDS: [(&str, &[Targets]); 2] = [("ids", &[Targets::Ids]), ("rows", &[Targets::OneHot, Targets::Soft])];
 
-/// Adds a loss's cases over all batches: every width with every kind of targets, then smoothing and no gradient.
-/// `share` is what a loss makes of the smoothing for so many outputs.
-pub fn add(trials: &mut Trials, share: fn(f32, usize) -> f32, finish: fn(LossCase) -> Case) {
-    for (name, kinds) in KINDS {
+/// What label smoothing adds to each target, of a loss's share of it for so many outputs.
+pub fn smoothing(loss: Loss, share: f32, columns: usize) -> (f32, f32) {
+    match loss {
+        Loss::BinaryCrossentropy | Loss::BinaryFocalCrossentropy { .. } => (share, share / 2.0),
+        _ => (share, share / columns as f32),
+    }
+}
+
+/// Adds the cases of an operation that computes these losses, which take turns: every width with every kind of targets over
+/// all batches, then smoothing and no gradient.
+pub fn add(trials: &mut Trials, losses: &'static [Loss], finish: fn(Loss, LossCase) -> Case) {
+    for (place, (name, kinds)) in KINDS.into_iter().enumerate() {
         let each = move |check: &dyn Fn(Targets) -> Result<(), String>| kinds.iter().try_for_each(|&kind| check(kind));
-        for columns in super::COLUMNS {
+        let turn = move |turn: usize| losses[(2 * turn + place) % losses.len()];
+        for (index, columns) in super::COLUMNS.into_iter().enumerate() {
             trials.add(&format!("columns_{columns}_{name}"), move |device| {
                 each(&|targets| {
-                    let case = |size| finish(LossCase::new(columns, size, targets, (0.0, 0.0)));
+                    let case = |size| finish(turn(index), LossCase::new(columns, size, targets, (0.0, 0.0)));
                     batches().map(case).try_for_each(|case| case.check(device))
                 })
             });
         }
         trials.add(&format!("smoothing_{name}"), move |device| {
             each(&|targets| {
-                let case = |columns| LossCase::new(columns, (7, 9), targets, (0.1, share(0.1, columns)));
-                [1, 3, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+                let case = |(index, columns)| {
+                    let loss = turn(index);
+                    finish(loss, LossCase::new(columns, (7, 9), targets, smoothing(loss, 0.1, columns)))
+                };
+                [1, 3, 10, 40].into_iter().enumerate().map(case).try_for_each(|case| case.check(device))
             })
         });
         trials.in_half(&format!("columns_{name}"), move |device| {
             each(&|targets| {
-                let case = |(columns, size)| finish(LossCase::new(columns, size, targets, (0.1, share(0.1, columns))));
-                let sizes = [1, 3, 10, 70].into_iter().flat_map(|columns| batches().map(move |size| (columns, size)));
+                let case = |(index, columns, size)| {
+                    let loss = turn(index);
+                    finish(loss, LossCase::new(columns, size, targets, smoothing(loss, 0.1, columns)))
+                };
+                let widths = [1, 3, 10, 70].into_iter().enumerate();
+                let sizes = widths.flat_map(|(index, columns)| batches().map(move |size| (index, columns, size)));
                 sizes.map(case).try_for_each(|case| case.check_half(device))
             })
         });
@@ -143,15 +160,15 @@ pub fn add(trials: &mut Trials, share: fn(f32, usize) -> f32, finish: fn(LossCas
         trials.in_half(&format!("saturated_{name}"), move |device| {
             let scale = LossScale { scale: 1_048_576.0, inverse: 1.0 / 1_048_576.0, steps: 3, saturated: 0 };
             each(&|targets| {
-                let case = |columns| finish(LossCase::new(columns, (2, 2), targets, (0.0, 0.0)));
+                let case = |columns| finish(losses[0], LossCase::new(columns, (2, 2), targets, (0.0, 0.0)));
                 [1, 3].map(case).into_iter().try_for_each(|case| case.check_half_but(&[], scale, device))
             })
         });
         trials.add(&format!("no_gradient_{name}"), move |device| {
             each(&|targets| {
                 let all = |columns| LossCase::new(columns, (7, 9), targets, (0.0, 0.0));
-                let case = |columns| LossCase { gradient: false, ..all(columns) };
-                [1, 10, 40].map(case).into_iter().try_for_each(|case| finish(case).check(device))
+                let case = |(index, columns)| finish(turn(index), LossCase { gradient: false, ..all(columns) });
+                [1, 10, 40].into_iter().enumerate().map(case).try_for_each(|case| case.check(device))
             })
         });
     }
