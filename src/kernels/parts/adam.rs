@@ -21,7 +21,7 @@ pub struct Adam {
 
 impl Adam {
     pub(crate) fn header(&self, header: &mut Header) {
-        header.float("BETA_1", self.beta_1).float("BETA_2", self.beta_2).float("EPSILON", self.epsilon);
+        header.float("REST_1", rest(self.beta_1)).float("REST_2", rest(self.beta_2)).float("EPSILON", self.epsilon);
     }
 }
 
@@ -40,11 +40,19 @@ impl Formula for Adam {
         w: T,
         [m, v, unused]: [T; 3],
     ) -> (T, [T; 3]) {
-        let (rest_1, rest_2) = (F::one() - F::of(self.beta_1), F::one() - F::of(self.beta_2));
+        let (rest_1, rest_2) = (F::of(rest(self.beta_1)), F::of(rest(self.beta_2)));
         let (correction_1, correction_2) = (F::one() - F::of(step.beta_1_power), F::one() - F::of(step.beta_2_power));
         let rate = F::of(step.learning_rate) * correction_2.sqrt() / correction_1;
         let m = (m + g.like(rest_1) * (g - m)).flushed();
         let v = (v + g.like(rest_2) * (g * g - v)).flushed();
         (w - g.like(rate) * m / (v.root() + g.like(F::of(self.epsilon))), [m, v, unused])
     }
+}
+
+/// 1 − β of β as it is written: 1 − 0.999 is 0.001, as Keras has it. The f32 nearest to 0.999 is 1.3·10⁻⁸ more, and what it
+/// leaves of 1 off by 1.3·10⁻⁵ of itself, which a training shows.
+#[inline(always)]
+fn rest(beta: f32) -> f32 {
+    let written = (f64::from(beta) * 1e7).round() / 1e7;
+    if written as f32 == beta { (1.0 - written) as f32 } else { 1.0 - beta }
 }
