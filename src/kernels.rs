@@ -152,6 +152,17 @@ registry! {
 }
 
 impl Kernel {
+    /// How a product is computed, if it is one.
+    pub fn tiling(&self) -> Option<product::Tiling> {
+        match self {
+            Kernel::DenseForward(kernel) => Some(kernel.tiling),
+            Kernel::DenseBackwardInput(kernel) => Some(kernel.tiling),
+            Kernel::DenseBackwardWeights(kernel) => Some(kernel.tiling),
+            Kernel::DenseBackwardUpdate(kernel) => Some(kernel.gradients.tiling),
+            _ => None,
+        }
+    }
+
     /// The whole shader for numbers that are stored in this way.
     pub fn shader(&self, storage: Storage) -> String {
         let (mut header, mut parts, definition) = (Header::default(), self.parts(), self.definition());

@@ -78,6 +78,8 @@ pub use embed::{BufferView, Predictor, Trainer};
 pub use error::{Error, Result};
 pub use inspect::LaunchProfile;
 #[cfg(feature = "native")]
+pub use inspect::doctor;
+#[cfg(feature = "native")]
 pub use inspect::{Candidate, TunedProduct, Tuning};
 pub use kernels::product::cooperative::CooperativeMatrix;
 pub use kernels::storage::Precision;

@@ -386,7 +386,6 @@ impl Model {
 mod tests {
     use super::*;
     use crate::data::Dataset;
-    use crate::kernels::Kernel;
     use crate::kernels::product::{CANDIDATES, Family, Product, Tiling, Traits};
     use crate::net::layers::Dense;
     use crate::net::losses::Loss;
@@ -397,16 +396,10 @@ mod tests {
     fn tilings(model: &Model) -> Result<Vec<(Product, Tiling)>> {
         let data = Dataset::from_rows(vec![0.5; 4 * 33], 33, vec![0.0; 4 * 10], 10)?;
         let plan = model.recipe().plan(model.plan_key(Mode::Train, &data, false, 128)?);
-        let products = plan.launches.iter().filter_map(|launch| {
-            let tiling = match &launch.kernel {
-                Kernel::DenseForward(kernel) => kernel.tiling,
-                Kernel::DenseBackwardInput(kernel) => kernel.tiling,
-                Kernel::DenseBackwardWeights(kernel) => kernel.tiling,
-                Kernel::DenseBackwardUpdate(kernel) => kernel.gradients.tiling,
-                _ => return None,
-            };
-            Some((launch.kernel.product(128, Precision::F32)?, tiling))
-        });
+        let products = plan
+            .launches
+            .iter()
+            .filter_map(|launch| Some((launch.kernel.product(128, Precision::F32)?, launch.kernel.tiling()?)));
         Ok(products.collect())
     }
 

@@ -179,7 +179,7 @@ impl Context {
     }
 
     /// Whether shaders check their indexes. They need not on Vulkan alone: there a device checks those into buffers itself.
-    fn checks_indexes(&self) -> bool {
+    pub fn checks_indexes(&self) -> bool {
         let robust = self.device.adapter_info().backend == wgpu::Backend::Vulkan;
         !robust || self.index_checks.unwrap_or(self.traits().family != Family::Hardware)
     }
@@ -376,35 +376,51 @@ impl Context {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-            let descriptor = wgpu::ShaderModuleDescriptor {
-                label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(source.text.as_str().into()),
-            };
-            let checks = wgpu::ShaderRuntimeChecks {
-                bounds_checks: self.checks_indexes() || source.text.contains(ENABLE_MATRIX_UNITS),
-                force_loop_bounding: false,
-                ..wgpu::ShaderRuntimeChecks::checked()
-            };
-            // SAFETY: one check that is off guards against loops without an end. Every loop of every shader counts up to (or
-            // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
-            // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan: no
-            // access leaves the buffer, and all of these are the engine's own. Indexes into other memory are made of constants,
-            // counters and the invocation's place alone, and docs/safety.md says why each lies within its array. Where a
-            // subgroup's number has a part in them, in shaders for matrix units, they stay checked.
-            let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
-            let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&label),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some("main"),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    // Every shader writes the workgroup memory that it reads, behind a barrier.
-                    zero_initialize_workgroup_memory: false,
-                    ..Default::default()
-                },
-                cache: self.pipeline_cache(),
-            });
+            let pipeline = self.compute_pipeline(&label, &source.text, Some(&pipeline_layout));
             Pipeline { pipeline, layout }
+        })
+    }
+
+    /// A pipeline of a shader that is no operation's, under the same checks, its layout as wgpu reads it from the text. The
+    /// text keeps to the rules that [`Context::compute_pipeline`] states.
+    #[cfg(feature = "native")]
+    pub fn foreign_pipeline(&self, name: &str, text: &str) -> Result<wgpu::ComputePipeline> {
+        let label = format!("wgrad {name}");
+        self.scoped(&format!("compiling {name}"), || self.compute_pipeline(&label, text, None))
+    }
+
+    fn compute_pipeline(
+        &self,
+        label: &str,
+        text: &str,
+        layout: Option<&wgpu::PipelineLayout>,
+    ) -> wgpu::ComputePipeline {
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let checks = wgpu::ShaderRuntimeChecks {
+            bounds_checks: self.checks_indexes() || text.contains(ENABLE_MATRIX_UNITS),
+            force_loop_bounding: false,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        // SAFETY: one check that is off guards against loops without an end. Every loop of every shader counts up to (or
+        // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
+        // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan: no
+        // access leaves the buffer, and all of these are the engine's own. Indexes into other memory are made of constants,
+        // counters and the invocation's place alone, and docs/safety.md says why each lies within its array. Where a
+        // subgroup's number has a part in them, in shaders for matrix units, they stay checked. The doctor's shaders keep to
+        // the same rules.
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(label),
+            layout,
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                // Every shader writes the workgroup memory that it reads, behind a barrier.
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: self.pipeline_cache(),
         })
     }
 }

@@ -28,13 +28,28 @@ impl Model {
     /// [`Error::Verification`](crate::Error::Verification) naming the first launch that differs, and what
     /// [`Model::fit`] may return.
     pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        self.verify_into(Verification::default(), data, batch_size, steps)
+    }
+
+    /// The same, except that what is wrong is kept among the rest, and the steps go on.
+    #[cfg(feature = "native")]
+    pub(super) fn verify_keeping(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        self.verify_into(Verification::keeping(), data, batch_size, steps)
+    }
+
+    fn verify_into(
+        &mut self,
+        mut verification: Verification,
+        data: &Dataset,
+        batch_size: usize,
+        steps: usize,
+    ) -> Result<Verification> {
         check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
         let mut executor = self.lock();
         let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
-        let mut verification = Verification::default();
         for step in 0..steps {
             if step % data.len().div_ceil(batch_size) == 0 {
                 let start = self.step().start(data.len() as u32, batch_size as u32);

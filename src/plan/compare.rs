@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::{Error, Result};
+use crate::kernels::product::Tiling;
 use crate::kernels::storage::unpack_halves;
 use crate::kernels::{Access, Binding, Element, Input, Output};
 use crate::plan::Launch;
@@ -29,6 +30,43 @@ pub struct Verification {
     pub largest_share: f64,
     /// The launch where it was found.
     pub largest_at: String,
+    /// What was found of each operation in each of its forms, where somebody asked: the doctor. A wrong launch is kept then,
+    /// and the rest of the step goes on.
+    pub(crate) kept: Option<Vec<Compared>>,
+    /// Whether the launches that are compared next share a dispatch.
+    pub(crate) shared: bool,
+}
+
+/// One launch that was compared.
+#[cfg_attr(not(feature = "native"), allow(dead_code, reason = "the doctor looks at them"))]
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Compared {
+    pub operation: &'static str,
+    /// Of a product, how it was computed.
+    pub tiling: Option<Tiling>,
+    /// Whether it shared a dispatch with others.
+    pub shared: bool,
+    /// The largest difference, as a share of what is tolerated.
+    pub share: f64,
+    /// What is wrong with it.
+    pub wrong: Option<Wrong>,
+}
+
+/// An element that is too far from its reference.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Wrong {
+    pub launch: String,
+    pub output: &'static str,
+    pub element: usize,
+    pub expected: f64,
+    pub found: f64,
+    pub tolerance: f64,
+}
+
+impl From<Wrong> for Error {
+    fn from(Wrong { launch, output, element, expected, found, tolerance }: Wrong) -> Self {
+        Error::Verification { launch, output, element, expected, found, tolerance }
+    }
 }
 
 impl fmt::Display for Verification {
@@ -83,6 +121,12 @@ impl Values {
 }
 
 impl Verification {
+    /// One that keeps what it finds, wrong launches too.
+    #[cfg(feature = "native")]
+    pub(crate) fn keeping() -> Self {
+        Verification { kept: Some(Vec::new()), ..Verification::default() }
+    }
+
     /// Compares one launch: what it bound before, and after.
     pub(crate) fn check(
         &mut self,
@@ -104,45 +148,62 @@ impl Verification {
         let mut output_views: Vec<_> = outputs.iter_mut().map(Values::output).collect();
         launch.kernel.reference_stored(launch.storage, step, &input_views, &mut output_views);
         let found = bindings.iter().zip(&after).filter(|(binding, _)| binding.is_output());
+        let (mut share, mut wrong): (f64, Option<Wrong>) = (0.0, None);
         for ((binding, found), expected) in found.zip(&outputs) {
-            self.compare(launch, binding, found, expected)?;
+            match compare(launch, binding, found, expected) {
+                Ok(found) => share = share.max(found),
+                Err(found) => wrong = wrong.or(Some(*found)),
+            }
+        }
+        if share > self.largest_share {
+            self.largest_share = share;
+            self.largest_at = launch.label.clone();
         }
         self.launches += 1;
-        Ok(())
-    }
-
-    fn compare(&mut self, launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<()> {
-        let pairs: Vec<(f64, f64)> = match expected {
-            Values::Floats(values) => numbers(binding.element, found).into_iter().zip(values.iter().copied()).collect(),
-            Values::Words(words) if is_block(binding) => step_pairs(found, words),
-            Values::Words(words) => {
-                numbers(binding.element, found).into_iter().zip(numbers(binding.element, words)).collect()
+        match (&mut self.kept, wrong) {
+            (Some(kept), wrong) => {
+                let (operation, tiling) = (launch.kernel.definition().name, launch.kernel.tiling());
+                kept.push(Compared { operation, tiling, shared: self.shared, share, wrong });
+                Ok(())
             }
-        };
-        let sizes = pairs.iter().map(|pair| pair.1.abs()).filter(|size| size.is_finite());
-        let largest = sizes.fold(0.0, f64::max);
-        for (element, &(found, expected)) in pairs.iter().enumerate() {
-            let mut tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
-            match binding.element {
-                Element::Float => {}
-                Element::Half => tolerance += HALF_TOLERANCE * expected.abs() + SMALLEST_HALF,
-                // Indexes, bytes, bits: the step block alone holds numbers among its words.
-                Element::Word if is_block(binding) => {}
-                Element::Word => tolerance = 0.0,
-            }
-            let apart = (found - expected).abs();
-            let same = found == expected || (found.is_nan() && expected.is_nan());
-            if !same && !matches!(apart.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {
-                let (launch, output) = (launch.label.clone(), binding.name);
-                return Err(Error::Verification { launch, output, element, expected, found, tolerance });
-            }
-            if !same && apart / tolerance > self.largest_share {
-                self.largest_share = apart / tolerance;
-                self.largest_at = launch.label.clone();
-            }
+            (None, Some(wrong)) => Err(wrong.into()),
+            (None, None) => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// The largest difference of an output's elements, as a share of what is tolerated; the first element that is beyond.
+fn compare(launch: &Launch, binding: &Binding, found: &[u32], expected: &Values) -> Result<f64, Box<Wrong>> {
+    let pairs: Vec<(f64, f64)> = match expected {
+        Values::Floats(values) => numbers(binding.element, found).into_iter().zip(values.iter().copied()).collect(),
+        Values::Words(words) if is_block(binding) => step_pairs(found, words),
+        Values::Words(words) => {
+            numbers(binding.element, found).into_iter().zip(numbers(binding.element, words)).collect()
+        }
+    };
+    let sizes = pairs.iter().map(|pair| pair.1.abs()).filter(|size| size.is_finite());
+    let largest = sizes.fold(0.0, f64::max);
+    let mut largest_share: f64 = 0.0;
+    for (element, &(found, expected)) in pairs.iter().enumerate() {
+        let mut tolerance = TOLERANCE * (expected.abs() + largest) + f64::from(f32::MIN_POSITIVE);
+        match binding.element {
+            Element::Float => {}
+            Element::Half => tolerance += HALF_TOLERANCE * expected.abs() + SMALLEST_HALF,
+            // Indexes, bytes, bits: the step block alone holds numbers among its words.
+            Element::Word if is_block(binding) => {}
+            Element::Word => tolerance = 0.0,
+        }
+        let apart = (found - expected).abs();
+        let same = found == expected || (found.is_nan() && expected.is_nan());
+        if !same && !matches!(apart.partial_cmp(&tolerance), Some(std::cmp::Ordering::Less)) {
+            let (launch, output) = (launch.label.clone(), binding.name);
+            return Err(Box::new(Wrong { launch, output, element, expected, found, tolerance }));
+        }
+        if !same {
+            largest_share = largest_share.max(apart / tolerance);
+        }
+    }
+    Ok(largest_share)
 }
 
 /// Whether this is a step block: that of the step, or of the next.

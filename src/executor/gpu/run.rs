@@ -241,6 +241,7 @@ impl Run {
         let program = self.program.clone();
         for index in program.plan.dispatches_of_step(self.step.updates()) {
             let launches = &program.plan.launches[program.plan.dispatches[index].clone()];
+            verification.shared = launches.len() > 1;
             let mut before = Vec::new();
             for launch in launches {
                 before.push(self.arguments(launch).await?);
