@@ -40,8 +40,9 @@ fn main(@builtin(local_invocation_index) local: u32) {
     if step.micro + 1u >= step.accumulate {
         next.micro = 0u;
         next.iteration += 1u;
-        next.beta_1_power *= BETA_1;
+        next.beta_1_power *= BETA_1 * (1.0 - 0.5 * step.warmup);
         next.beta_2_power *= BETA_2;
+        next.warmup *= WARMUP_DECAY;
     } else {
         next.micro += 1u;
     }

@@ -10,8 +10,8 @@
 @group(0) @binding(2) var<storage, read> dz: array<dz_vec4>;
 @group(0) @binding(3) var<storage, read_write> parameters: array<vec4<f32>>;
 
-const KERNEL_SETTINGS = Tensor(KERNEL_L2, WEIGHT_DECAY, 1.0, 1.0, KERNEL_L1, 0.0, 0.0, 0.0);
-const BIAS_SETTINGS = Tensor(BIAS_L2, WEIGHT_DECAY, 1.0, 1.0, BIAS_L1, 0.0, 0.0, 0.0);
+const KERNEL_SETTINGS = Tensor(KERNEL_L2, KERNEL_DECAY, 1.0, 1.0, KERNEL_L1, KERNEL_RATE, 0.0, 0.0);
+const BIAS_SETTINGS = Tensor(BIAS_L2, BIAS_DECAY, 1.0, 1.0, BIAS_L1, BIAS_RATE, 0.0, 0.0);
 
 fn store(row: u32, column: u32, block: mat4x4<f32>) {
     for (var i = 0u; i < 4u; i++) {
@@ -26,5 +26,5 @@ fn store_sums(column: u32, sums: vec4<f32>) {
 
 fn change(index: u32, gradient: vec4<f32>, tensor: Tensor) {
     let w = parameters[index];
-    update(index, gradient_seen(gradient, w, tensor), decayed(w, tensor));
+    update(index, gradient_seen(gradient, w, tensor), decayed(w, tensor), rate_of(tensor));
 }

@@ -26,5 +26,5 @@ fn main(
         return;
     }
     let w = parameters[index];
-    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor));
+    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor), rate_of(tensor));
 }

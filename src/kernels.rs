@@ -14,8 +14,8 @@ pub mod parts;
 mod real;
 pub use operation::{Access, Binding, Definition, Element, Input, Operation, Output, Work, Workgroup};
 pub use parts::{
-    activation, adagrad, adam, columns, gradients, hash, lanes, loss, norm, product, rmsprop, scale, sgd, storage,
-    targets, update,
+    activation, adadelta, adagrad, adam, adamax, columns, ftrl, gradients, hash, lanes, lion, loss, nadam, norm,
+    product, rmsprop, scale, sgd, storage, targets, update,
 };
 pub(crate) use real::WORKGROUP;
 pub use real::{Real, blocks, padded};
@@ -145,9 +145,7 @@ registry! {
     sum_squares SumSquares: "Sums of squares, chunk by chunk.",
     gradient_scales GradientScales: "The factors by which clipping by norm shrinks the gradients.",
     rmsprop_update RmspropUpdate: "RMSprop's update.",
-    sgd_update SgdUpdate: "Gradient descent's update.",
-    adam_update AdamUpdate: "Adam's and AdamW's update.",
-    adagrad_update AdagradUpdate: "Adagrad's update.",
+    optimizer_update OptimizerUpdate: "Any other optimizer's update.",
     advance_step AdvanceStep: "Adds up the step's statistics and moves the step block on.",
 }
 

@@ -7,9 +7,10 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::kernels::shares::{COLUMN_UNIT, Shares, share_of};
 use crate::kernels::sum_squares::CHUNK;
-use crate::kernels::update::{TENSOR_ALIGNMENT, TENSOR_ENTRY};
+use crate::kernels::update::{TENSOR_ALIGNMENT, TensorSettings};
 use crate::kernels::{blocks, padded};
 use crate::net::layer::Layer;
+use crate::net::optimizers::Optimizer;
 use crate::net::regularizers::Regularizer;
 use crate::net::sequential::{Placed, Sequential};
 use crate::net::tensor::{Kind, TensorSpec};
@@ -32,6 +33,8 @@ pub(crate) struct Tensor {
     pub shares: usize,
     /// What its size costs.
     pub regularizer: Regularizer,
+    /// What the learning rate is multiplied by for it.
+    pub learning_rate_factor: f32,
     /// Whether training changes it.
     pub trainable: bool,
 }
@@ -62,10 +65,13 @@ impl Tensor {
         })
     }
 
-    /// Its settings as updates and sums read them.
-    pub fn entry(&self, weight_decay: f32) -> [f32; TENSOR_ENTRY] {
-        let Regularizer { l1, l2 } = self.regularizer;
-        [l2, weight_decay, if self.trainable { 1.0 } else { 0.0 }, 1.0, l1, 0.0, 0.0, 0.0]
+    /// What an update with this optimizer is told of it.
+    pub fn settings(&self, optimizer: &Optimizer) -> TensorSettings {
+        TensorSettings {
+            regularizer: self.regularizer,
+            weight_decay: optimizer.weight_decay_of(&self.name),
+            learning_rate_factor: self.learning_rate_factor,
+        }
     }
 
     /// Copies it out of a buffer, without padding.
@@ -96,18 +102,19 @@ fn push(tensors: &mut Vec<Tensor>, length: &mut usize, tensor: Tensor) {
     tensors.push(Tensor { offset, ..tensor });
 }
 
-fn tensor(layer: &str, spec: &TensorSpec, trainable: bool, threads: usize) -> Tensor {
+fn tensor(name: &str, spec: &TensorSpec, layer: &Layer, threads: usize) -> Tensor {
     let columns = spec.shape.last().copied().unwrap_or(0);
     let is_matrix = spec.shape.len() > 1;
     Tensor {
-        name: format!("{layer}.{}", spec.name),
+        name: format!("{name}.{}", spec.name),
         rows: if is_matrix { spec.shape[0] } else { 1 },
         columns,
         shape: spec.shape.clone(),
         offset: 0,
         shares: if is_matrix { Shares::of_kernel(columns, threads) } else { 1 },
         regularizer: spec.regularizer,
-        trainable,
+        learning_rate_factor: layer.learning_rate_factor(),
+        trainable: layer.is_trainable(),
     }
 }
 
@@ -177,7 +184,7 @@ impl Layout {
     fn place(&mut self, layer: &Layer, placed: &Placed, threads: usize) -> Place {
         let (first, first_moving, offset) = (self.tensors.len(), self.moving.len(), self.length);
         for spec in &placed.tensors {
-            let tensor = tensor(&placed.name, spec, layer.is_trainable(), threads);
+            let tensor = tensor(&placed.name, spec, layer, threads);
             match spec.kind {
                 Kind::Trained => push(&mut self.tensors, &mut self.length, tensor),
                 Kind::Moving => push(&mut self.moving, &mut self.moving_length, tensor),
@@ -240,8 +247,8 @@ impl Layout {
     }
 
     /// The tensor table on the device: see `shaders/parts/update.wgsl`.
-    pub fn table(&self, weight_decay: f32) -> Vec<f32> {
-        self.tensors.iter().flat_map(|tensor| tensor.entry(weight_decay)).collect()
+    pub fn table(&self, optimizer: &Optimizer) -> Vec<f32> {
+        self.tensors.iter().flat_map(|tensor| tensor.settings(optimizer).entry(tensor.trainable)).collect()
     }
 
     /// Numbers of an optimizer's slot: one for each parameter; of a slot that is not used a few for

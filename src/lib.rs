@@ -90,7 +90,7 @@ pub use net::initializers::Initializer;
 pub use net::layer::Layer;
 pub use net::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
 pub use net::losses::{Loss, LossFunction};
-pub use net::optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
+pub use net::optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use net::regularizers::Regularizer;
 pub use net::schedules::{
     CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate, PiecewiseConstantDecay,
@@ -103,6 +103,6 @@ pub use records::event::{Event, StepRecord};
 pub use records::history::{EpochRecord, History};
 pub use records::metrics::Score;
 pub use snapshot::Snapshot;
-pub use step::StepBlock;
+pub use step::{Betas, StepBlock};
 pub use train::{Fit, Samples};
 pub use wgpu;

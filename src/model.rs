@@ -88,14 +88,12 @@ impl Model {
         device.check_storage("parameters", layout.length)?;
         let (parameters, moving) = layout.initial(&description)?;
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, (&parameters, &moving)))?;
-        let (beta_1_power, beta_2_power) = optimizer.betas();
         let step = StepBlock {
             learning_rate: optimizer.rate_of(0),
-            beta_1_power,
-            beta_2_power,
             accumulate: optimizer.gradient_accumulation_steps(),
             ..StepBlock::default()
         };
+        let step = step.after(0, 0, optimizer.betas());
         let (device, choices) = (device.clone(), device.choices());
         Ok(Model {
             device,
@@ -209,16 +207,15 @@ impl Model {
 
     /// Goes on as if so many training batches and updates had been made.
     pub(crate) fn set_progress(&mut self, batches: u32, iterations: u32) {
-        let (beta_1, beta_2) = self.optimizer.betas();
-        self.step = self.step.after(batches, iterations, beta_1, beta_2);
+        self.step = self.step.after(batches, iterations, self.optimizer.betas());
     }
 
     /// Moves the host's copy of the step block on by steps that were submitted.
     pub(crate) fn advance(&mut self, steps: usize) {
-        let (beta_1, beta_2) = self.optimizer.betas();
+        let betas = self.optimizer.betas();
         for _ in 0..steps {
             // Only what lasts beyond an epoch is kept here: where an epoch stands is the run's.
-            self.step = StepBlock { position: 0, rows: 0, samples: 0, ..self.step.advance(beta_1, beta_2) };
+            self.step = StepBlock { position: 0, rows: 0, samples: 0, ..self.step.advance(betas) };
         }
     }
 

@@ -24,6 +24,7 @@ use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
 use crate::net::tensor::Kind;
+use crate::step::Betas;
 
 pub(crate) use dispatches::Room;
 
@@ -283,12 +284,12 @@ impl Plan {
         launch.kernel.work(self.key.capacity, bound.sum())
     }
 
-    /// What each step multiplies the powers of β₁ and β₂ with.
-    pub fn betas(&self) -> (f32, f32) {
+    /// What each update moves the step block's running products on by.
+    pub fn betas(&self) -> Betas {
         let advance = self.launches.iter().find_map(|launch| match &launch.kernel {
-            Kernel::AdvanceStep(advance) => Some((advance.beta_1, advance.beta_2)),
+            Kernel::AdvanceStep(advance) => Some(advance.betas),
             _ => None,
         });
-        advance.unwrap_or((1.0, 1.0))
+        advance.unwrap_or(Betas::NONE)
     }
 }

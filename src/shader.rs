@@ -61,7 +61,14 @@ parts! {
     SGD = "sgd";
     RMSPROP = "rmsprop";
     ADAM = "adam";
+    ADAM_VELOCITY = "adam_velocity";
+    ADAM_AMSGRAD = "adam_amsgrad";
     ADAGRAD = "adagrad";
+    NADAM = "nadam";
+    LION = "lion";
+    ADAMAX = "adamax";
+    ADADELTA = "adadelta";
+    FTRL = "ftrl";
     PRODUCT_COMMON = "product_common";
     PRODUCT_DIRECT = "product_direct";
     PRODUCT_STAGED = "product_staged";

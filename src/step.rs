@@ -22,7 +22,7 @@ pub struct StepBlock {
     pub slot: u32,
     /// The learning rate η.
     pub learning_rate: f32,
-    /// β₁ᵗ with t = iteration + 1.
+    /// β₁ᵗ with t = iteration + 1; for Nadam the product of its μ₁ to μₜ, which is less, as β₁ warms up.
     pub beta_1_power: f32,
     /// β₂ᵗ with t = iteration + 1.
     pub beta_2_power: f32,
@@ -32,6 +32,42 @@ pub struct StepBlock {
     pub micro: u32,
     /// Batches of an update; 0 counts as 1.
     pub accumulate: u32,
+    /// What is left of β₁'s warm-up after this update: 0.96ᵗ⁺¹ for Nadam, 0 where β₁ has none.
+    pub warmup: f32,
+}
+
+/// What an update moves the step block's running products on by.
+///
+/// The power of β₁ is multiplied by β₁·(1 − ½·warmup), and `warmup` by its decay. Without a decay that is β₁ alone; with
+/// Nadam's, 0.96, the product is that of its momentum schedule μₜ = β₁·(1 − ½·0.96ᵗ).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Betas {
+    /// β₁; 1 where there is none.
+    pub beta_1: f32,
+    /// β₂; 1 where there is none.
+    pub beta_2: f32,
+    /// How much of the warm-up of β₁ an update leaves; 0 where there is none.
+    pub warmup_decay: f32,
+}
+
+/// The decay of Nadam's warm-up.
+pub(crate) const WARMUP_DECAY: f32 = 0.96;
+
+impl Betas {
+    /// Of an optimizer that has neither.
+    pub const NONE: Betas = Betas { beta_1: 1.0, beta_2: 1.0, warmup_decay: 0.0 };
+
+    /// What β₁'s power is multiplied by next.
+    fn factor(&self, warmup: f32) -> f32 {
+        self.beta_1 * (1.0 - 0.5 * warmup)
+    }
+}
+
+/// β₁ and β₂ without a warm-up.
+impl From<(f32, f32)> for Betas {
+    fn from((beta_1, beta_2): (f32, f32)) -> Self {
+        Betas { beta_1, beta_2, warmup_decay: 0.0 }
+    }
 }
 
 impl StepBlock {
@@ -50,7 +86,8 @@ impl StepBlock {
 
     /// The block one step later. Powers of β are running products in f32, as the device keeps them; they and the iteration
     /// move with an update, all else with a batch.
-    pub fn advance(self, beta_1: f32, beta_2: f32) -> Self {
+    pub fn advance(self, betas: impl Into<Betas>) -> Self {
+        let betas = betas.into();
         let position = self.position + self.rows;
         let next = StepBlock {
             slot: self.slot.wrapping_add(1),
@@ -65,8 +102,9 @@ impl StepBlock {
         StepBlock {
             micro: 0,
             iteration: self.iteration.wrapping_add(1),
-            beta_1_power: self.beta_1_power * beta_1,
-            beta_2_power: self.beta_2_power * beta_2,
+            beta_1_power: self.beta_1_power * betas.factor(self.warmup),
+            beta_2_power: self.beta_2_power * betas.beta_2,
+            warmup: self.warmup * betas.warmup_decay,
             ..next
         }
     }
@@ -74,12 +112,16 @@ impl StepBlock {
     /// All its words as numbers, in their order.
     pub(crate) fn numbers(&self) -> [f64; StepBlock::WORDS] {
         let words = bytemuck::cast::<StepBlock, [u32; StepBlock::WORDS]>(*self);
-        let floats = [self.learning_rate, self.beta_1_power, self.beta_2_power];
-        let first = std::mem::offset_of!(StepBlock, learning_rate) / 4;
-        std::array::from_fn(|at| match at.checked_sub(first).and_then(|at| floats.get(at)) {
-            Some(&float) => float.into(),
-            None => words[at].into(),
-        })
+        let mut numbers = words.map(f64::from);
+        for (at, float) in [
+            (std::mem::offset_of!(StepBlock, learning_rate), self.learning_rate),
+            (std::mem::offset_of!(StepBlock, beta_1_power), self.beta_1_power),
+            (std::mem::offset_of!(StepBlock, beta_2_power), self.beta_2_power),
+            (std::mem::offset_of!(StepBlock, warmup), self.warmup),
+        ] {
+            numbers[at / 4] = float.into();
+        }
+        numbers
     }
 
     /// The block of the step that follows `batches` batches and `iterations` updates, at the start of which nothing is bound:
@@ -87,30 +129,42 @@ impl StepBlock {
     /// whatever the number, which may come from a file. β is from 0 to 1, as every optimizer has it.
     ///
     /// ```
-    /// let step = wgrad::StepBlock::default().after(u32::MAX, u32::MAX, 0.9, 0.999);
+    /// let step = wgrad::StepBlock::default().after(u32::MAX, u32::MAX, (0.9, 0.999));
     /// assert_eq!((step.iteration, step.slot), (u32::MAX, u32::MAX));
     /// ```
-    pub fn after(self, batches: u32, iterations: u32, beta_1: f32, beta_2: f32) -> Self {
-        StepBlock {
+    pub fn after(self, batches: u32, iterations: u32, betas: impl Into<Betas>) -> Self {
+        let betas = betas.into();
+        let mut next = StepBlock {
             iteration: iterations,
             slot: batches,
             batch: batches,
             micro: batches.wrapping_sub(iterations.wrapping_mul(self.accumulate.max(1))),
             accumulate: self.accumulate,
-            beta_1_power: running_product(beta_1, iterations),
-            beta_2_power: running_product(beta_2, iterations),
+            beta_1_power: betas.factor(betas.warmup_decay),
+            beta_2_power: running_product(betas.beta_2, betas.beta_2, iterations),
+            warmup: betas.warmup_decay * betas.warmup_decay,
             ..StepBlock { learning_rate: self.learning_rate, ..StepBlock::default() }
+        };
+        // While β₁ warms up every factor is another: some four hundred of Nadam's, then it is β₁ to the last bit.
+        let mut left = iterations;
+        while left > 0 && betas.factor(next.warmup) != betas.beta_1 {
+            next.beta_1_power *= betas.factor(next.warmup);
+            next.warmup *= betas.warmup_decay;
+            left -= 1;
         }
+        next.beta_1_power = running_product(next.beta_1_power, betas.beta_1, left);
+        next.warmup = running_product(next.warmup, betas.warmup_decay, left);
+        next
     }
 }
 
-/// `beta`, multiplied `times` times by `beta` with f32's rounding after each.
+/// `product`, multiplied `times` times by `beta` with f32's rounding after each.
 ///
 /// As long as the product keeps its exponent, a multiplication takes a whole number of its last places off. That number
 /// never grows as the product shrinks, so how often it stays the same is found by halving, and those turns are made in
 /// one: a few thousand jumps for a binary exponent at most, of which there are 150.
-fn running_product(beta: f32, times: u32) -> f32 {
-    let (mut product, mut left) = (beta, times);
+fn running_product(mut product: f32, beta: f32, times: u32) -> f32 {
+    let mut left = times;
     // The size of a fall in last places, while the exponent stays.
     let fall = |bits: u32| {
         let next = (f32::from_bits(bits) * beta).to_bits();
@@ -154,7 +208,7 @@ mod tests {
         let mut seen = Vec::new();
         while step.rows > 0 {
             seen.push((step.position, step.rows));
-            step = step.advance(0.5, 1.0);
+            step = step.advance((0.5, 1.0));
         }
         assert_eq!(seen, [(0, 4), (4, 4), (8, 2)]);
         assert_eq!((step.iteration, step.slot, step.beta_1_power), (3, 3, 0.0625));
@@ -166,7 +220,7 @@ mod tests {
         let mut seen = Vec::new();
         for _ in 0..5 {
             seen.push((step.batch, step.micro, step.iteration, step.updates(), step.beta_1_power));
-            step = step.advance(0.5, 1.0);
+            step = step.advance((0.5, 1.0));
         }
         let expected = [
             (0, 0, 0, false, 0.5),
@@ -177,7 +231,7 @@ mod tests {
         ];
         assert_eq!(seen, expected);
         let start = StepBlock { accumulate: 3, ..StepBlock::default() };
-        let later = start.after(5, 1, 0.5, 1.0);
+        let later = start.after(5, 1, (0.5, 1.0));
         assert_eq!((later.batch, later.micro, later.iteration, later.slot), (5, 2, 1, 5));
         assert_eq!((later.beta_1_power, later.numbers()[0], later.numbers()[7]), (0.25, 1.0, 0.25));
     }
@@ -190,10 +244,24 @@ mod tests {
         betas.extend((0..200).map(|_| 1.0 - random.unit().powi(3)));
         for beta in betas {
             for times in [0, 1, 2, 3, 10, 1000, 4097, random.below(200_000) as u32] {
-                let (found, expected) = (running_product(beta, times), turns(beta, times));
+                let (found, expected) = (running_product(beta, beta, times), turns(beta, times));
                 assert_eq!(found.to_bits(), expected.to_bits(), "{beta} after {times}");
             }
         }
+    }
+
+    #[test]
+    fn a_warm_up_goes_on_with_the_bits_of_as_many_turns() {
+        let betas = Betas { beta_1: 0.9, beta_2: 0.999, warmup_decay: 0.96 };
+        let mut step = StepBlock { accumulate: 1, ..StepBlock::default() }.after(0, 0, betas);
+        assert_eq!((step.beta_1_power, step.warmup), (0.9 * (1.0 - 0.5 * 0.96), 0.96 * 0.96));
+        for iterations in 0..3000 {
+            let found = StepBlock { accumulate: 1, ..StepBlock::default() }.after(iterations, iterations, betas);
+            assert_eq!(found, StepBlock { slot: iterations, ..step }, "after {iterations}");
+            step = step.advance(betas);
+        }
+        let far = StepBlock::default().after(u32::MAX, u32::MAX, Betas { beta_1: 0.999_999_94, ..betas });
+        assert!(far.beta_1_power > 0.0 && far.warmup < 1e-40);
     }
 
     #[test]
@@ -201,7 +269,7 @@ mod tests {
         // It would be 1.2·10⁹ turns one by one; here the slowest betas of all take milliseconds.
         for places in [1, 2, 3, 100, 2000, 3000, 10_000] {
             let beta = 1.0 - places as f32 * f32::EPSILON / 2.0;
-            let step = StepBlock { learning_rate: 0.5, ..StepBlock::default() }.after(u32::MAX, u32::MAX, beta, beta);
+            let step = StepBlock { learning_rate: 0.5, ..StepBlock::default() }.after(u32::MAX, u32::MAX, (beta, beta));
             assert_eq!((step.iteration, step.slot, step.learning_rate), (u32::MAX, u32::MAX, 0.5));
             let last = step.beta_1_power;
             assert!((last * beta).to_bits() == last.to_bits(), "{places}: {last}");

@@ -268,7 +268,10 @@ fn wrong_flags_are_refused_with_what_was_expected_and_found() {
         (&["--limit=0"], "--limit: expected a whole number from 1, found \"0\""),
         (&["--seed", "-1"], "--seed: expected a whole number from 0, found \"-1\""),
         (&["--learning-rate", "NaN"], "--learning-rate: expected a finite number that is not negative, found \"NaN\""),
-        (&["--optimizer", "lbfgs"], "--optimizer: expected rmsprop, sgd, adam, adamw or adagrad, found \"lbfgs\""),
+        (
+            &["--optimizer", "lbfgs"],
+            "--optimizer: expected rmsprop, sgd, adam, adamw, adagrad, nadam, lion, adamax, adadelta or ftrl, found \"lbfgs\"",
+        ),
         (&["--precision", "f64"], "--precision: expected f32 or f16, found \"f64\""),
         (&["--layers", "0:relu"], "--layers: expected UNITS:ACTIVATION with at least one unit, as in 512:relu, found"),
         (&["--layers", "10:step"], "softplus or softmax, found \"step\""),

@@ -99,13 +99,18 @@ fn parts_have_their_mirrors() {
     // tensor table, tensors.wgsl, is TENSOR_ENTRY in update.rs.
     let mirrored: BTreeSet<_> = [
         "activation",
+        "adadelta",
         "adagrad",
         "adam",
+        "adamax",
         "gradients",
         "columns",
+        "ftrl",
         "hash",
         "lanes",
+        "lion",
         "loss",
+        "nadam",
         "noise",
         "norm",
         "product",

@@ -3,8 +3,8 @@
 
 @group(0) @binding(FIRST_SLOT) var<storage, read_write> accumulators: array<vec4<f32>>;
 
-fn update(index: u32, g: vec4<f32>, w: vec4<f32>) {
+fn update(index: u32, g: vec4<f32>, w: vec4<f32>, rate: f32) {
     let s = accumulators[index] + g * g;
     accumulators[index] = s;
-    parameters[index] = w - step.learning_rate * g / sqrt(s + EPSILON);
+    parameters[index] = w - rate * g / sqrt(s + EPSILON);
 }

@@ -7,7 +7,7 @@
 @group(0) @binding(FIRST_SLOT + 1u) var<storage, read_write> averages: array<vec4<f32>>;  // a, only with CENTERED
 @group(0) @binding(FIRST_SLOT + 2u) var<storage, read_write> momentums: array<vec4<f32>>; // m, only with MOMENTUM
 
-fn update(index: u32, g: vec4<f32>, w: vec4<f32>) {
+fn update(index: u32, g: vec4<f32>, w: vec4<f32>, rate: f32) {
     let v = RHO * velocities[index] + (1.0 - RHO) * g * g;
     velocities[index] = v;
     var d = v + EPSILON;
@@ -16,7 +16,7 @@ fn update(index: u32, g: vec4<f32>, w: vec4<f32>) {
         averages[index] = a;
         d -= a * a;
     }
-    var change = step.learning_rate * g / sqrt(d);
+    var change = rate * g / sqrt(d);
     if MOMENTUM > 0.0 {
         change += MOMENTUM * momentums[index];
         momentums[index] = change;

@@ -4,8 +4,8 @@
 
 @group(0) @binding(FIRST_SLOT) var<storage, read_write> momentums: array<vec4<f32>>; // m, only with MOMENTUM
 
-fn update(index: u32, g: vec4<f32>, w: vec4<f32>) {
-    let plain = step.learning_rate * g;
+fn update(index: u32, g: vec4<f32>, w: vec4<f32>, rate: f32) {
+    let plain = rate * g;
     if MOMENTUM == 0.0 {
         parameters[index] = w - plain;
         return;

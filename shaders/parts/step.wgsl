@@ -8,11 +8,12 @@ struct Step {
     batch_size: u32,     // rows of every batch but the last
     slot: u32,           // where this step's statistics go
     learning_rate: f32,
-    beta_1_power: f32,   // β₁ᵗ with t = iteration + 1
+    beta_1_power: f32,   // β₁ᵗ with t = iteration + 1; the product of Nadam's μ₁ to μₜ
     beta_2_power: f32,   // β₂ᵗ
     batch: u32,          // training batches before this one
     micro: u32,          // batches whose gradients wait for the update to come
     accumulate: u32,     // batches of an update; 0 counts as 1
+    warmup: f32,         // what is left of β₁'s warm-up after this update: 0.96ᵗ⁺¹ for Nadam, else 0
 }
 
 // The place of a workgroup in a grid that is folded when it has more than 65,535 workgroups.

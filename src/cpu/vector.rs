@@ -63,6 +63,29 @@ impl<S: Simd> Vector<S> {
         Vector::new(self.simd, self.simd.select_f32s(below, self.splat(-1.0).numbers, numbers))
     }
 
+    /// The other's numbers where they are larger; not-a-number stays what it is.
+    #[inline(always)]
+    pub(crate) fn or_larger(self, other: Self) -> Self {
+        let larger = self.simd.less_than_f32s(self.numbers, other.numbers);
+        Vector::new(self.simd, self.simd.select_f32s(larger, other.numbers, self.numbers))
+    }
+
+    /// The other's numbers where the divisor's are zero.
+    #[inline(always)]
+    pub(crate) fn unless_zero(self, divisor: Self, other: Self) -> Self {
+        let zero = self.simd.equal_f32s(divisor.numbers, self.splat(0.0).numbers);
+        Vector::new(self.simd, self.simd.select_f32s(zero, other.numbers, self.numbers))
+    }
+
+    /// The numbers to this power, one by one: there is no instruction for it.
+    #[inline(always)]
+    pub(crate) fn raised(self, power: f32) -> Self {
+        let mut numbers = self.numbers;
+        let lanes: &mut [f32] = bytemuck::cast_slice_mut(std::slice::from_mut(&mut numbers));
+        lanes.iter_mut().for_each(|number| *number = number.powf(power));
+        Vector::new(self.simd, numbers)
+    }
+
     /// ±limit in place of numbers that are larger; not-a-number stays what it is.
     #[inline(always)]
     pub(crate) fn limited(self, limit: f32) -> Self {

@@ -15,7 +15,7 @@ use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::compare::Verification;
 use crate::plan::{Argument, Launch, Mode, Plan, PlanKey, STATISTICS_SLOTS, Store};
-use crate::step::StepBlock;
+use crate::step::{Betas, StepBlock};
 
 /// A model's buffers and programs on the CPU.
 #[derive(Debug)]
@@ -246,7 +246,7 @@ impl Executor {
         let outputs = &self.arena[run.places[run.plan.outputs]];
         let stride = outputs.len() / crate::kernels::padded(run.plan.key.capacity);
         let rows = outputs[..stride * step.rows as usize].to_vec();
-        self.set_step(run, step.advance(1.0, 1.0));
+        self.set_step(run, step.advance(Betas::NONE));
         rows
     }
 

@@ -3,7 +3,7 @@
 use super::scale::Gradients;
 use super::{Access, Binding, Definition, Element, Input, Operation, Output, Real, Work, Workgroup, lanes};
 use crate::shader::{self, Header, Part};
-use crate::step::StepBlock;
+use crate::step::{Betas, StepBlock};
 
 /// Invocations of its one workgroup, where it is launched alone.
 pub const WORKGROUP: usize = 256;
@@ -39,10 +39,8 @@ pub struct AdvanceStep {
     pub penalties: usize,
     /// How many steps' statistics are kept.
     pub slots: usize,
-    /// What β₁'s power is multiplied by; 1 where there is no β₁.
-    pub beta_1: f32,
-    /// What β₂'s power is multiplied by.
-    pub beta_2: f32,
+    /// What the running products are moved on by.
+    pub betas: Betas,
     /// Invocations of its one workgroup, which share the sums; a power of two.
     pub workgroup: usize,
 }
@@ -65,7 +63,8 @@ impl Operation for AdvanceStep {
     fn header(&self, header: &mut Header) {
         lanes::header(header, self.workgroup, self.workgroup);
         header.number("PENALTIES", self.penalties).number("SLOTS", self.slots);
-        header.float("BETA_1", self.beta_1).float("BETA_2", self.beta_2);
+        header.float("BETA_1", self.betas.beta_1).float("BETA_2", self.betas.beta_2);
+        header.float("WARMUP_DECAY", self.betas.warmup_decay);
     }
 
     fn parts(&self) -> Vec<Part> {
@@ -100,6 +99,6 @@ impl Operation for AdvanceStep {
         let slot = step.slot as usize % self.slots;
         let found: [F; Counter::COUNT] = [loss, correct, penalty, F::near(f64::from(step.rows))];
         statistics.floats()[Counter::COUNT * slot..][..Counter::COUNT].copy_from_slice(&found);
-        next.words().copy_from_slice(bytemuck::cast_slice(&[step.advance(self.beta_1, self.beta_2)]));
+        next.words().copy_from_slice(bytemuck::cast_slice(&[step.advance(self.betas)]));
     }
 }

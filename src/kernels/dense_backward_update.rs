@@ -13,9 +13,7 @@ use crate::step::StepBlock;
 
 use super::dense_backward_weights::DenseBackwardWeights;
 use super::product::Product;
-use super::update::{self, PARAMETERS, Rule, TENSOR_ENTRY, Update};
-use super::{adagrad, adam, rmsprop, sgd};
-use crate::net::regularizers::Regularizer;
+use super::update::{self, Own, PARAMETERS, Rule, TENSOR_ENTRY, TensorSettings, Update};
 
 /// The parameters of `dense_backward_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,21 +22,16 @@ pub struct DenseBackwardUpdate {
     pub gradients: DenseBackwardWeights,
     /// The optimizer's rule.
     pub rule: Rule,
-    /// What the size of the kernel costs.
-    pub kernel_regularizer: Regularizer,
-    /// And that of the bias.
-    pub bias_regularizer: Regularizer,
-    /// The share of a parameter that the update takes off, times the learning rate.
-    pub weight_decay: f32,
+    /// What the update is told of the kernel.
+    pub kernel: TensorSettings,
+    /// And of the bias.
+    pub bias: TensorSettings,
     /// Gradients are cut to ±this; 0 for not at all.
     pub clip_value: f32,
 }
 
 const X: Binding = Binding::read("x").stored();
 const DZ: Binding = Binding::read("dz").stored();
-
-/// Where the slots' bindings start.
-const FIRST_SLOT: usize = 4;
 
 /// A tensor's place in the layer's range, and its settings as the tensor table has them.
 type Tensor<F> = (Range<usize>, [F; TENSOR_ENTRY]);
@@ -51,13 +44,11 @@ impl DenseBackwardUpdate {
 
     /// The kernel, then the bias; an empty range where there is none.
     fn tensors<F: Real>(&self) -> [Tensor<F>; 2] {
-        let decay = F::of(self.weight_decay);
-        let entry =
-            |Regularizer { l1, l2 }| [F::of(l2), decay, F::one(), F::one(), F::of(l1), F::zero(), F::zero(), F::zero()];
+        let entry = |tensor: TensorSettings| tensor.entry(true).map(F::of);
         let bias = self.gradients.bias_offset.map(|offset| offset..offset + padded(self.gradients.outputs));
         [
-            (0..self.kernel_length(), entry(self.kernel_regularizer)),
-            (bias.unwrap_or_default(), entry(self.bias_regularizer)),
+            (0..self.kernel_length(), entry(self.kernel)),
+            (bias.unwrap_or_default(), entry(self.bias)),
         ]
     }
 
@@ -67,8 +58,8 @@ impl DenseBackwardUpdate {
         kernel.end.max(bias.end)
     }
 
-    fn update<'a, F: Real>(&'a self, step: &'a StepBlock, entry: [F; TENSOR_ENTRY]) -> Update<'a, Rule, F> {
-        Update { formula: &self.rule, step, clip_value: self.clip_value, entry }
+    fn update<'a, F: Real>(&'a self, step: &StepBlock, entry: [F; TENSOR_ENTRY]) -> Update<'a, Rule, F> {
+        Update::new(&self.rule, step, self.clip_value, entry)
     }
 }
 
@@ -77,40 +68,39 @@ fn slices<'a, F>(buffers: [&'a mut [F]; 5], range: &Range<usize>) -> [&'a mut [F
     buffers.map(|buffer| buffer.get_mut(range.clone()).unwrap_or_default())
 }
 
+impl Own for DenseBackwardUpdate {
+    const OWN: &'static [Binding] = &[Binding::STEP, X, DZ, PARAMETERS];
+}
+
 impl Operation for DenseBackwardUpdate {
     const DEFINITION: Definition = Definition {
         name: "dense_backward_update",
         source: include_str!("../../shaders/dense_backward_update.wgsl"),
-        bindings: &[Binding::STEP, X, DZ, PARAMETERS],
+        bindings: Self::OWN,
     };
 
     const GRADIENTS: Gradients = Gradients::Used("dz");
 
     fn definition(&self) -> Definition {
-        let bindings: &'static [Binding] = match self.rule {
-            Rule::Sgd(_) => &[Binding::STEP, X, DZ, PARAMETERS, sgd::MOMENTUMS],
-            Rule::Rmsprop(_) => {
-                use rmsprop::{AVERAGES, MOMENTUMS, VELOCITIES};
-                &[Binding::STEP, X, DZ, PARAMETERS, VELOCITIES, AVERAGES, MOMENTUMS]
-            }
-            Rule::Adam(_) => &[Binding::STEP, X, DZ, PARAMETERS, adam::MEANS, adam::VELOCITIES],
-            Rule::Adagrad(_) => &[Binding::STEP, X, DZ, PARAMETERS, adagrad::ACCUMULATORS],
-        };
-        Definition { bindings, ..Self::DEFINITION }
+        Definition { bindings: self.rule.bindings::<Self>(), ..Self::DEFINITION }
     }
 
     fn header(&self, header: &mut Header) {
         self.gradients.header(header);
-        self.rule.header(header, FIRST_SLOT);
-        for (name, Regularizer { l1, l2 }) in [("KERNEL", self.kernel_regularizer), ("BIAS", self.bias_regularizer)] {
-            header.float(&format!("{name}_L1"), l1).float(&format!("{name}_L2"), l2);
+        header.number("FIRST_SLOT", Self::OWN.len()).float("CLIP_VALUE", self.clip_value);
+        self.rule.header(header);
+        for (name, tensor) in [("KERNEL", self.kernel), ("BIAS", self.bias)] {
+            header.float(&format!("{name}_L1"), tensor.regularizer.l1);
+            header.float(&format!("{name}_L2"), tensor.regularizer.l2);
+            header.float(&format!("{name}_DECAY"), tensor.weight_decay);
+            header.float(&format!("{name}_RATE"), tensor.learning_rate_factor);
         }
-        header.float("WEIGHT_DECAY", self.weight_decay).float("CLIP_VALUE", self.clip_value);
     }
 
     fn parts(&self) -> Vec<Part> {
         let mut parts = self.gradients.product_parts();
-        parts.extend([shader::TENSORS, shader::UPDATE, self.rule.part()]);
+        parts.extend([shader::TENSORS, shader::UPDATE]);
+        parts.extend(self.rule.parts());
         parts
     }
 

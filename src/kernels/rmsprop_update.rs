@@ -5,8 +5,9 @@ use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::rmsprop::{AVERAGES, MOMENTUMS, Rmsprop, VELOCITIES};
-use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
+use super::rmsprop::Rmsprop;
+use super::update::formula::Formula;
+use super::update::{Common, Joined, Own, RANGE};
 
 /// The parameters of `rmsprop_update`.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,11 +18,15 @@ pub struct RmspropUpdate {
     pub rule: Rmsprop,
 }
 
+impl Own for RmspropUpdate {
+    const OWN: &'static [Binding] = RANGE;
+}
+
 impl Operation for RmspropUpdate {
     const DEFINITION: Definition = Definition {
         name: "rmsprop_update",
         source: include_str!("../../shaders/rmsprop_update.wgsl"),
-        bindings: &[Binding::STEP, GRADIENTS, TENSORS, TENSOR_OF, PARAMETERS, VELOCITIES, AVERAGES, MOMENTUMS],
+        bindings: Joined::<Self, Rmsprop>::ALL,
     };
 
     fn header(&self, header: &mut Header) {
@@ -30,7 +35,7 @@ impl Operation for RmspropUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::RMSPROP]
+        [vec![shader::STEP, shader::TENSORS, shader::UPDATE], self.rule.parts()].concat()
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {

@@ -17,7 +17,7 @@ pub(crate) fn model_buffers(
         (Store::Parameters, parameters.to_vec()),
         (Store::Moving, moving.to_vec()),
         (Store::Gradients, vec![0.0; layout.length]),
-        (Store::Tensors, layout.table(optimizer.weight_decay())),
+        (Store::Tensors, layout.table(optimizer)),
         (Store::TensorOf, words(&layout.tensor_of())),
         (Store::Chunks, words(chunks.as_flattened())),
         (Store::Ranges, words(ranges.as_flattened())),

@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use super::shape::Shape;
 use super::tensor::TensorSpec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a layer says of itself. `name` is its own, for messages: `dense_0`.
 pub(crate) trait Describe {
@@ -27,6 +27,11 @@ pub(crate) trait Describe {
         true
     }
 
+    /// What the learning rate is multiplied by for its tensors.
+    fn learning_rate_factor(&self) -> f32 {
+        1.0
+    }
+
     /// The activation that it ends with.
     fn activation(&self) -> Activation {
         Activation::Linear
@@ -36,4 +41,23 @@ pub(crate) trait Describe {
     fn is_identity(&self) -> bool {
         false
     }
+}
+
+/// What a learning rate may be multiplied by.
+pub(crate) fn check_learning_rate_factor(layer: &str, factor: f32) -> Result<()> {
+    if factor.is_finite() && factor >= 0.0 {
+        return Ok(());
+    }
+    let expected = "a learning_rate_factor that is not negative";
+    Err(Error::configuration(format!("layer {layer}"), expected, factor))
+}
+
+/// The factor of a layer that says nothing.
+pub(crate) fn one() -> f32 {
+    1.0
+}
+
+/// Files are told what is unusual.
+pub(crate) fn is_one(factor: &f32) -> bool {
+    *factor == 1.0
 }

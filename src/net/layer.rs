@@ -87,6 +87,11 @@ impl Layer {
         self.described().is_trainable()
     }
 
+    /// What the learning rate is multiplied by for its tensors; 1 for those that cannot be told.
+    pub fn learning_rate_factor(&self) -> f32 {
+        self.described().learning_rate_factor()
+    }
+
     /// The activation that it ends with; linear for none.
     pub fn activation(&self) -> Activation {
         self.described().activation()

@@ -178,5 +178,71 @@ def of_loss(name):
     return case, {**tensors, "sample_weights": random.uniform(0.2, 2, 50).astype(np.float32)}
 
 
-CASES = {make.__name__: make for make in (adagrad_l1_activations, inverse_time_decay, cosine_decay_restarts)}
+def adamax(name):
+    """Adamax from accumulated gradients, clipped; the last update waits for the next epoch."""
+    layers = [dense(13, activation="tanh"), dense(4, activation="softmax")]
+    optimizer = {"name": "adamax", "learning_rate": 0.02, "gradient_accumulation_steps": 2, "clipnorm": 0.5}
+    case = described(name, [7], layers, {"name": "categorical_crossentropy"}, optimizer, epochs=3, batch_size=24)
+    random = np.random.default_rng(6)
+    return with_data(case, random, 110, 70, largest_of(random.normal(0, 1, (7, 4))))
+
+
+def adadelta(name):
+    """Adadelta with a learning rate near the paper's, and weight decay of all."""
+    layers = [dense(11, activation="elu"), dense(2)]
+    optimizer = {"name": "adadelta", "learning_rate": 0.9, "rho": 0.9, "epsilon": 1e-5, "weight_decay": 0.01}
+    case = described(name, [6], layers, {"name": "mean_squared_error"}, optimizer, epochs=3, batch_size=20)
+    random = np.random.default_rng(7)
+    teacher = random.normal(0, 0.7, (6, 2))
+    return with_data(case, random, 90, 50, lambda inputs: np.sin(inputs @ teacher))
+
+
+def ftrl(name):
+    """Ftrl with all it has: another power than the root's, L1, L2, shrinkage and beta."""
+    layers = [dense(12, activation="sigmoid"), dense(3, activation="softmax")]
+    optimizer = {
+        "name": "ftrl",
+        "learning_rate": 0.1,
+        "learning_rate_power": -0.6,
+        "initial_accumulator_value": 0.2,
+        "l1_regularization_strength": 0.003,
+        "l2_regularization_strength": 0.002,
+        "l2_shrinkage_regularization_strength": 0.001,
+        "beta": 0.1,
+    }
+    case = described(name, [8], layers, {"name": "categorical_crossentropy"}, optimizer, epochs=3, batch_size=16)
+    random = np.random.default_rng(8)
+    return with_data(case, random, 100, 60, largest_of(random.normal(0, 1, (8, 3))))
+
+
+def weight_decay_exclusions(name):
+    """Nadam, from accumulated gradients; weight decay of kernels alone."""
+    layers = [
+        dense(14, activation="relu"),
+        {"type": "layer_normalization"},
+        dense(5, activation="softmax"),
+    ]
+    optimizer = {
+        "name": "nadam",
+        "learning_rate": 0.01,
+        "weight_decay": 0.8,
+        "exclude_from_weight_decay": ["bias", "gamma", "beta"],
+        "gradient_accumulation_steps": 3,
+    }
+    case = described(name, [9], layers, {"name": "categorical_crossentropy"}, optimizer, epochs=4, batch_size=16)
+    random = np.random.default_rng(9)
+    return with_data(case, random, 110, 60, largest_of(random.normal(0, 1, (9, 5))))
+
+
+ALL = (
+    adagrad_l1_activations,
+    inverse_time_decay,
+    cosine_decay_restarts,
+    adamax,
+    adadelta,
+    ftrl,
+    weight_decay_exclusions,
+)
+
+CASES = {make.__name__: make for make in ALL}
 CASES |= {name: of_loss for name in LOSSES}

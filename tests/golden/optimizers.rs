@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 use wgrad::{
-    Adagrad, Adam, AdamW, Clip, CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate,
-    Optimizer, PiecewiseConstantDecay, PolynomialDecay, RmsProp, Sgd,
+    Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, CosineDecay, CosineDecayRestarts, ExponentialDecay, Ftrl,
+    InverseTimeDecay, LearningRate, Lion, Nadam, Optimizer, PiecewiseConstantDecay, PolynomialDecay, RmsProp, Sgd,
 };
 
 use crate::settings::Settings;
@@ -15,12 +15,14 @@ pub fn optimizer(settings: &Map<String, Value>) -> Result<Optimizer, String> {
     settings.are_of(&name);
     let s = &mut settings;
     let (decay, clip) = (s.get_or("weight_decay", 0.0)?, clip(s)?);
+    let excluded: Vec<String> = s.get_or("exclude_from_weight_decay", Vec::new())?;
     must_be_off(s)?;
     let steps = s.get_or("gradient_accumulation_steps", 1)?;
     let rate = learning_rate(s.get("learning_rate")?)?;
     macro_rules! finished {
         ($plain:expr) => {{
-            let decayed = $plain.weight_decay(decay).clip(clip).learning_rate(rate);
+            let decayed = $plain.weight_decay(decay).exclude_from_weight_decay(excluded).clip(clip);
+            let decayed = decayed.learning_rate(rate);
             decayed.gradient_accumulation_steps(steps).into()
         }};
     }
@@ -35,18 +37,36 @@ pub fn optimizer(settings: &Map<String, Value>) -> Result<Optimizer, String> {
             finished!(plain)
         }
         "adam" => {
-            s.must_be_off("amsgrad")?;
-            let plain = Adam::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            let plain =
+                Adam::default().amsgrad(s.get_or("amsgrad", false)?).beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
             finished!(plain.epsilon(s.get("epsilon")?))
         }
         "adamw" => {
-            s.must_be_off("amsgrad")?;
-            let plain = AdamW::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            let plain =
+                AdamW::default().amsgrad(s.get_or("amsgrad", false)?).beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
             finished!(plain.epsilon(s.get("epsilon")?))
         }
         "adagrad" => {
             let plain = Adagrad::default().initial_accumulator_value(s.get("initial_accumulator_value")?);
             finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        "nadam" => {
+            let plain = Nadam::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        "lion" => finished!(Lion::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?)),
+        "adamax" => {
+            let plain = Adamax::default().beta_1(s.get("beta_1")?).beta_2(s.get("beta_2")?);
+            finished!(plain.epsilon(s.get("epsilon")?))
+        }
+        "adadelta" => finished!(Adadelta::default().rho(s.get("rho")?).epsilon(s.get("epsilon")?)),
+        "ftrl" => {
+            let plain = Ftrl::default().learning_rate_power(s.get("learning_rate_power")?);
+            let plain = plain.initial_accumulator_value(s.get("initial_accumulator_value")?).beta(s.get("beta")?);
+            let plain = plain.l1_regularization_strength(s.get("l1_regularization_strength")?);
+            let plain = plain.l2_regularization_strength(s.get("l2_regularization_strength")?);
+            let shrinkage = s.get("l2_shrinkage_regularization_strength")?;
+            finished!(plain.l2_shrinkage_regularization_strength(shrinkage))
         }
         _ => return Err(format!("unknown optimizer {name:?}")),
     };

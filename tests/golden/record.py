@@ -63,6 +63,9 @@ OPTIMIZERS = {
     "nadam": keras.optimizers.Nadam,
     "lion": keras.optimizers.Lion,
     "adagrad": keras.optimizers.Adagrad,
+    "adamax": keras.optimizers.Adamax,
+    "adadelta": keras.optimizers.Adadelta,
+    "ftrl": keras.optimizers.Ftrl,
 }
 
 SCHEDULES = {
@@ -109,7 +112,11 @@ def optimizer(settings):
     if isinstance(rate, dict):
         rate = dict(rate)
         settings["learning_rate"] = SCHEDULES[rate.pop("schedule")](**rate)
-    return kind(**settings)
+    excluded = settings.pop("exclude_from_weight_decay", None)
+    built = kind(**settings)
+    if excluded:
+        built.exclude_from_weight_decay(var_names=excluded)
+    return built
 
 
 def optimizer_settings(case, built):
@@ -120,7 +127,9 @@ def optimizer_settings(case, built):
             sys.exit(f"{key} cannot be recorded")
     if isinstance(case["optimizer"]["learning_rate"], dict):
         config["learning_rate"] = case["optimizer"]["learning_rate"]
-    return {**config, "name": case["optimizer"]["name"]}
+    # What is set by a method is not in Keras's configuration.
+    by_method = {key: value for key, value in case["optimizer"].items() if key == "exclude_from_weight_decay"}
+    return {**config, **by_method, "name": case["optimizer"]["name"]}
 
 
 def loss(settings, evaluation=False):

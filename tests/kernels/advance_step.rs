@@ -3,12 +3,15 @@
 //! Bounds: sum_error of the rows' and the penalties' numbers, times the sums of absolute values; the block is compared to
 //! the last bit, since the host moves its own copy on by the same arithmetic.
 
-use wgrad::StepBlock;
+use wgrad::{Betas, StepBlock};
 use wgrad::kernels::advance_step::{AdvanceStep, WORKGROUP};
 use wgrad::kernels::padded;
 use wgrad::kernels::scale::LossScale;
 
 use crate::harness::{Array, BATCHES, Case, Output, Random, Trials, sum_error};
+
+/// With a warm-up, which most optimizers do not have.
+const BETAS: Betas = Betas { beta_1: 0.9, beta_2: 0.999, warmup_decay: 0.96 };
 
 pub fn cases(trials: &mut Trials) {
     // The loss scale's block, from a step without saturation, one with, and before and at the end of a row of good ones.
@@ -42,7 +45,7 @@ pub fn cases(trials: &mut Trials) {
         let mut step = start;
         while step.rows > 0 {
             at(step, 4, 1, 4).check(device)?;
-            step = step.advance(0.9, 0.999);
+            step = step.advance(BETAS);
         }
         // What happens after the last batch: nothing is added, and there are still no rows.
         at(step, 4, 1, 4).check(device)
@@ -51,7 +54,7 @@ pub fn cases(trials: &mut Trials) {
         let mut step = StepBlock { accumulate: 3, iteration: 6, ..block() }.start(10, 2);
         for _ in 0..5 {
             at(step, 2, 1, 4).check(device)?;
-            step = step.advance(0.9, 0.999);
+            step = step.advance(BETAS);
         }
         Ok(())
     });
@@ -63,7 +66,7 @@ pub fn cases(trials: &mut Trials) {
 }
 
 fn block() -> StepBlock {
-    StepBlock { learning_rate: 0.1, beta_1_power: 0.9, beta_2_power: 0.999, ..StepBlock::default() }
+    StepBlock { learning_rate: 0.1, beta_1_power: 0.9, beta_2_power: 0.999, warmup: 0.9, ..StepBlock::default() }
 }
 
 fn case(rows: usize, capacity: usize, penalties: usize, slots: usize) -> Case {
@@ -91,7 +94,7 @@ fn with(workgroup: usize, step: StepBlock, capacity: usize, penalties: usize, sl
         // Counts of whole answers are exact in f32 up to 2²⁴.
         .within(move |at, _| [sum, 0.0, penalty, 0.0][at % 4]);
     Case {
-        kernel: AdvanceStep { penalties, slots, beta_1: 0.9, beta_2: 0.999, workgroup }.into(),
+        kernel: AdvanceStep { penalties, slots, betas: BETAS, workgroup }.into(),
         step,
         capacity,
         inputs: vec![Array::floats(&losses), Array::floats(&penalties_in)],

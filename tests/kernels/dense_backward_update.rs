@@ -7,19 +7,21 @@
 //! change.
 
 use wgrad::kernels::shares::Shares;
+use wgrad::kernels::adadelta::Adadelta;
 use wgrad::kernels::adagrad::Adagrad;
-use wgrad::kernels::adagrad_update::AdagradUpdate;
 use wgrad::kernels::adam::Adam;
-use wgrad::kernels::adam_update::AdamUpdate;
+use wgrad::kernels::adamax::Adamax;
 use wgrad::kernels::dense_backward_update::DenseBackwardUpdate;
 use wgrad::kernels::dense_backward_weights::DenseBackwardWeights;
+use wgrad::kernels::ftrl::Ftrl;
 use wgrad::kernels::gradients::Keep;
 use wgrad::kernels::product::Tiling;
+use wgrad::kernels::lion::Lion;
+use wgrad::kernels::nadam::Nadam;
+use wgrad::kernels::optimizer_update::OptimizerUpdate;
 use wgrad::kernels::rmsprop::Rmsprop;
-use wgrad::kernels::rmsprop_update::RmspropUpdate;
 use wgrad::kernels::sgd::Sgd;
-use wgrad::kernels::sgd_update::SgdUpdate;
-use wgrad::kernels::update::{Common, Rule, TENSOR_ALIGNMENT};
+use wgrad::kernels::update::{Common, Rule, TENSOR_ALIGNMENT, TensorSettings};
 use wgrad::kernels::{Input, Kernel, Output as Sink, padded};
 use wgrad::Regularizer;
 
@@ -46,15 +48,21 @@ const fn rmsprop(momentum: f32, centered: bool) -> Rule {
     Rule::Rmsprop(Rmsprop { rho: 0.9, momentum, epsilon: 1e-3, centered })
 }
 
-const RULES: [(&str, Rule); 8] = [
+const RULES: [(&str, Rule); 14] = [
     ("sgd", Rule::Sgd(Sgd { momentum: 0.0, nesterov: false })),
     ("sgd_momentum", Rule::Sgd(Sgd { momentum: 0.9, nesterov: false })),
     ("sgd_nesterov", Rule::Sgd(Sgd { momentum: 0.9, nesterov: true })),
     ("rmsprop", RMSPROP),
     ("rmsprop_momentum", rmsprop(0.9, false)),
     ("rmsprop_centered_momentum", rmsprop(0.9, true)),
-    ("adam", Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3 })),
+    ("adam", Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3, amsgrad: false })),
+    ("amsgrad", Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3, amsgrad: true })),
     ("adagrad", Rule::Adagrad(Adagrad { epsilon: 1e-3 })),
+    ("nadam", Rule::Nadam(Nadam { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3 })),
+    ("lion", Rule::Lion(Lion { beta_1: 0.9, beta_2: 0.99 })),
+    ("adamax", Rule::Adamax(Adamax { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-3 })),
+    ("adadelta", Rule::Adadelta(Adadelta { rho: 0.95, epsilon: 1e-3 })),
+    ("ftrl", Rule::Ftrl(Ftrl { power: 0.5, l1: 0.1, l2: 0.05, l2_shrinkage: 0.02, beta: 0.1 })),
 ];
 
 pub fn cases(trials: &mut Trials) {
@@ -134,8 +142,15 @@ fn case_with(
         updated.push(range.map_or_else(Output::dummy, |range| state(layer, bias_offset, &mut random, range)));
     }
     let (kernel_regularizer, bias_regularizer) = (Regularizer::l1_l2(0.3 * l2, l2), Regularizer::l1_l2(0.2 * l2, 0.5 * l2));
-    let kernel =
-        DenseBackwardUpdate { gradients, rule, kernel_regularizer, bias_regularizer, weight_decay, clip_value };
+    let tensor = |regularizer, share: f32, learning_rate_factor| TensorSettings {
+        regularizer,
+        weight_decay: share * weight_decay,
+        learning_rate_factor,
+    };
+    // Without other settings the learning rate is as it is, or no rule were plain.
+    let own_rate = if weight_decay > 0.0 { 0.5 } else { 1.0 };
+    let (kernel, bias) = (tensor(kernel_regularizer, 1.0, own_rate), tensor(bias_regularizer, 0.0, 1.0));
+    let kernel = DenseBackwardUpdate { gradients, rule, kernel, bias, clip_value };
     let mut case = Case {
         kernel: kernel.clone().into(),
         step: step_of(rows),
@@ -156,8 +171,12 @@ fn slots(rule: &Rule) -> Vec<Option<(f32, f32)>> {
     match rule {
         Rule::Sgd(sgd) => vec![momentum(sgd.momentum)],
         Rule::Rmsprop(r) => vec![squares, if r.centered { means } else { None }, momentum(r.momentum)],
-        Rule::Adam(_) => vec![means, squares],
+        Rule::Adam(adam) if adam.amsgrad => vec![means, squares, squares],
+        Rule::Adam(_) | Rule::Nadam(_) | Rule::Adamax(_) => vec![means, squares],
         Rule::Adagrad(_) => vec![squares],
+        Rule::Lion(_) => vec![means],
+        Rule::Adadelta(_) => vec![squares, squares],
+        Rule::Ftrl(_) => vec![squares, means],
     }
 }
 
@@ -218,10 +237,11 @@ fn bounds(kernel: &DenseBackwardUpdate, case: &Case) -> Vec<Vec<f64>> {
 fn one_after_the_other(kernel: &DenseBackwardUpdate, case: &Case, mut gradients: Vec<f64>) -> Vec<Vec<f64>> {
     let length = gradients.len().next_multiple_of(TENSOR_ALIGNMENT);
     gradients.resize(length, 0.0);
-    let entry = |regularizer: Regularizer| {
-        tensor_entry([regularizer.l2, kernel.weight_decay, 1.0, 1.0, regularizer.l1]).map(f64::from)
+    let entry = |tensor: TensorSettings| {
+        let Regularizer { l1, l2 } = tensor.regularizer;
+        tensor_entry([l2, tensor.weight_decay, 1.0, 1.0, l1, tensor.learning_rate_factor]).map(f64::from)
     };
-    let tensors = [entry(kernel.kernel_regularizer), entry(kernel.bias_regularizer)].concat();
+    let tensors = [entry(kernel.kernel), entry(kernel.bias)].concat();
     let bias = kernel.gradients.bias_offset.unwrap_or(length) / TENSOR_ALIGNMENT;
     let tensor_of: Vec<_> = (0..length / TENSOR_ALIGNMENT).map(|run| u32::from(run >= bias)).collect();
     let mut outputs: Vec<Vec<f64>> = Vec::new();
@@ -231,12 +251,7 @@ fn one_after_the_other(kernel: &DenseBackwardUpdate, case: &Case, mut gradients:
         outputs.push(values);
     }
     let common = Common::all(length, kernel.clip_value);
-    let update: Kernel = match kernel.rule.clone() {
-        Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
-        Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
-        Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
-        Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
-    };
+    let update = Kernel::from(OptimizerUpdate { common, rule: kernel.rule.clone() });
     let inputs = [Input::Floats(&gradients), Input::Floats(&tensors), Input::Words(&tensor_of)];
     let mut sinks: Vec<_> = outputs.iter_mut().map(|values| Sink::Floats(values)).collect();
     update.reference(&case.step, &inputs, &mut sinks);

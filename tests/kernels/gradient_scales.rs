@@ -34,7 +34,7 @@ fn case(chunks: &[usize], clip: f32, global: bool) -> Case {
         first += count as u32;
     }
     let sums = random.list(first as usize, 0.0, 1.0);
-    let tensors: Vec<_> = chunks.iter().flat_map(|_| tensor_entry([0.1, 0.2, 1.0, f32::NAN, 0.3])).collect();
+    let tensors: Vec<_> = chunks.iter().flat_map(|_| tensor_entry([0.1, 0.2, 1.0, f32::NAN, 0.3, 1.0])).collect();
     let error = sum_error(first as usize) + 12.0 * UNIT;
     // The settings beside the factor are not the operation's to change.
     let output = Output::list(tensors.len(), tensors.len(), tensors.len()).within(move |at, factor| match at % TENSOR_ENTRY {

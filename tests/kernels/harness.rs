@@ -81,13 +81,13 @@ pub fn step_of(rows: usize) -> StepBlock {
 }
 
 /// A tensor's entry in the tensor table, from L2, weight decay, trained, clipping factor and L1; what is not used would show.
-pub fn tensor_entry([l2, decay, trained, factor, l1]: [f32; 5]) -> [f32; TENSOR_ENTRY] {
-    [l2, decay, trained, factor, l1, f32::NAN, f32::NAN, f32::NAN]
+pub fn tensor_entry([l2, decay, trained, factor, l1, rate]: [f32; 6]) -> [f32; TENSOR_ENTRY] {
+    [l2, decay, trained, factor, l1, rate, f32::NAN, f32::NAN]
 }
 
 /// A learning rate that f32 cannot hold exactly, and β powers of the third step.
 fn base_step() -> StepBlock {
-    StepBlock { learning_rate: 0.1, beta_1_power: 0.729, beta_2_power: 0.997_003, ..StepBlock::default() }
+    StepBlock { learning_rate: 0.1, beta_1_power: 0.729, beta_2_power: 0.997_003, warmup: 0.85, ..StepBlock::default() }
 }
 
 /// The batches of a shape with the capacities that their launches are made for: the batch itself, and once more rows.

@@ -29,7 +29,7 @@ fn case(lengths: &[usize], of_gradients: bool) -> Case {
     let mut random = Random::new(lengths.len());
     let blocks: usize = lengths.iter().sum();
     let tensors = [(0.0, 0.0), (0.01, 0.3), (0.5, 0.0), (0.0, 0.2)];
-    let tensors = tensors.map(|(l2, l1)| tensor_entry([l2, 0.25, 1.0, 0.75, l1]));
+    let tensors = tensors.map(|(l2, l1)| tensor_entry([l2, 0.25, 1.0, 0.75, l1, 2.0]));
     let mut chunks = Vec::new();
     let mut start = 0;
     for (index, &length) in lengths.iter().enumerate() {

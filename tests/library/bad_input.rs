@@ -2,8 +2,8 @@
 
 use wgrad::data::{Inputs, Targets};
 use wgrad::{
-    Activation, Adagrad, Adam, Clip, Dataset, Dense, Device, Fit, Loss, LossFunction, MAX_FEATURES, Model, Optimizer,
-    RmsProp, Sequential, Sgd,
+    Activation, Adagrad, Adam, Clip, Dataset, Dense, Device, Fit, Ftrl, Lion, Loss, LossFunction, MAX_FEATURES, Model,
+    Optimizer, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::{Outcome, Suite, bits, classifier, labelled, refused, trials, with_rows};
@@ -115,7 +115,7 @@ fn losses_without_their_activation(device: &Device) -> Outcome {
 
 fn optimizers(device: &Device) -> Outcome {
     let share = "expected a share from 0 up to, not including, 1, found";
-    let cases: [(Optimizer, String); 10] = [
+    let cases: [(Optimizer, String); 13] = [
         (
             RmsProp::default().with_learning_rate(-0.1).into(),
             "learning rate: expected a number that is not negative, found -0.1".into(),
@@ -132,6 +132,20 @@ fn optimizers(device: &Device) -> Outcome {
         (
             Adagrad { initial_accumulator_value: -1.0, ..Adagrad::default() }.into(),
             "initial_accumulator_value: expected a number that is not negative, found -1".into(),
+        ),
+        (
+            Lion::default().beta_1(0.0).into(),
+            "beta_1: expected a share above 0, up to 1: at 0 Lion would only see signs of gradients, found 0".into(),
+        ),
+        (
+            Ftrl::default().learning_rate_power(0.5).into(),
+            "learning_rate_power: expected a number that is not positive, found 0.5".into(),
+        ),
+        (
+            Adam::default().exclude_from_weight_decay(["bias", ""]).into(),
+            "exclude_from_weight_decay: expected pieces of the names of tensors, as \"bias\", found an empty one, which \
+             all have"
+                .into(),
         ),
         (
             Sgd { weight_decay: -1.0, ..Sgd::default() }.into(),
@@ -161,7 +175,7 @@ fn names(_: &Device) -> Outcome {
     );
     refused(
         "rmsprob".parse::<Optimizer>(),
-        "optimizer: expected rmsprop, sgd, adam, adamw or adagrad, found \"rmsprob\"",
+        "optimizer: expected rmsprop, sgd, adam, adamw, adagrad, nadam, lion, adamax, adadelta or ftrl, found \"rmsprob\"",
     );
     let known: Vec<_> = Loss::ALL.iter().map(ToString::to_string).collect();
     let message = format!("loss: expected one of {}, found \"cross entropy\"", known.join(", "));

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, TensorView};
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, Clip, Dataset, Dense, Device, Error, Fit, Loss, Model, Optimizer, RmsProp,
-    Sequential, Sgd,
+    Activation, Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Dataset, Dense, Device, Error, Fit, Ftrl, Lion, Loss,
+    Model, Nadam, Optimizer, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused, refused_for, trials};
@@ -118,7 +118,7 @@ fn foreign_weights(device: &Device) -> Outcome {
     Ok(())
 }
 
-fn optimizers() -> [Optimizer; 8] {
+fn optimizers() -> [Optimizer; 14] {
     [
         RmsProp::default().into(),
         RmsProp { momentum: 0.5, centered: true, ..RmsProp::default() }.into(),
@@ -128,6 +128,12 @@ fn optimizers() -> [Optimizer; 8] {
         Adam { clip: Clip::GlobalNorm(0.1), ..Adam::default() }.into(),
         AdamW::default().into(),
         Adagrad::default().into(),
+        Adam::default().amsgrad(true).exclude_from_weight_decay(["bias"]).weight_decay(0.1).into(),
+        Nadam::default().gradient_accumulation_steps(3).into(),
+        Lion::default().into(),
+        Adamax::default().into(),
+        Adadelta::default().into(),
+        Ftrl::default().into(),
     ]
 }
 
@@ -144,7 +150,7 @@ fn training_goes_on(device: &Device) -> Outcome {
         first.fit(&data, fit().epochs(2))?;
         first.save_with_optimizer(&path)?;
         let mut resumed = Model::load(&path, device)?;
-        assert_eq!(resumed.iterations(), 8);
+        assert_eq!(resumed.batches(), 8);
         resumed.fit(&data, fit().epochs(2).initial_epoch(2))?;
         assert_eq!(bits(&resumed)?, bits(&uninterrupted)?, "{optimizer:?}");
         assert_eq!(resumed.to_bytes_with_optimizer()?, uninterrupted.to_bytes_with_optimizer()?, "{optimizer:?}");

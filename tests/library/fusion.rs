@@ -40,7 +40,7 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
     let found: BTreeSet<_> = nets.iter().flat_map(options).collect();
     // Losses, smoothed or not, but for squares; logits, ids, weights; clipping; optimizers; layers; regularizers.
     let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 4 + 4;
-    assert_eq!(found.len(), 5 + 8 + 4 * 2 + 9 + layers + 4 + 3, "{found:#?}");
+    assert_eq!(found.len(), 5 + 8 + 4 * 2 + 12 + layers + 4 + 3, "{found:#?}");
     Ok(())
 }
 
@@ -186,7 +186,7 @@ fn launches_of_fused_steps(device: &Device) -> Outcome {
     let expected = "gather gather_batch, dense_0.forward dense_forward, \
         dense_1.categorical_crossentropy dense_loss, dense_1.backward_weights dense_backward_weights, \
         dense_0.backward_weights dense_backward_weights, gradient_squares sum_squares, \
-        gradient_scales gradient_scales, update adam_update, advance_step advance_step";
+        gradient_scales gradient_scales, update optimizer_update, advance_step advance_step";
     assert_launches(plain.add(softmax()), device, clipped, &classes, expected)?;
 
     // An activation rides from wherever it stands; what stands between a product and a derivative keeps it apart.
@@ -213,7 +213,7 @@ fn launches_of_fused_steps(device: &Device) -> Outcome {
         batch_normalization_0.forward batch_norm_forward, dense_1.forward dense_forward, \
         mean_squared_error output_loss, dense_1.backward_input dense_backward_input, \
         batch_normalization_0.backward batch_norm_backward, dense_1.update dense_backward_update, \
-        update sgd_update, advance_step advance_step";
+        update optimizer_update, advance_step advance_step";
     let numbers = (Loss::MeanSquaredError, with_rows(9, 6, 33));
     assert_launches(frozen, device, Sgd::default(), &numbers, expected)?;
 

@@ -27,24 +27,25 @@ use wgrad::kernels::scale::Gradients;
 use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
 use wgrad::kernels::targets::TargetLayout;
-use wgrad::kernels::update::{Common, Rule};
+use wgrad::kernels::update::{Common, Rule, TensorSettings};
 use wgrad::kernels::{Access, Binding, Kernel, REGISTRY, Workgroup, blocks};
 use wgrad::kernels::{
-    activation_backward::ActivationBackward, activation_forward::ActivationForward, adagrad::Adagrad,
-    adagrad_update::AdagradUpdate, adam::Adam, adam_update::AdamUpdate, advance_step::AdvanceStep,
-    batch_norm_backward::BatchNormBackward, batch_norm_forward::BatchNormForward,
-    batch_norm_inference_backward::BatchNormInferenceBackward, batch_norm_inference_forward::BatchNormInferenceForward,
-    dense_backward_input::DenseBackwardInput, dense_backward_update::DenseBackwardUpdate,
-    dense_backward_weights::DenseBackwardWeights, dense_forward::DenseForward, dense_loss::DenseLoss,
-    dropout_backward::DropoutBackward, dropout_forward::DropoutForward, gather_batch::GatherBatch,
+    activation_backward::ActivationBackward, activation_forward::ActivationForward, adadelta::Adadelta,
+    adagrad::Adagrad, adam::Adam, adamax::Adamax, advance_step::AdvanceStep, batch_norm_backward::BatchNormBackward,
+    batch_norm_forward::BatchNormForward, batch_norm_inference_backward::BatchNormInferenceBackward,
+    batch_norm_inference_forward::BatchNormInferenceForward, dense_backward_input::DenseBackwardInput,
+    dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
+    dense_forward::DenseForward, dense_loss::DenseLoss, dropout_backward::DropoutBackward,
+    dropout_forward::DropoutForward, ftrl::Ftrl, gather_batch::GatherBatch,
     gaussian_noise_forward::GaussianNoiseForward, gradient_scales::GradientScales,
     layer_norm_backward::LayerNormBackward, layer_norm_backward_parameters::LayerNormBackwardParameters,
-    layer_norm_forward::LayerNormForward, output_loss::OutputLoss, relu_backward::ReluBackward,
-    relu_forward::ReluForward, rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
-    rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
-    softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
+    layer_norm_forward::LayerNormForward, lion::Lion, nadam::Nadam, optimizer_update::OptimizerUpdate,
+    output_loss::OutputLoss, relu_backward::ReluBackward, relu_forward::ReluForward, rescale_backward::RescaleBackward,
+    rescale_forward::RescaleForward, rmsprop::Rmsprop, rmsprop_update::RmspropUpdate, sgd::Sgd,
+    softmax_backward::SoftmaxBackward, softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward,
+    sum_squares::SumSquares,
 };
-use wgrad::{Activation, Loss, Regularizer, StepBlock};
+use wgrad::{Activation, Betas, Loss, Regularizer, StepBlock};
 
 /// What WebGPU grants without being asked for more.
 const STORAGE_BUFFERS: usize = 8;
@@ -195,7 +196,7 @@ fn kernels_stand_side_by_side() {
 }
 
 fn advance(workgroup: usize, penalties: usize) -> AdvanceStep {
-    AdvanceStep { penalties, slots: 16, beta_1: 0.9, beta_2: 0.999, workgroup }
+    AdvanceStep { penalties, slots: 16, betas: Betas::NONE, workgroup }
 }
 
 /// Everything in single precision, everything that may be in half, and each binding alone.
@@ -305,6 +306,7 @@ fn check_step(kernel: &Kernel, module: &Module) {
         ("batch", offset_of!(StepBlock, batch)),
         ("micro", offset_of!(StepBlock, micro)),
         ("accumulate", offset_of!(StepBlock, accumulate)),
+        ("warmup", offset_of!(StepBlock, warmup)),
     ];
     assert_eq!(found, expected, "{kernel:?}");
     assert_eq!(*span as usize, size_of::<StepBlock>(), "{kernel:?}");
@@ -454,9 +456,12 @@ fn update(gradients: &DenseBackwardWeights, (rule, clip_value): (Rule, f32)) -> 
     DenseBackwardUpdate {
         gradients: gradients.clone(),
         rule,
-        kernel_regularizer: Regularizer::l1_l2(0.1, clip_value),
-        bias_regularizer: Regularizer::NONE,
-        weight_decay: clip_value,
+        kernel: TensorSettings {
+            regularizer: Regularizer::l1_l2(0.1, clip_value),
+            weight_decay: clip_value,
+            learning_rate_factor: 1.0,
+        },
+        bias: TensorSettings::PLAIN,
         clip_value,
     }
     .into()
@@ -481,12 +486,10 @@ fn updates() -> Vec<Kernel> {
     for clip_value in [0.0, 0.5] {
         let common = Common { start: 128, length: 640, clip_value, workgroup: 32 };
         for rule in rules() {
-            all.push(match rule {
-                Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
-                Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
-                Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
-                Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
-            });
+            if let Rule::Rmsprop(rule) = rule.clone() {
+                all.push(RmspropUpdate { common, rule }.into());
+            }
+            all.push(OptimizerUpdate { common, rule }.into());
         }
     }
     all
@@ -494,7 +497,18 @@ fn updates() -> Vec<Kernel> {
 
 fn rules() -> Vec<Rule> {
     let epsilon = 1e-7;
-    let mut all = vec![Rule::Adam(Adam { beta_1: 0.9, beta_2: 0.999, epsilon }), Rule::Adagrad(Adagrad { epsilon })];
+    let (beta_1, beta_2) = (0.9, 0.999);
+    let mut all: Vec<Rule> = vec![
+        Adam { beta_1, beta_2, epsilon, amsgrad: false }.into(),
+        Adam { beta_1, beta_2, epsilon, amsgrad: true }.into(),
+        Adagrad { epsilon }.into(),
+        Nadam { beta_1, beta_2, epsilon }.into(),
+        Lion { beta_1, beta_2 }.into(),
+        Adamax { beta_1, beta_2, epsilon }.into(),
+        Adadelta { rho: 0.9, epsilon }.into(),
+        Ftrl { power: 0.5, l1: 0.1, l2: 0.0, l2_shrinkage: 0.0, beta: 0.0 }.into(),
+        Ftrl { power: 0.7, l1: 0.0, l2: 0.1, l2_shrinkage: 0.1, beta: 1.0 }.into(),
+    ];
     for (momentum, flag) in [(0.0, false), (0.0, true), (0.9, false), (0.9, true)] {
         all.push(Rule::Rmsprop(Rmsprop { rho: 0.9, momentum, epsilon, centered: flag }));
         all.push(Rule::Sgd(Sgd { momentum, nesterov: flag }));

@@ -20,7 +20,7 @@ use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::plan::compare::Verification;
 use crate::plan::{Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
-use crate::step::StepBlock;
+use crate::step::{Betas, StepBlock};
 
 /// Bytes of a step's counters.
 const SLOT_BYTES: u64 = 4 * Counter::COUNT as u64;
@@ -53,7 +53,7 @@ pub(crate) struct Run {
     source: Source,
     /// The device's step block as it will be when everything submitted is done.
     step: StepBlock,
-    betas: (f32, f32),
+    betas: Betas,
     rates: Rates,
     /// The one learning rate that the whole ring holds.
     filled: Option<f32>,
@@ -218,7 +218,7 @@ impl Run {
             for index in self.program.plan.dispatches_of_step(step.updates()) {
                 self.record_dispatch(&mut pass, index);
             }
-            step = step.advance(self.betas.0, self.betas.1);
+            step = step.advance(self.betas);
         }
     }
 
@@ -280,7 +280,7 @@ impl Run {
     /// Moves the host's copy of the step block on by steps that were recorded.
     pub fn recorded(&mut self, steps: usize) {
         for _ in 0..steps {
-            self.step = self.step.advance(self.betas.0, self.betas.1);
+            self.step = self.step.advance(self.betas);
         }
     }
 

@@ -2,10 +2,8 @@
 
 use super::update::formula::{Formula, Number};
 use crate::kernels::{Binding, Real};
-use crate::shader::Header;
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
-
-pub(crate) const ACCUMULATORS: Binding = Binding::update("accumulators");
 
 /// Adagrad's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,14 +12,17 @@ pub struct Adagrad {
     pub epsilon: f32,
 }
 
-impl Adagrad {
-    pub(crate) fn header(&self, header: &mut Header) {
+impl Formula for Adagrad {
+    const SLOTS: &'static [Binding] = &[Binding::update("accumulators")];
+    const PLAIN_SLOTS: usize = 1;
+
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::ADAGRAD]
+    }
+
+    fn header(&self, header: &mut Header) {
         header.float("EPSILON", self.epsilon);
     }
-}
-
-impl Formula for Adagrad {
-    const PLAIN_SLOTS: usize = 1;
 
     fn is_plain(&self) -> bool {
         true

@@ -1,12 +1,9 @@
 //! Adam's rule, and AdamW's: the mirror of `shaders/parts/adam.wgsl`.
 
-use super::update::formula::{Formula, Number};
+use super::update::formula::{Formula, Number, rest};
 use crate::kernels::{Binding, Real};
-use crate::shader::Header;
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
-
-pub(crate) const MEANS: Binding = Binding::update("means");
-pub(crate) const VELOCITIES: Binding = Binding::update("velocities");
 
 /// Adam's settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,19 +14,29 @@ pub struct Adam {
     pub beta_2: f32,
     /// ε.
     pub epsilon: f32,
-}
-
-impl Adam {
-    pub(crate) fn header(&self, header: &mut Header) {
-        header.float("REST_1", rest(self.beta_1)).float("REST_2", rest(self.beta_2)).float("EPSILON", self.epsilon);
-    }
+    /// Whether the largest v so far takes the place of v.
+    pub amsgrad: bool,
 }
 
 impl Formula for Adam {
+    const SLOTS: &'static [Binding] =
+        &[Binding::update("means"), Binding::update("velocities"), Binding::update("velocity_hats")];
     const PLAIN_SLOTS: usize = 2;
 
+    fn slots(&self) -> usize {
+        if self.amsgrad { 3 } else { 2 }
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::ADAM, if self.amsgrad { shader::ADAM_AMSGRAD } else { shader::ADAM_VELOCITY }]
+    }
+
+    fn header(&self, header: &mut Header) {
+        header.float("REST_1", rest(self.beta_1)).float("REST_2", rest(self.beta_2)).float("EPSILON", self.epsilon);
+    }
+
     fn is_plain(&self) -> bool {
-        true
+        !self.amsgrad
     }
 
     #[inline(always)]
@@ -38,21 +45,18 @@ impl Formula for Adam {
         step: &StepBlock,
         g: T,
         w: T,
-        [m, v, unused]: [T; 3],
+        [m, v, mut largest]: [T; 3],
     ) -> (T, [T; 3]) {
         let (rest_1, rest_2) = (F::of(rest(self.beta_1)), F::of(rest(self.beta_2)));
         let (correction_1, correction_2) = (F::one() - F::of(step.beta_1_power), F::one() - F::of(step.beta_2_power));
         let rate = F::of(step.learning_rate) * correction_2.sqrt() / correction_1;
         let m = (m + g.like(rest_1) * (g - m)).flushed();
         let v = (v + g.like(rest_2) * (g * g - v)).flushed();
-        (w - g.like(rate) * m / (v.root() + g.like(F::of(self.epsilon))), [m, v, unused])
+        let mut divisor = v;
+        if !PLAIN && self.amsgrad {
+            largest = v.or_larger(largest);
+            divisor = largest;
+        }
+        (w - g.like(rate) * m / (divisor.root() + g.like(F::of(self.epsilon))), [m, v, largest])
     }
-}
-
-/// 1 − β of β as it is written: 1 − 0.999 is 0.001, as Keras has it. The f32 nearest to 0.999 is 1.3·10⁻⁸ more, and what it
-/// leaves of 1 off by 1.3·10⁻⁵ of itself, which a training shows.
-#[inline(always)]
-fn rest(beta: f32) -> f32 {
-    let written = (f64::from(beta) * 1e7).round() / 1e7;
-    if written as f32 == beta { (1.0 - written) as f32 } else { 1.0 - beta }
 }

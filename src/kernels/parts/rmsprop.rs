@@ -2,14 +2,10 @@
 
 use super::update::formula::{Formula, Number};
 use crate::kernels::{Binding, Real};
-use crate::shader::Header;
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-pub(crate) const VELOCITIES: Binding = Binding::update("velocities");
-pub(crate) const AVERAGES: Binding = Binding::update("averages");
-pub(crate) const MOMENTUMS: Binding = Binding::update("momentums");
-
-/// RMSprop's settings.
+/// Rmsprop's settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rmsprop {
     /// ρ.
@@ -22,15 +18,19 @@ pub struct Rmsprop {
     pub centered: bool,
 }
 
-impl Rmsprop {
-    pub(crate) fn header(&self, header: &mut Header) {
+impl Formula for Rmsprop {
+    const SLOTS: &'static [Binding] =
+        &[Binding::update("velocities"), Binding::update("averages"), Binding::update("momentums")];
+    const PLAIN_SLOTS: usize = 1;
+
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::RMSPROP]
+    }
+
+    fn header(&self, header: &mut Header) {
         header.float("RHO", self.rho).float("MOMENTUM", self.momentum).float("EPSILON", self.epsilon);
         header.flag("CENTERED", self.centered);
     }
-}
-
-impl Formula for Rmsprop {
-    const PLAIN_SLOTS: usize = 1;
 
     fn is_plain(&self) -> bool {
         !self.centered && self.momentum <= 0.0

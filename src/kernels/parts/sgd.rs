@@ -2,12 +2,10 @@
 
 use super::update::formula::{Formula, Number};
 use crate::kernels::{Binding, Real};
-use crate::shader::Header;
+use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-pub(crate) const MOMENTUMS: Binding = Binding::update("momentums");
-
-/// Gradient descent's settings.
+/// Sgd's settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sgd {
     /// The share of the last change that is made again; 0 for none.
@@ -16,14 +14,17 @@ pub struct Sgd {
     pub nesterov: bool,
 }
 
-impl Sgd {
-    pub(crate) fn header(&self, header: &mut Header) {
+impl Formula for Sgd {
+    const SLOTS: &'static [Binding] = &[Binding::update("momentums")];
+    const PLAIN_SLOTS: usize = 0;
+
+    fn parts(&self) -> Vec<Part> {
+        vec![shader::SGD]
+    }
+
+    fn header(&self, header: &mut Header) {
         header.float("MOMENTUM", self.momentum).flag("NESTEROV", self.nesterov);
     }
-}
-
-impl Formula for Sgd {
-    const PLAIN_SLOTS: usize = 0;
 
     fn is_plain(&self) -> bool {
         self.momentum == 0.0

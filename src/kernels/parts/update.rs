@@ -1,21 +1,29 @@
 //! What the optimizers' updates share: the settings of a tensor, the gradient as a rule sees it, and the rules under one
 //! name. The mirror of `shaders/parts/update.wgsl`.
 
+use std::marker::PhantomData;
+
 use pulp::{Simd, WithSimd};
 
 use crate::cpu::Cpu;
 use crate::cpu::product::{Apply, Finished};
 use crate::cpu::vector::Vector;
 use crate::kernels::{Binding, Input, Output, Real, WORKGROUP, Workgroup};
-use crate::shader::{self, Header, Part};
+use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 pub(crate) mod formula;
 
+use super::adadelta::Adadelta;
 use super::adagrad::Adagrad;
 use super::adam::Adam;
+use super::adamax::Adamax;
+use super::ftrl::Ftrl;
+use super::lion::Lion;
+use super::nadam::Nadam;
 use super::rmsprop::Rmsprop;
 use super::sgd::Sgd;
+use crate::net::regularizers::Regularizer;
 use formula::{Formula, Number};
 
 /// Numbers between the starts of tensors in the parameter buffer: 256 bytes, the offset that every device accepts for a
@@ -23,7 +31,7 @@ use formula::{Formula, Number};
 pub const TENSOR_ALIGNMENT: usize = 64;
 
 /// Words of a tensor's entry in the tensor table: L2 coefficient, weight decay, 1 if it is trained, clipping factor, L1
-/// coefficient, and three that are not used.
+/// coefficient, learning-rate factor, and two that are not used.
 pub const TENSOR_ENTRY: usize = 8;
 
 /// Where in an entry the clipping factor stands.
@@ -33,6 +41,9 @@ pub(crate) const CLIPPING_FACTOR: usize = 3;
 pub(crate) const L2: usize = 0;
 pub(crate) const L1: usize = 4;
 
+/// And the factor of its learning rate.
+const LEARNING_RATE_FACTOR: usize = 5;
+
 pub(crate) const GRADIENTS: Binding = Binding::read("gradients");
 pub(crate) const TENSORS: Binding = Binding::read("tensors");
 pub(crate) const TENSOR_OF: Binding = Binding::words("tensor_of");
@@ -41,49 +52,142 @@ pub(crate) const PARAMETERS: Binding = Binding::update("parameters");
 /// The first slot's binding in the operations that update all parameters.
 const FIRST_SLOT: usize = 5;
 
-/// An optimizer's rule: how a parameter and its slots follow from a gradient. Each is a part of its own.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Rule {
-    /// Gradient descent's.
-    Sgd(Sgd),
-    /// RMSprop's.
-    Rmsprop(Rmsprop),
-    /// Adam's and AdamW's.
-    Adam(Adam),
-    /// Adagrad's.
-    Adagrad(Adagrad),
+/// What an update of a range binds before the slots.
+pub(crate) const RANGE: &[Binding] = &[Binding::STEP, GRADIENTS, TENSORS, TENSOR_OF, PARAMETERS];
+
+/// An operation that changes parameters: what it binds before the slots.
+pub(crate) trait Own {
+    const OWN: &'static [Binding];
 }
 
-macro_rules! every {
-    ($rule:expr, $r:ident => $value:expr) => {
-        match $rule {
-            Rule::Sgd($r) => $value,
-            Rule::Rmsprop($r) => $value,
-            Rule::Adam($r) => $value,
-            Rule::Adagrad($r) => $value,
+/// The bindings of an operation with a rule's slots behind its own.
+pub(crate) struct Joined<O, R>(PhantomData<(O, R)>);
+
+impl<O: Own, R: Formula> Joined<O, R> {
+    /// With all the rule's slots.
+    pub(crate) const ALL: &'static [Binding] = Self::JOINED.split_at(O::OWN.len() + R::SLOTS.len()).0;
+
+    const JOINED: &'static [Binding; 8] = &joined(O::OWN, R::SLOTS);
+}
+
+const fn joined(own: &[Binding], slots: &[Binding]) -> [Binding; 8] {
+    let mut all = [Binding::STEP; 8];
+    let mut index = 0;
+    while index < own.len() + slots.len() {
+        all[index] = if index < own.len() { own[index] } else { slots[index - own.len()] };
+        index += 1;
+    }
+    all
+}
+
+/// What an update is told of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TensorSettings {
+    /// What the size of its numbers costs.
+    pub regularizer: Regularizer,
+    /// The share of a number that an update takes off, times the learning rate.
+    pub weight_decay: f32,
+    /// What the learning rate is multiplied by.
+    pub learning_rate_factor: f32,
+}
+
+impl TensorSettings {
+    /// With nothing to pay, no decay, and the learning rate as it is.
+    pub const PLAIN: TensorSettings =
+        TensorSettings { regularizer: Regularizer::NONE, weight_decay: 0.0, learning_rate_factor: 1.0 };
+
+    /// The tensor's entry in the table, before any clipping.
+    pub(crate) fn entry(&self, trained: bool) -> [f32; TENSOR_ENTRY] {
+        let Regularizer { l1, l2 } = self.regularizer;
+        let trained = if trained { 1.0 } else { 0.0 };
+        [l2, self.weight_decay, trained, 1.0, l1, self.learning_rate_factor, 0.0, 0.0]
+    }
+}
+
+macro_rules! rules {
+    ($($(#[$what:meta])* $Rule:ident,)*) => {
+        /// An optimizer's rule: how a parameter and its slots follow from a gradient. Each is a part of its own.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Rule {
+            $($(#[$what])* $Rule($Rule),)*
+        }
+
+        $(impl From<$Rule> for Rule {
+            fn from(rule: $Rule) -> Self {
+                Rule::$Rule(rule)
+            }
+        })*
+
+        macro_rules! every {
+            ($rule:expr, $r:ident => $value:expr) => {
+                match $rule { $(Rule::$Rule($r) => $value,)* }
+            };
+        }
+
+        impl Rule {
+            /// What an operation with this rule binds.
+            pub(crate) fn bindings<O: Own>(&self) -> &'static [Binding] {
+                match self { $(Rule::$Rule(rule) => &Joined::<O, $Rule>::ALL[..O::OWN.len() + rule.slots()],)* }
+            }
         }
     };
 }
 
+rules! {
+    /// Gradient descent's.
+    Sgd,
+    /// RMSprop's.
+    Rmsprop,
+    /// Adam's and AdamW's.
+    Adam,
+    /// Adagrad's.
+    Adagrad,
+    /// Nadam's.
+    Nadam,
+    /// Lion's.
+    Lion,
+    /// Adamax's.
+    Adamax,
+    /// Adadelta's.
+    Adadelta,
+    /// Ftrl's.
+    Ftrl,
+}
+
 impl Rule {
-    pub(crate) fn part(&self) -> Part {
-        match self {
-            Rule::Sgd(_) => shader::SGD,
-            Rule::Rmsprop(_) => shader::RMSPROP,
-            Rule::Adam(_) => shader::ADAM,
-            Rule::Adagrad(_) => shader::ADAGRAD,
-        }
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        every!(self, rule => rule.parts())
     }
 
-    pub(crate) fn header(&self, header: &mut Header, first_slot: usize) {
-        header.number("FIRST_SLOT", first_slot);
+    pub(crate) fn header(&self, header: &mut Header) {
         every!(self, rule => rule.header(header));
+    }
+
+    /// An update of a range as the CPU device runs it.
+    pub(crate) fn run(
+        &self,
+        common: &Common,
+        cpu: &Cpu,
+        step: &StepBlock,
+        inputs: &[Input<'_, f32>],
+        outputs: &mut [Output<'_, f32>],
+    ) {
+        every!(self, rule => common.run(cpu, step, inputs, outputs, rule));
     }
 }
 
 /// For the reference, which has nothing to hurry for.
 impl Formula for Rule {
+    const SLOTS: &'static [Binding] = &[];
     const PLAIN_SLOTS: usize = 3;
+
+    fn parts(&self) -> Vec<Part> {
+        Rule::parts(self)
+    }
+
+    fn header(&self, header: &mut Header) {
+        Rule::header(self, header);
+    }
 
     fn is_plain(&self) -> bool {
         false
@@ -103,21 +207,28 @@ impl Formula for Rule {
 /// A formula with everything it needs to know of a tensor and a step.
 #[derive(Clone, Copy)]
 pub(crate) struct Update<'a, R, F> {
-    pub(crate) formula: &'a R,
-    pub(crate) step: &'a StepBlock,
-    pub(crate) clip_value: f32,
+    formula: &'a R,
+    /// With the tensor's own learning rate.
+    step: StepBlock,
+    clip_value: f32,
     /// The tensor's entry in the table.
-    pub(crate) entry: [F; TENSOR_ENTRY],
+    entry: [F; TENSOR_ENTRY],
 }
 
-impl<R: Formula, F: Real> Update<'_, R, F> {
+impl<'a, R: Formula, F: Real> Update<'a, R, F> {
+    pub(crate) fn new(formula: &'a R, step: &StepBlock, clip_value: f32, entry: [F; TENSOR_ENTRY]) -> Self {
+        let factor = entry[LEARNING_RATE_FACTOR].wide() as f32;
+        let step = StepBlock { learning_rate: step.learning_rate * factor, ..*step };
+        Update { formula, step, clip_value, entry }
+    }
+
     /// From the gradient as the product leaves it to the parameter's new value.
     #[inline(always)]
     fn apply<T: Number<F>, const PLAIN: bool>(&self, g: T, w: T, slots: [T; 3]) -> (T, [T; 3]) {
         let [l2, decay, _, factor, l1, ..] = self.entry;
         let (mut gradient, mut decayed) = (g, w);
         if PLAIN {
-            return self.formula.apply::<F, T, true>(self.step, gradient, decayed, slots);
+            return self.formula.apply::<F, T, true>(&self.step, gradient, decayed, slots);
         }
         if l2 != F::zero() || factor != F::one() || l1 != F::zero() {
             let mut penalised = g + g.like(F::of(2.0) * l2) * w;
@@ -132,7 +243,7 @@ impl<R: Formula, F: Real> Update<'_, R, F> {
         if decay != F::zero() {
             decayed = w - w * g.like(decay * F::of(self.step.learning_rate));
         }
-        self.formula.apply::<F, T, false>(self.step, gradient, decayed, slots)
+        self.formula.apply::<F, T, false>(&self.step, gradient, decayed, slots)
     }
 
     /// Whether gradients and parameters reach the formula as they are, and it is plain itself.
@@ -320,7 +431,7 @@ impl Common {
         let tensor_of = &tensor_of[(self.start + start) / TENSOR_ALIGNMENT..];
         let (entries, _) = tensors.as_chunks::<TENSOR_ENTRY>();
         for (at, &tensor) in (0..w.len()).step_by(TENSOR_ALIGNMENT).zip(tensor_of) {
-            let update = Update { formula, step, clip_value: self.clip_value, entry: entries[tensor as usize] };
+            let update = Update::new(formula, step, self.clip_value, entries[tensor as usize]);
             if update.entry[2] != F::zero() {
                 let length = TENSOR_ALIGNMENT.min(w.len() - at);
                 let mut g = [F::zero(); TENSOR_ALIGNMENT];

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::norm;
 use crate::error::{Error, Result};
-use crate::net::describe::Describe;
+use crate::net::describe::{Describe, check_learning_rate_factor, is_one};
 use crate::net::initializers::Initializer;
 use crate::net::shape::Shape;
 use crate::net::tensor::{Kind, TensorSpec};
@@ -33,11 +33,20 @@ pub struct BatchNormalization {
     pub(crate) center: bool,
     pub(crate) scale: bool,
     pub(crate) trainable: bool,
+    #[serde(skip_serializing_if = "is_one")]
+    pub(crate) learning_rate_factor: f32,
 }
 
 impl Default for BatchNormalization {
     fn default() -> Self {
-        BatchNormalization { momentum: 0.99, epsilon: 1e-3, center: true, scale: true, trainable: true }
+        BatchNormalization {
+            momentum: 0.99,
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            trainable: true,
+            learning_rate_factor: 1.0,
+        }
     }
 }
 
@@ -72,6 +81,13 @@ impl BatchNormalization {
     pub fn trainable(self, trainable: bool) -> Self {
         BatchNormalization { trainable, ..self }
     }
+
+    /// What the learning rate is multiplied by for this layer's tensors; 1 by default. 0 is not frozen: the numbers stay, but
+    /// their gradients are made, count in norms for clipping and move the optimizer's state, and regularizers count in
+    /// the loss. For a layer that is not trained there is `trainable(false)`.
+    pub fn learning_rate_factor(self, learning_rate_factor: f32) -> Self {
+        BatchNormalization { learning_rate_factor, ..self }
+    }
 }
 
 impl Describe for BatchNormalization {
@@ -79,6 +95,7 @@ impl Describe for BatchNormalization {
         if !(0.0..=1.0).contains(&self.momentum) {
             return Err(Error::configuration(format!("layer {name}"), "a momentum from 0 to 1", self.momentum));
         }
+        check_learning_rate_factor(name, self.learning_rate_factor)?;
         norm::check_epsilon(name, self.epsilon)
     }
 
@@ -95,5 +112,9 @@ impl Describe for BatchNormalization {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn learning_rate_factor(&self) -> f32 {
+        self.learning_rate_factor
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::net::activation::Activation;
-use crate::net::describe::Describe;
+use crate::net::describe::{Describe, check_learning_rate_factor, is_one, one};
 use crate::net::initializers::Initializer;
 use crate::net::regularizers::Regularizer;
 use crate::net::shape::{MAX_FEATURES, Shape};
@@ -35,6 +35,8 @@ pub struct Dense {
     pub(crate) bias_regularizer: Regularizer,
     #[serde(default = "yes")]
     pub(crate) trainable: bool,
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) learning_rate_factor: f32,
 }
 
 fn yes() -> bool {
@@ -53,6 +55,7 @@ impl Dense {
             kernel_regularizer: Regularizer::NONE,
             bias_regularizer: Regularizer::NONE,
             trainable: true,
+            learning_rate_factor: 1.0,
         }
     }
 
@@ -92,6 +95,13 @@ impl Dense {
         Dense { trainable, ..self }
     }
 
+    /// What the learning rate is multiplied by for this layer's tensors; 1 by default. 0 is not frozen: the numbers stay, but
+    /// their gradients are made, count in norms for clipping and move the optimizer's state, and regularizers count in
+    /// the loss. For a layer that is not trained there is `trainable(false)`.
+    pub fn learning_rate_factor(self, learning_rate_factor: f32) -> Self {
+        Dense { learning_rate_factor, ..self }
+    }
+
     /// How many outputs the layer has.
     pub fn units(&self) -> usize {
         self.units
@@ -110,6 +120,7 @@ impl Describe for Dense {
                 if self.units == 0 { "at least one unit".into() } else { format!("at most {MAX_FEATURES} units") };
             return Err(Error::configuration(format!("layer {name}"), expected, self.units));
         }
+        check_learning_rate_factor(name, self.learning_rate_factor)?;
         self.kernel_regularizer.validate(name)?;
         self.bias_regularizer.validate(name)?;
         self.activation.validate(name)
@@ -143,6 +154,10 @@ impl Describe for Dense {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn learning_rate_factor(&self) -> f32 {
+        self.learning_rate_factor
     }
 
     fn activation(&self) -> Activation {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::norm;
 use crate::error::Result;
-use crate::net::describe::Describe;
+use crate::net::describe::{Describe, check_learning_rate_factor, is_one};
 use crate::net::shape::Shape;
 use crate::net::tensor::TensorSpec;
 
@@ -29,11 +29,13 @@ pub struct LayerNormalization {
     pub(crate) center: bool,
     pub(crate) scale: bool,
     pub(crate) trainable: bool,
+    #[serde(skip_serializing_if = "is_one")]
+    pub(crate) learning_rate_factor: f32,
 }
 
 impl Default for LayerNormalization {
     fn default() -> Self {
-        LayerNormalization { epsilon: 1e-3, center: true, scale: true, trainable: true }
+        LayerNormalization { epsilon: 1e-3, center: true, scale: true, trainable: true, learning_rate_factor: 1.0 }
     }
 }
 
@@ -62,10 +64,18 @@ impl LayerNormalization {
     pub fn trainable(self, trainable: bool) -> Self {
         LayerNormalization { trainable, ..self }
     }
+
+    /// What the learning rate is multiplied by for this layer's tensors; 1 by default. 0 is not frozen: the numbers stay, but
+    /// their gradients are made, count in norms for clipping and move the optimizer's state, and regularizers count in
+    /// the loss. For a layer that is not trained there is `trainable(false)`.
+    pub fn learning_rate_factor(self, learning_rate_factor: f32) -> Self {
+        LayerNormalization { learning_rate_factor, ..self }
+    }
 }
 
 impl Describe for LayerNormalization {
     fn validate(&self, name: &str) -> Result<()> {
+        check_learning_rate_factor(name, self.learning_rate_factor)?;
         norm::check_epsilon(name, self.epsilon)
     }
 
@@ -79,5 +89,9 @@ impl Describe for LayerNormalization {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn learning_rate_factor(&self) -> f32 {
+        self.learning_rate_factor
     }
 }

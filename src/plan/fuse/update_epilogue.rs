@@ -8,9 +8,7 @@
 
 use crate::kernels::Kernel;
 use crate::kernels::dense_backward_update::DenseBackwardUpdate;
-use crate::kernels::update::{Rule, TENSOR_ALIGNMENT};
-use crate::layout::Layout;
-use crate::net::regularizers::Regularizer;
+use crate::kernels::update::{Rule, TENSOR_ALIGNMENT, TensorSettings};
 use crate::plan::graph::{Graph, Reader};
 use crate::plan::lower::{common, updates};
 use crate::plan::{Argument, Launch, Phase};
@@ -87,9 +85,8 @@ fn ride(graph: &Graph<'_>, launch: &Launch, update: &Launch, (rule, clip_value):
     let kernel = DenseBackwardUpdate {
         gradients: gradients.clone(),
         rule: rule.clone(),
-        kernel_regularizer: regularizer(layout, index, "kernel"),
-        bias_regularizer: regularizer(layout, index, "bias"),
-        weight_decay: graph.recipe.optimizer.weight_decay(),
+        kernel: settings(graph, index, "kernel"),
+        bias: settings(graph, index, "bias"),
         clip_value,
     };
     let of_layer = |whole: Argument| Argument { buffer: whole.buffer, ..range };
@@ -108,6 +105,8 @@ fn ride(graph: &Graph<'_>, launch: &Launch, update: &Launch, (rule, clip_value):
     })
 }
 
-fn regularizer(layout: &Layout, place: usize, tensor: &str) -> Regularizer {
-    layout.tensor_of_place(&layout.places[place], tensor).map_or(Regularizer::NONE, |tensor| tensor.regularizer)
+fn settings(graph: &Graph<'_>, place: usize, tensor: &str) -> TensorSettings {
+    let (layout, optimizer) = (graph.recipe.layout, graph.recipe.optimizer);
+    let tensor = layout.tensor_of_place(&layout.places[place], tensor);
+    tensor.map_or(TensorSettings::PLAIN, |tensor| tensor.settings(optimizer))
 }

@@ -1,20 +1,15 @@
 //! What follows the gradients: norms and penalties, the optimizer's update of all parameters, and the end of the step.
 
-use crate::kernels::adagrad::Adagrad;
-use crate::kernels::adagrad_update::AdagradUpdate;
-use crate::kernels::adam;
-use crate::kernels::adam_update::AdamUpdate;
 use crate::kernels::advance_step::{self, AdvanceStep, Counter};
 use crate::kernels::gradient_scales::GradientScales;
-use crate::kernels::rmsprop::Rmsprop;
+use crate::kernels::optimizer_update::OptimizerUpdate;
 use crate::kernels::rmsprop_update::RmspropUpdate;
-use crate::kernels::sgd::Sgd;
-use crate::kernels::sgd_update::SgdUpdate;
 use crate::kernels::sum_squares::SumSquares;
 use crate::kernels::update::{Common, Rule};
 use crate::kernels::{Kernel, padded};
+use crate::kernels::{adadelta, adagrad, adam, adamax, ftrl, lion, nadam, rmsprop, sgd};
 use crate::layout::Tensor;
-use crate::net::optimizers::{Adam, AdamW, Clip, Optimizer};
+use crate::net::optimizers::{Clip, Optimizer};
 use crate::plan::graph::Graph;
 use crate::plan::{Argument, Mode, Phase, STATISTICS_SLOTS, Store};
 
@@ -67,9 +62,7 @@ pub(super) fn update(graph: &mut Graph<'_>) {
     let common = Common::all(graph.recipe.layout.length, clip_value);
     let kernel: Kernel = match rule(optimizer) {
         Rule::Rmsprop(rule) => RmspropUpdate { common, rule }.into(),
-        Rule::Sgd(rule) => SgdUpdate { common, rule }.into(),
-        Rule::Adam(rule) => AdamUpdate { common, rule }.into(),
-        Rule::Adagrad(rule) => AdagradUpdate { common, rule }.into(),
+        rule => OptimizerUpdate { common, rule }.into(),
     };
     let tensor_of = graph.recipe.layout.tensor_of().len();
     let mut arguments = vec![
@@ -97,24 +90,34 @@ fn slots(graph: &mut Graph<'_>) -> Vec<Argument> {
 fn rule(optimizer: &Optimizer) -> Rule {
     match optimizer {
         Optimizer::RmsProp(o) => {
-            Rule::Rmsprop(Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered })
+            let (rho, momentum, epsilon, centered) = (o.rho, o.momentum, o.epsilon, o.centered);
+            rmsprop::Rmsprop { rho, momentum, epsilon, centered }.into()
         }
-        Optimizer::Sgd(o) => Rule::Sgd(Sgd { momentum: o.momentum, nesterov: o.nesterov }),
-        Optimizer::Adam(Adam { beta_1, beta_2, epsilon, .. })
-        | Optimizer::AdamW(AdamW { beta_1, beta_2, epsilon, .. }) => {
-            Rule::Adam(adam::Adam { beta_1: *beta_1, beta_2: *beta_2, epsilon: *epsilon })
+        Optimizer::Sgd(o) => sgd::Sgd { momentum: o.momentum, nesterov: o.nesterov }.into(),
+        Optimizer::Adam(o) => adams_rule((o.beta_1, o.beta_2), o.epsilon, o.amsgrad),
+        Optimizer::AdamW(o) => adams_rule((o.beta_1, o.beta_2), o.epsilon, o.amsgrad),
+        Optimizer::Adagrad(o) => adagrad::Adagrad { epsilon: o.epsilon }.into(),
+        Optimizer::Nadam(o) => nadam::Nadam { beta_1: o.beta_1, beta_2: o.beta_2, epsilon: o.epsilon }.into(),
+        Optimizer::Lion(o) => lion::Lion { beta_1: o.beta_1, beta_2: o.beta_2 }.into(),
+        Optimizer::Adamax(o) => adamax::Adamax { beta_1: o.beta_1, beta_2: o.beta_2, epsilon: o.epsilon }.into(),
+        Optimizer::Adadelta(o) => adadelta::Adadelta { rho: o.rho, epsilon: o.epsilon }.into(),
+        Optimizer::Ftrl(o) => {
+            let (l1, l2) = (o.l1_regularization_strength, o.l2_regularization_strength);
+            let (l2_shrinkage, beta) = (o.l2_shrinkage_regularization_strength, o.beta);
+            ftrl::Ftrl { power: -o.learning_rate_power, l1, l2, l2_shrinkage, beta }.into()
         }
-        Optimizer::Adagrad(o) => Rule::Adagrad(Adagrad { epsilon: o.epsilon }),
     }
+}
+
+fn adams_rule((beta_1, beta_2): (f32, f32), epsilon: f32, amsgrad: bool) -> Rule {
+    adam::Adam { beta_1, beta_2, epsilon, amsgrad }.into()
 }
 
 /// What an update of a range is told, if a launch is one.
 pub(in crate::plan) fn common(kernel: &mut Kernel) -> Option<&mut Common> {
     match kernel {
         Kernel::RmspropUpdate(update) => Some(&mut update.common),
-        Kernel::SgdUpdate(update) => Some(&mut update.common),
-        Kernel::AdamUpdate(update) => Some(&mut update.common),
-        Kernel::AdagradUpdate(update) => Some(&mut update.common),
+        Kernel::OptimizerUpdate(update) => Some(&mut update.common),
         _ => None,
     }
 }
@@ -123,9 +126,7 @@ pub(in crate::plan) fn common(kernel: &mut Kernel) -> Option<&mut Common> {
 pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
     let (rule, common) = match kernel {
         Kernel::RmspropUpdate(update) => (Rule::Rmsprop(update.rule.clone()), update.common),
-        Kernel::SgdUpdate(update) => (Rule::Sgd(update.rule.clone()), update.common),
-        Kernel::AdamUpdate(update) => (Rule::Adam(update.rule.clone()), update.common),
-        Kernel::AdagradUpdate(update) => (Rule::Adagrad(update.rule.clone()), update.common),
+        Kernel::OptimizerUpdate(update) => (update.rule.clone(), update.common),
         _ => return None,
     };
     Some((rule, common.clip_value))
@@ -133,10 +134,10 @@ pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
 
 /// Adds up the step's figures, and moves on.
 pub(super) fn advance(graph: &mut Graph<'_>, rows: Argument, (penalties, count): (Argument, usize)) {
-    let (beta_1, beta_2) = graph.recipe.optimizer.betas();
+    let betas = graph.recipe.optimizer.betas();
     let statistics = graph.local("statistics", Counter::COUNT * STATISTICS_SLOTS);
     let workgroup = advance_step::WORKGROUP;
-    let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, beta_1, beta_2, workgroup };
+    let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, betas, workgroup };
     let arguments = [graph.step, rows, penalties, graph.next, statistics];
     graph.launch(Phase::Update, "advance_step", kernel, &arguments);
     graph.statistics = Some(statistics);

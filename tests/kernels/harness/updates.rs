@@ -9,7 +9,7 @@
 
 use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
 use wgrad::kernels::{Element, Kernel};
-use wgrad::{Device, StepBlock};
+use wgrad::{Betas, Device, StepBlock};
 
 use super::arrays::Place;
 use super::case::{Values, compare, launch, reference};
@@ -17,14 +17,15 @@ use super::{Array, Output, Random, UNIT, tensor_entry};
 
 const CHANGE: f64 = 48.0;
 
-/// The tensors: runs of 64 numbers, and L2, weight decay, trained, clipping factor, L1. The third is frozen.
-const TENSORS: [(usize, [f32; 5]); 6] = [
-    (1, [0.0, 0.0, 1.0, 1.0, 0.0]),
-    (5, [0.01, 0.0, 1.0, 1.0, 0.0]),
-    (2, [0.01, 0.1, 0.0, 1.0, 0.1]),
-    (3, [0.0, 0.1, 1.0, 1.0, 0.03]),
-    (1, [0.0, 0.0, 1.0, 0.25, 0.0]),
-    (7, [0.05, 0.02, 1.0, 0.5, 0.02]),
+/// The tensors: runs of 64 numbers, and L2, weight decay, trained, clipping factor, L1, learning-rate factor. The third is
+/// frozen.
+const TENSORS: [(usize, [f32; 6]); 6] = [
+    (1, [0.0, 0.0, 1.0, 1.0, 0.0, 1.0]),
+    (5, [0.01, 0.0, 1.0, 1.0, 0.0, 0.5]),
+    (2, [0.01, 0.1, 0.0, 1.0, 0.1, 1.0]),
+    (3, [0.0, 0.1, 1.0, 1.0, 0.03, 2.0]),
+    (1, [0.0, 0.0, 1.0, 0.25, 0.0, 0.0]),
+    (7, [0.05, 0.02, 1.0, 0.5, 0.02, 1.0]),
 ];
 const FROZEN: u32 = 2;
 
@@ -39,6 +40,8 @@ pub struct Update {
     kernel: Kernel,
     slots: Slots,
     tensor_of: Vec<u32>,
+    warms_up: bool,
+    slack: [f64; 3],
 }
 
 impl Update {
@@ -48,7 +51,18 @@ impl Update {
         let tensor_of: Vec<_> = runs.collect();
         let length = TENSOR_ALIGNMENT * tensor_of.len();
         let common = Common { start: TENSOR_ALIGNMENT * RUNS_BEFORE, ..Common::all(length, clip_value) };
-        Update { kernel: kernel(common), slots, tensor_of }
+        Update { kernel: kernel(common), slots, tensor_of, warms_up: false, slack: [0.0; 3] }
+    }
+
+    /// With a warm-up of β₁, as Nadam has it.
+    pub fn warming_up(self, warms_up: bool) -> Self {
+        Update { warms_up, ..self }
+    }
+
+    /// With further units that the parameters and each slot may be off by in a step, where a rule's intermediate numbers are
+    /// larger than what it leaves.
+    pub fn with_slack(self, slack: [f64; 3]) -> Self {
+        Update { slack, ..self }
     }
 
     /// Makes `steps` steps and compares parameters and slots after each.
@@ -64,7 +78,8 @@ impl Update {
         let as_values = |words: &Vec<u32>| Values::new(Element::Float, words);
         let mut expected: Vec<Values<f64>> = found.iter().map(as_values).collect();
         let mut travels: Vec<_> = found.iter().map(|words| vec![(0.0, 0.0); words.len()]).collect();
-        let mut step = StepBlock { beta_1_power: 0.9, beta_2_power: 0.999, learning_rate: 0.1, ..StepBlock::default() };
+        let betas = Betas { beta_1: 0.9, beta_2: 0.999, warmup_decay: if self.warms_up { 0.96 } else { 0.0 } };
+        let mut step = StepBlock { learning_rate: 0.1, ..StepBlock::default() }.after(0, 0, betas);
         for number in 1..=steps {
             let mut inputs = self.inputs(&mut random);
             spoil(number, &mut inputs[0]);
@@ -73,11 +88,15 @@ impl Update {
             reference(&self.kernel, &step, &inputs, &mut expected);
             for (index, travel) in travels.iter_mut().enumerate() {
                 follow(travel, before[index].floats(), expected[index].floats());
-                let output = self.output(&initial[index], travel.clone(), number);
+                let output = self.output(
+                    &initial[index],
+                    travel.clone(),
+                    (number, self.slack.get(index).copied().unwrap_or(0.0)),
+                );
                 compare(&output, &initial[index], &found[index], &expected[index])
                     .map_err(|wrong| format!("{:?}, step {number}, output {index}: {wrong}", self.kernel))?;
             }
-            step = step.advance(0.9, 0.999);
+            step = step.advance(betas);
         }
         Ok(())
     }
@@ -110,13 +129,13 @@ impl Update {
         ]
     }
 
-    fn output(&self, initial: &[u32], travel: Vec<(f64, f64)>, steps: usize) -> Output {
+    fn output(&self, initial: &[u32], travel: Vec<(f64, f64)>, (steps, slack): (usize, f64)) -> Output {
         let unused = initial.len() == 4;
         let place = |at: usize| match unused || self.tensor_of[at / TENSOR_ALIGNMENT] == FROZEN {
             true => Place::Kept,
             false => Place::Written,
         };
-        let bound = move |at: usize, _| steps as f64 * UNIT * (4.0 * travel[at].0 + CHANGE * travel[at].1);
+        let bound = move |at: usize, _| steps as f64 * UNIT * (4.0 * travel[at].0 + CHANGE * travel[at].1 + slack);
         Output { before: initial.to_vec(), places: (0..initial.len()).map(place).collect(), bound: Box::new(bound) }
     }
 }

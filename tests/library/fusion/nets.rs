@@ -2,8 +2,8 @@
 //! optimizer and clipping that there is, in any order that makes sense.
 
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten, LayerNormalization,
-    Loss, LossFunction, Optimizer, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
+    Activation, Adadelta, Adagrad, Adam, AdamW, Adamax, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten,
+    LayerNormalization, Loss, LossFunction, Nadam, Optimizer, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::numbers;
@@ -306,5 +306,9 @@ fn optimizer(draws: &mut Draws) -> Optimizer {
         Adam { learning_rate: 0.01, epsilon: 1e-3, weight_decay, clip, ..Adam::default() }.into(),
         AdamW { learning_rate: 0.01, epsilon: 1e-3, clip, ..AdamW::default() }.into(),
         Adagrad { learning_rate: 0.1, epsilon: 1e-3, weight_decay, clip, ..Adagrad::default() }.into(),
+        Adam { learning_rate: 0.01, epsilon: 1e-3, clip, amsgrad: true, ..Adam::default() }.into(),
+        Nadam { learning_rate: 0.01, epsilon: 1e-3, weight_decay, clip, ..Nadam::default() }.into(),
+        Adamax { learning_rate: 0.01, epsilon: 1e-3, weight_decay, clip, ..Adamax::default() }.into(),
+        Adadelta { learning_rate: 0.5, epsilon: 1e-3, weight_decay, clip, ..Adadelta::default() }.into(),
     ])
 }

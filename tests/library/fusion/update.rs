@@ -1,17 +1,19 @@
 //! What follows the gradients of a step, in f64: penalties, clipping, and the optimizer's update, by the reference of its
 //! operation over all parameters.
 
+use wgrad::kernels::adadelta::Adadelta;
 use wgrad::kernels::adagrad::Adagrad;
-use wgrad::kernels::adagrad_update::AdagradUpdate;
 use wgrad::kernels::adam::Adam;
-use wgrad::kernels::adam_update::AdamUpdate;
+use wgrad::kernels::adamax::Adamax;
+use wgrad::kernels::ftrl::Ftrl;
+use wgrad::kernels::lion::Lion;
+use wgrad::kernels::nadam::Nadam;
+use wgrad::kernels::optimizer_update::OptimizerUpdate;
 use wgrad::kernels::rmsprop::Rmsprop;
-use wgrad::kernels::rmsprop_update::RmspropUpdate;
 use wgrad::kernels::sgd::Sgd;
-use wgrad::kernels::sgd_update::SgdUpdate;
-use wgrad::kernels::update::{Common, TENSOR_ALIGNMENT};
+use wgrad::kernels::update::{Common, Rule, TENSOR_ALIGNMENT};
 use wgrad::kernels::{Input, Kernel, Output};
-use wgrad::{Clip, Optimizer, Regularizer, StepBlock};
+use wgrad::{Betas, Clip, Optimizer, Regularizer, StepBlock};
 
 use super::nets::Net;
 use super::rounding::{Matrix, UNIT, sum_error};
@@ -114,7 +116,7 @@ impl Tensor {
         let (kernel, slots) = rule(optimizer, Common::all(length, clip_value));
         let decay = optimizer_decay(optimizer);
         // Penalties are in the gradient already.
-        let entry = [0.0, decay, 1.0, factor, 0.0, 0.0, 0.0, 0.0];
+        let entry = [0.0, decay, 1.0, factor, 0.0, 1.0, 0.0, 0.0];
         let (gradients, tensor_of) = (padded(gradients), vec![0; length / TENSOR_ALIGNMENT]);
         let mut outputs = vec![padded(&self.w)];
         outputs.extend(slots.iter().map(|&(name, first)| vec![first; if name.is_empty() { 4 } else { length }]));
@@ -133,44 +135,71 @@ fn optimizer_decay(optimizer: &Optimizer) -> f64 {
         Optimizer::Adam(o) => o.weight_decay,
         Optimizer::AdamW(o) => o.weight_decay,
         Optimizer::Adagrad(o) => o.weight_decay,
-        _ => 0.0,
+        Optimizer::Nadam(o) => o.weight_decay,
+        Optimizer::Lion(o) => o.weight_decay,
+        Optimizer::Adamax(o) => o.weight_decay,
+        Optimizer::Adadelta(o) => o.weight_decay,
+        Optimizer::Ftrl(o) => o.weight_decay,
+        _ => unreachable!("an optimizer that nets are drawn with"),
     })
 }
 
 fn first_step(optimizer: &Optimizer) -> StepBlock {
-    let (beta_1_power, beta_2_power) = match optimizer {
-        Optimizer::Adam(o) => (o.beta_1, o.beta_2),
-        Optimizer::AdamW(o) => (o.beta_1, o.beta_2),
-        _ => (1.0, 1.0),
+    let betas = match optimizer {
+        Optimizer::Adam(o) => (o.beta_1, o.beta_2).into(),
+        Optimizer::AdamW(o) => (o.beta_1, o.beta_2).into(),
+        Optimizer::Adamax(o) => (o.beta_1, o.beta_2).into(),
+        Optimizer::Nadam(o) => Betas { beta_1: o.beta_1, beta_2: o.beta_2, warmup_decay: 0.96 },
+        _ => Betas::NONE,
     };
-    StepBlock { learning_rate: optimizer.learning_rate(), beta_1_power, beta_2_power, ..StepBlock::default() }
+    StepBlock { learning_rate: optimizer.learning_rate(), ..StepBlock::default() }.after(0, 0, betas)
 }
 
 /// The update of all parameters, and its slots with what they start from; without a name where they are not used.
 fn rule(optimizer: &Optimizer, common: Common) -> (Kernel, Vec<(&'static str, f64)>) {
     let used = |name: &'static str, used: bool| (if used { name } else { "" }, 0.0);
-    match optimizer.clone() {
+    let both = |names: [&'static str; 2]| names.map(|name| (name, 0.0)).to_vec();
+    let (rule, slots): (Rule, _) = match optimizer.clone() {
         Optimizer::RmsProp(o) => {
             let rule = Rmsprop { rho: o.rho, momentum: o.momentum, epsilon: o.epsilon, centered: o.centered };
             let slots =
                 [used("velocity", true), used("average_gradient", o.centered), used("momentum", o.momentum > 0.0)];
-            (RmspropUpdate { common, rule }.into(), slots.to_vec())
+            (rule.into(), slots.to_vec())
         }
         Optimizer::Sgd(o) => {
             let rule = Sgd { momentum: o.momentum, nesterov: o.nesterov };
-            (SgdUpdate { common, rule }.into(), vec![used("momentum", o.momentum > 0.0)])
+            (rule.into(), vec![used("momentum", o.momentum > 0.0)])
         }
-        Optimizer::Adam(o) => adam(common, [o.beta_1, o.beta_2, o.epsilon]),
-        Optimizer::AdamW(o) => adam(common, [o.beta_1, o.beta_2, o.epsilon]),
+        Optimizer::Adam(o) => adam([o.beta_1, o.beta_2, o.epsilon], o.amsgrad),
+        Optimizer::AdamW(o) => adam([o.beta_1, o.beta_2, o.epsilon], o.amsgrad),
         Optimizer::Adagrad(o) => {
-            let slots = vec![("accumulator", f64::from(o.initial_accumulator_value))];
-            (AdagradUpdate { common, rule: Adagrad { epsilon: o.epsilon } }.into(), slots)
+            (Adagrad { epsilon: o.epsilon }.into(), vec![("accumulator", f64::from(o.initial_accumulator_value))])
+        }
+        Optimizer::Nadam(o) => {
+            let rule = Nadam { beta_1: o.beta_1, beta_2: o.beta_2, epsilon: o.epsilon };
+            (rule.into(), both(["momentum", "velocity"]))
+        }
+        Optimizer::Lion(o) => (Lion { beta_1: o.beta_1, beta_2: o.beta_2 }.into(), vec![used("momentum", true)]),
+        Optimizer::Adamax(o) => {
+            let rule = Adamax { beta_1: o.beta_1, beta_2: o.beta_2, epsilon: o.epsilon };
+            (rule.into(), both(["momentum", "norm"]))
+        }
+        Optimizer::Adadelta(o) => {
+            let rule = Adadelta { rho: o.rho, epsilon: o.epsilon };
+            (rule.into(), both(["accumulated_grad", "accumulated_delta_var"]))
+        }
+        Optimizer::Ftrl(o) => {
+            let (l1, l2) = (o.l1_regularization_strength, o.l2_regularization_strength);
+            let l2_shrinkage = o.l2_shrinkage_regularization_strength;
+            let rule = Ftrl { power: -o.learning_rate_power, l1, l2, l2_shrinkage, beta: o.beta };
+            (rule.into(), vec![("accumulator", f64::from(o.initial_accumulator_value)), ("linear", 0.0)])
         }
         _ => unreachable!("an optimizer that nets are drawn with"),
-    }
+    };
+    (OptimizerUpdate { common, rule }.into(), slots)
 }
 
-fn adam(common: Common, [beta_1, beta_2, epsilon]: [f32; 3]) -> (Kernel, Vec<(&'static str, f64)>) {
-    let rule = Adam { beta_1, beta_2, epsilon };
-    (AdamUpdate { common, rule }.into(), vec![("mean", 0.0), ("velocity", 0.0)])
+fn adam([beta_1, beta_2, epsilon]: [f32; 3], amsgrad: bool) -> (Rule, Vec<(&'static str, f64)>) {
+    let names = ["mean", "velocity", "velocity_hat"].into_iter().take(if amsgrad { 3 } else { 2 });
+    (Adam { beta_1, beta_2, epsilon, amsgrad }.into(), names.map(|name| (name, 0.0)).collect())
 }

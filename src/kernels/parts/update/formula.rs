@@ -5,7 +5,8 @@ use std::ops::{Add, Div, Mul, Sub};
 use pulp::Simd;
 
 use crate::cpu::vector::Vector;
-use crate::kernels::Real;
+use crate::kernels::{Binding, Real};
+use crate::shader::{Header, Part};
 use crate::step::StepBlock;
 
 /// A number, or as many as a vector holds: what rules are written in, once for the references and the CPU device.
@@ -25,6 +26,12 @@ pub(crate) trait Number<F>:
     fn limited(self, limit: F) -> Self;
     /// 1 or −1; zero and not-a-number stay what they are.
     fn sign(self) -> Self;
+    /// The other number where that is larger, else this; not-a-number stays what it is.
+    fn or_larger(self, other: Self) -> Self;
+    /// The other number where the divisor is zero.
+    fn unless_zero(self, divisor: Self, other: Self) -> Self;
+    /// The number to this power, of numbers that are not negative.
+    fn raised(self, power: F) -> Self;
 }
 
 impl<F: Real> Number<F> for F {
@@ -45,6 +52,15 @@ impl<F: Real> Number<F> for F {
     }
     fn sign(self) -> Self {
         if self == F::zero() { self } else { self.signum() }
+    }
+    fn or_larger(self, other: Self) -> Self {
+        if other > self { other } else { self }
+    }
+    fn unless_zero(self, divisor: Self, other: Self) -> Self {
+        if divisor == F::zero() { other } else { self }
+    }
+    fn raised(self, power: F) -> Self {
+        self.powf(power)
     }
 }
 
@@ -73,12 +89,38 @@ impl<S: Simd> Number<f32> for Vector<S> {
     fn sign(self) -> Self {
         Vector::sign(self)
     }
+    #[inline(always)]
+    fn or_larger(self, other: Self) -> Self {
+        Vector::or_larger(self, other)
+    }
+    #[inline(always)]
+    fn unless_zero(self, divisor: Self, other: Self) -> Self {
+        Vector::unless_zero(self, divisor, other)
+    }
+    #[inline(always)]
+    fn raised(self, power: f32) -> Self {
+        Vector::raised(self, power)
+    }
 }
 
 /// How a parameter and its slots follow from a gradient.
 pub(crate) trait Formula: Sync {
+    /// The bindings of all its slots.
+    const SLOTS: &'static [Binding];
+
     /// How many of the slots are used where the formula is plain; they are the first ones.
     const PLAIN_SLOTS: usize;
+
+    /// How many of the slots are bound: all, unless some are for a setting that is off.
+    fn slots(&self) -> usize {
+        Self::SLOTS.len()
+    }
+
+    /// The parts that are its shader.
+    fn parts(&self) -> Vec<Part>;
+
+    /// Its settings.
+    fn header(&self, header: &mut Header);
 
     /// Whether everything that can be left out of the formula is.
     fn is_plain(&self) -> bool;
@@ -92,4 +134,12 @@ pub(crate) trait Formula: Sync {
         w: T,
         slots: [T; 3],
     ) -> (T, [T; 3]);
+}
+
+/// 1 − β of β as it is written: 1 − 0.999 is 0.001, as Keras has it. The f32 nearest to 0.999 is 1.3·10⁻⁸ more, and what it
+/// leaves of 1 off by 1.3·10⁻⁵ of itself, which a training shows.
+#[inline(always)]
+pub(crate) fn rest(beta: f32) -> f32 {
+    let written = (f64::from(beta) * 1e7).round() / 1e7;
+    if written as f32 == beta { (1.0 - written) as f32 } else { 1.0 - beta }
 }

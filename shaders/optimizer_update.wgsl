@@ -1,9 +1,10 @@
-// sgd_update: a step of gradient descent on a range of the parameters, from gradients in memory; the formula is in parts/sgd.wgsl
+// optimizer_update: a step of any optimizer on a range of the parameters, from gradients in memory; the formula is in the
+// part of the rule (parts/adam.wgsl and so on)
 //
 // Shapes: parameters, gradients and slots are flat, BLOCKS blocks of four. `tensors` has the settings of each tensor
 // (parts/update.wgsl), and `tensor_of` names the tensor of each run of 16 blocks (64 numbers) of all
 // parameters, on which every tensor starts; the range starts with run FIRST_RUN.
-// Grid: one invocation a block of four. Reference: src/kernels/sgd_update.rs.
+// Grid: one invocation a block of four. Reference: src/kernels/optimizer_update.rs.
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> gradients: array<vec4<f32>>;
@@ -26,5 +27,5 @@ fn main(
         return;
     }
     let w = parameters[index];
-    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor));
+    update(index, gradient_seen(gradients[index], w, tensor), decayed(w, tensor), rate_of(tensor));
 }

@@ -1,28 +1,35 @@
-//! adam_update: a step of Adam or AdamW on a range of the parameters. Moves 28 bytes a parameter.
+//! optimizer_update: a step of any optimizer on a range of the parameters. Moves 12 bytes a parameter, and 8 for each slot.
 
 use super::{Binding, Definition, Input, Operation, Output, Real, Workgroup};
 use crate::cpu::Cpu;
 use crate::shader::{self, Header, Part};
 use crate::step::StepBlock;
 
-use super::adam::{Adam, MEANS, VELOCITIES};
-use super::update::{Common, GRADIENTS, PARAMETERS, TENSOR_OF, TENSORS};
+use super::update::{Common, Own, RANGE, Rule};
 
-/// The parameters of `adam_update`.
+/// The parameters of `optimizer_update`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AdamUpdate {
+pub struct OptimizerUpdate {
     /// What every update is told.
     pub common: Common,
-    /// The optimizer's settings.
-    pub rule: Adam,
+    /// The optimizer's rule.
+    pub rule: Rule,
 }
 
-impl Operation for AdamUpdate {
+impl Own for OptimizerUpdate {
+    const OWN: &'static [Binding] = RANGE;
+}
+
+impl Operation for OptimizerUpdate {
     const DEFINITION: Definition = Definition {
-        name: "adam_update",
-        source: include_str!("../../shaders/adam_update.wgsl"),
-        bindings: &[Binding::STEP, GRADIENTS, TENSORS, TENSOR_OF, PARAMETERS, MEANS, VELOCITIES],
+        name: "optimizer_update",
+        source: include_str!("../../shaders/optimizer_update.wgsl"),
+        bindings: RANGE,
     };
+
+    fn definition(&self) -> Definition {
+        Definition { bindings: self.rule.bindings::<Self>(), ..Self::DEFINITION }
+    }
 
     fn header(&self, header: &mut Header) {
         self.common.header(header);
@@ -30,7 +37,7 @@ impl Operation for AdamUpdate {
     }
 
     fn parts(&self) -> Vec<Part> {
-        vec![shader::STEP, shader::TENSORS, shader::UPDATE, shader::ADAM]
+        [vec![shader::STEP, shader::TENSORS, shader::UPDATE], self.rule.parts()].concat()
     }
 
     fn workgroups(&self, _capacity: usize) -> usize {
@@ -46,6 +53,6 @@ impl Operation for AdamUpdate {
     }
 
     fn run(&self, cpu: &mut Cpu, step: &StepBlock, inputs: &[Input<'_, f32>], outputs: &mut [Output<'_, f32>]) {
-        self.common.run(cpu, step, inputs, outputs, &self.rule);
+        self.rule.run(&self.common, cpu, step, inputs, outputs);
     }
 }
