@@ -1,8 +1,8 @@
-//! Is my GPU all right? `wgrad::doctor` as a program.
+//! Is my GPU right, how fast is it, and what should I switch on? `wgrad::doctor` as a program.
 //!
 //! ```text
 //! cargo run --release --example doctor
-//! cargo run --release --example doctor -- --quick --json report.json
+//! cargo run --release --example doctor -- --quick --json report.json --report report.html
 //! ```
 //!
 //! This file is the command line; what is examined is in the library.
@@ -24,6 +24,7 @@ struct Arguments {
     device: Option<String>,
     doctor: Doctor,
     json: Option<PathBuf>,
+    page: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -66,13 +67,16 @@ fn print(text: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-    if let Some(path) = &arguments.json {
+    for path in [&arguments.json, &arguments.page].into_iter().flatten() {
         check_directory(path)?;
     }
     let report = examine(arguments);
     // Kept before anything else can fail.
     if let Some(path) = &arguments.json {
         write(path, &report.to_json())?;
+    }
+    if let Some(path) = &arguments.page {
+        write(path, &report.to_html())?;
     }
     print(report.to_string().trim_end())?;
     Ok(report.is_healthy())
@@ -110,13 +114,15 @@ fn write(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn parse(mut parser: Parser) -> Result<Option<Arguments>, String> {
-    let mut found = Arguments { device: None, doctor: Doctor::new(), json: None };
+    let mut found = Arguments { device: None, doctor: Doctor::new(), json: None, page: None };
     while let Some(argument) = parser.next().map_err(said)? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("quick") => found.doctor = found.doctor.quick(true),
             Arg::Long("device") => found.device = Some(text(value(&mut parser, "--device")?)?),
             Arg::Long("limit") => found.doctor = found.doctor.limit(seconds(value(&mut parser, "--limit")?)?),
+            Arg::Long("no-speed") => found.doctor = found.doctor.measure(false),
+            Arg::Long("report") => found.page = Some(value(&mut parser, "--report")?.into()),
             Arg::Long("json") => found.json = Some(value(&mut parser, "--json")?.into()),
             Arg::Long(flag) => return Err(unknown(format!("--{flag}"))),
             Arg::Short(letter) => return Err(unknown(format!("-{letter}"))),

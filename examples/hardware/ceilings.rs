@@ -4,48 +4,19 @@
 use std::time::Instant;
 
 use serde_json::json;
-use wgrad::kernels::product::cooperative::CooperativeMatrix;
+use wgrad::doctor::kit::{CHAINS, WORKGROUP, multiplications, multiply_adds, stream};
 use wgrad::{Device, wgpu};
 
 use crate::Outcome;
 use crate::costs::Scale;
-use crate::gpu::{Bound, Gpu};
+use crate::gpu::{self, Bound, Gpu};
 use crate::record::{Records, short};
-
-/// Invocations of a workgroup here, but for matrix units.
-const WORKGROUP: u64 = 256;
-
-/// Vectors of four that an invocation adds to side by side: enough to hide the units' latency.
-const CHAINS: u64 = 8;
 
 /// Passes of each kind; the least time counts.
 const PASSES: usize = 5;
 
-/// Multiply-adds in registers alone. The factor is read, so that no compiler knows it.
-fn multiply_adds(number: &str, loops: u32, chains: u64) -> String {
-    let enable = if number == "f16" { "enable f16;\n" } else { "" };
-    let sums = |of: &dyn Fn(u64) -> String| (0..chains).map(of).collect::<String>();
-    let declared = sums(&|i| format!("    var s{i} = vec4<{number}>({number}(local + {i}u));\n"));
-    let added = sums(&|i| format!("        s{i} = fma(s{i}, x, y);\n"));
-    let total = (0..chains).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" + ");
-    format!(
-        "{enable}@group(0) @binding(0) var<storage, read_write> data: array<vec4<f32>>;
-@compute @workgroup_size({WORKGROUP})
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) local: u32) {{
-    let x = vec4<{number}>(data[0]);
-    let y = vec4<{number}>(data[1]);
-{declared}    for (var i = 0u; i < {loops}u; i++) {{
-{added}    }}
-    let total = vec4<f32>({total});
-    // Never so, but no compiler knows.
-    if total.x == 0.123 {{ data[group.x % 4u] = total; }}
-}}
-"
-    )
-}
-
 fn multiply_add_rate(gpu: &Gpu, number: &str, groups: u32, chains: u64, scale: &Scale) -> Outcome<(f64, u64)> {
-    let bound = gpu.bound(&multiply_adds(number, scale.loops, chains), &[&gpu.buffer(64)])?;
+    let bound = gpu.bound(&multiply_adds(number, scale.loops, chains), &[&gpu.buffer(64)?])?;
     let pass = gpu.least(&bound, groups, scale.pass, PASSES)?;
     let flops = 2.0 * 4.0 * chains as f64 * f64::from(scale.loops) * WORKGROUP as f64 * f64::from(groups);
     Ok((flops / pass.seconds, pass.ticks))
@@ -96,10 +67,10 @@ pub fn matrix_units(
 ) -> Outcome<Vec<String>> {
     let Some(device) = cooperative else { return Ok(vec!["ceiling matrix units: none that wgrad can use".into()]) };
     let Some(matrix) = device.info().cooperative_matrix else { return Ok(Vec::new()) };
-    let gpu = Gpu::new(&device)?;
+    let gpu = gpu::open(&device)?;
     let mut best: f64 = 0.0;
     for sums in [1, 4, 8] {
-        let bound = gpu.bound(&multiplications(matrix, scale.loops / 16, sums), &[&gpu.buffer(1 << 16)])?;
+        let bound = gpu.bound(&multiplications(matrix, scale.loops / 16, sums), &[&gpu.buffer(1 << 16)?])?;
         let groups = units * scale.residents.min(8);
         let pass = gpu.least(&bound, groups, scale.pass, PASSES)?;
         let each = 2.0 * (matrix.size as f64).powi(3) * f64::from(sums) * f64::from(scale.loops / 16);
@@ -112,33 +83,6 @@ pub fn matrix_units(
     Ok(vec![format!("ceiling matrix units {0} x {0}: {1} TFLOP/s", matrix.size, short(1e-12 * best))])
 }
 
-/// Four subgroups, each with so many sums in registers.
-fn multiplications(matrix: CooperativeMatrix, loops: u32, sums: u32) -> String {
-    let (size, subgroup) = (matrix.size, matrix.subgroup);
-    let each = |of: &dyn Fn(u32) -> String| (0..sums).map(of).collect::<String>();
-    let declared = each(&|i| format!("    var s{i} = coopLoad<coop_mat{size}x{size}<f32, C>>(&sums[0], {size}u);\n"));
-    let added = each(&|i| format!("        s{i} = coopMultiplyAdd(a, b, s{i});\n"));
-    let stored = each(&|i| format!("    coopStore(s{i}, &sums[{}], {size}u);\n", i as usize * size * size));
-    format!(
-        "enable f16;
-enable wgpu_cooperative_matrix;
-@group(0) @binding(0) var<storage, read_write> sums: array<f32>;
-var<workgroup> factors: array<f16, {area}>;
-@compute @workgroup_size({workgroup})
-fn main(@builtin(local_invocation_index) local: u32) {{
-    for (var i = local; i < {area}u; i += {workgroup}u) {{ factors[i] = f16(i % 3u); }}
-    workgroupBarrier(); // the factors are loaded only when all are written
-    let a = coopLoad<coop_mat{size}x{size}<f16, A>>(&factors[0], {size}u);
-    let b = coopLoad<coop_mat{size}x{size}<f16, B>>(&factors[0], {size}u);
-{declared}    for (var i = 0u; i < {loops}u; i++) {{
-{added}    }}
-{stored}}}
-",
-        area = size * size,
-        workgroup = 4 * subgroup,
-    )
-}
-
 /// Bytes a second by footprint, read alone and copied.
 pub fn memory(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Outcome<Vec<String>> {
     let groups = units * scale.residents;
@@ -147,7 +91,7 @@ pub fn memory(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Ou
     let mut bytes = 1u64 << 18;
     let limit = gpu.device.limits().max_storage_buffer_binding_size.min(scale.most_bytes);
     while bytes <= limit {
-        let [from, to] = [gpu.buffer(bytes), gpu.buffer(bytes)];
+        let [from, to] = [gpu.buffer(bytes)?, gpu.buffer(bytes)?];
         let vectors = bytes / 16;
         for (index, copies) in [false, true].into_iter().enumerate() {
             // Small footprints are gone through several times in one launch.
@@ -167,34 +111,12 @@ pub fn memory(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Ou
     Ok(text.map(|line| line.trim_end_matches(',').to_string()).to_vec())
 }
 
-fn stream(vectors: u64, threads: u64, turns: u64, copies: bool) -> String {
-    let body = if copies { "copied[i] = source[i] + vec4<f32>(f32(turn));" } else { "sum += source[i];" };
-    format!(
-        "@group(0) @binding(0) var<storage, read> source: array<vec4<f32>>;
-@group(0) @binding(1) var<storage, read_write> copied: array<vec4<f32>>;
-@compute @workgroup_size({WORKGROUP})
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {{
-    var sum = vec4<f32>();
-    for (var turn = 0u; turn < {turns}u; turn++) {{
-        // Each turn begins elsewhere, so that no compiler takes a turn for the last one's repetition.
-        let shift = turn * 64u;
-        for (var at = id.x; at < {vectors}u; at += {threads}u) {{
-            let i = (at + shift) % {vectors}u;
-            {body}
-        }}
-    }}
-    if sum.x == 0.123 {{ copied[0] = sum; }}
-}}
-"
-    )
-}
-
 /// How long reads of workgroup memory take whose invocations are so many words apart.
 pub fn banks(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Outcome<Vec<String>> {
     let mut text = String::from("reads of workgroup memory, time against stride 1:");
     let mut first = None;
     for stride in [1u32, 2, 3, 4, 5, 8, 16, 17, 32, 33] {
-        let bound = gpu.bound(&strided(stride, scale.loops), &[&gpu.buffer(64)])?;
+        let bound = gpu.bound(&strided(stride, scale.loops), &[&gpu.buffer(64)?])?;
         let pass = gpu.least(&bound, units, scale.pass, PASSES)?;
         let base = *first.get_or_insert(pass.seconds);
         let result = json!({ "stride": stride, "loops": scale.loops, "workgroups": units, "ticks": pass.ticks,
@@ -226,7 +148,7 @@ fn main(@builtin(local_invocation_index) local: u32) {{
 /// it takes to hide latency.
 pub fn residents(gpu: &Gpu, units: u32, scale: &Scale, records: &mut Records) -> Outcome<Vec<String>> {
     let mut text = String::from("TFLOP/s of dependent multiply-adds by workgroups of 256 a multiprocessor:");
-    let bound: Bound = gpu.bound(&multiply_adds("f32", scale.loops, 1), &[&gpu.buffer(64)])?;
+    let bound: Bound = gpu.bound(&multiply_adds("f32", scale.loops, 1), &[&gpu.buffer(64)?])?;
     let mut each = 1;
     while each <= scale.residents {
         let groups = each * units;

@@ -2,6 +2,7 @@
 //! a + b·n. The shader does next to nothing, so that n dispatches take n times what a dispatch takes.
 
 use serde_json::json;
+use wgrad::doctor::kit::{Line, chain, fit};
 use wgrad::wgpu;
 
 use crate::costs::Scale;
@@ -10,67 +11,11 @@ use crate::record::{Records, short};
 use crate::vulkan::{self, Barrier, Kind};
 use crate::{Outcome, spirv};
 
-/// Invocations of a workgroup.
-const WORKGROUP: u64 = 64;
-
 /// Passes of each length; the least counts.
 const PASSES: usize = 3;
 
 /// Sets of buffers that dispatches which do not depend on each other take in turns, through Vulkan.
 const PLACES: usize = 32;
-
-/// A line through (dispatches, seconds).
-#[derive(Clone, Copy, Debug)]
-pub struct Line {
-    /// Seconds of a chain of none.
-    pub a: f64,
-    /// Seconds of a dispatch.
-    pub b: f64,
-    /// The largest distance of a point from the line, in shares of the point.
-    pub worst: f64,
-}
-
-/// The line that is least wrong in shares of the points' values, so that short chains count as much as long ones.
-pub fn fit(points: &[(f64, f64)]) -> Line {
-    let (mut w, mut x, mut y, mut xx, mut xy) = (0.0, 0.0, 0.0, 0.0, 0.0);
-    for &(n, seconds) in points.iter().filter(|point| point.1 > 0.0) {
-        let weight = 1.0 / (seconds * seconds);
-        w += weight;
-        x += weight * n;
-        y += weight * seconds;
-        xx += weight * n * n;
-        xy += weight * n * seconds;
-    }
-    let b = (w * xy - x * y) / (w * xx - x * x);
-    let a = (y - b * x) / w;
-    let off = |&(n, seconds): &(f64, f64)| ((a + b * n - seconds) / seconds).abs();
-    Line { a, b, worst: points.iter().filter(|point| point.1 > 0.0).map(off).fold(0.0, f64::max) }
-}
-
-/// A shader with so many bindings: the first is written, the others are read, or written too.
-fn shader(buffers: usize, written: bool) -> String {
-    // With 33 the last one is a uniform, as wgrad's step block: there are no more than 32 storage buffers.
-    let uniform = buffers > 32;
-    let storage = if uniform { buffers - 1 } else { buffers };
-    let mut text = String::new();
-    for binding in 0..storage {
-        let access = if binding == 0 || written { "read_write" } else { "read" };
-        text += &format!("@group(0) @binding({binding}) var<storage, {access}> b{binding}: array<f32>;\n");
-    }
-    if uniform {
-        text += &format!("@group(0) @binding({storage}) var<uniform> step: vec4<f32>;\n");
-    }
-    text += &format!("@compute @workgroup_size({WORKGROUP})\nfn main(@builtin(workgroup_id) group: vec3<u32>, ");
-    text += "@builtin(local_invocation_index) local: u32) {\n    if local != 0u { return; }\n    let i = group.x;\n";
-    text += "    var sum = 0.5 * b0[i]";
-    (1..storage).for_each(|binding| text += &format!(" + b{binding}[i]"));
-    text += if uniform { " + step.x;\n" } else { ";\n" };
-    text += "    b0[i] = sum;\n";
-    if written {
-        (1..storage).for_each(|binding| text += &format!("    b{binding}[i] = sum + {binding}.0;\n"));
-    }
-    text + "}\n"
-}
 
 /// What chains are measured: workgroups, buffers, and whether each dispatch depends on the last.
 #[derive(Clone, Copy)]
@@ -146,20 +91,20 @@ fn barriers(case: Case) -> Vec<Barrier> {
 
 fn through_wgpu(gpu: &Gpu, case: Case, scale: &Scale, records: &mut Records) -> Outcome<Line> {
     let bytes = 4 * u64::from(case.groups);
-    let pipeline = gpu.pipeline(&shader(case.buffers, case.dependent))?;
-    let shared: Vec<_> = (0..case.buffers).map(|_| gpu.buffer(bytes)).collect();
+    let pipeline = gpu.pipeline(&chain(case.buffers, case.dependent))?;
+    let shared: Vec<_> = (0..case.buffers).map(|_| gpu.buffer(bytes)).collect::<wgrad::Result<_>>()?;
     let sets = if case.dependent { 1 } else { scale.longest() };
     // A dispatch depends on none of the others where it alone writes its first buffer, and all only read the rest.
     let groups: Vec<_> = (0..sets)
         .map(|_| {
-            let own = gpu.buffer(bytes);
+            let own = gpu.buffer(bytes)?;
             let mut buffers: Vec<_> = shared.iter().collect();
             if !case.dependent {
                 buffers[0] = &own;
             }
             gpu.group(&pipeline, &buffers)
         })
-        .collect();
+        .collect::<wgrad::Result<_>>()?;
     let mut all = Vec::new();
     for &length in scale.lengths {
         let mut passes = Vec::new();
@@ -206,7 +151,7 @@ fn through_vulkan(
     if case.buffers > 32 {
         kinds.push(Kind::Uniform);
     }
-    let code = spirv::compile(&shader(case.buffers, case.dependent), &gpu.about, false)?;
+    let code = spirv::compile(&chain(case.buffers, case.dependent), &gpu.about, false)?;
     let pipeline = gpu.pipeline(&code, &kinds)?;
     let zeros = vec![0; (bytes / 4) as usize];
     let own = gpu.filled_buffer(bytes * PLACES as u64, &zeros)?;
@@ -253,7 +198,7 @@ fn least(values: impl Iterator<Item = f64>) -> f64 {
 /// Host times of one dispatch and of an empty pass, for the summary: record, submit, wait.
 pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
     const ROUNDS: usize = 20;
-    let bound = gpu.bound(&shader(1, true), &[&gpu.buffer(4)])?;
+    let bound = gpu.bound(&chain(1, true), &[&gpu.buffer(4)?])?;
     let mut summary = Vec::new();
     for dispatches in [0u32, 1] {
         let mut passes = Vec::new();
@@ -290,16 +235,4 @@ pub fn host(gpu: &Gpu, records: &mut Records) -> Outcome<Vec<String>> {
         ));
     }
     Ok(summary)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fit;
-
-    #[test]
-    fn a_line_is_found_again() {
-        let points: Vec<_> = [1.0, 2.0, 4.0, 8.0, 512.0].map(|n| (n, 5e-6 + 2e-6 * n)).to_vec();
-        let line = fit(&points);
-        assert!((line.a - 5e-6).abs() < 1e-12 && (line.b - 2e-6).abs() < 1e-12 && line.worst < 1e-6, "{line:?}");
-    }
 }

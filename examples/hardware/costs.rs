@@ -11,7 +11,7 @@ use wgrad::kernels::shares::Shares;
 use wgrad::kernels::storage::Storage;
 use wgrad::{Activation, Device};
 
-use crate::gpu::Gpu;
+use crate::gpu::{self, Gpu};
 use crate::record::{Records, short};
 use crate::vulkan::{self, Kind};
 use crate::{Outcome, ceilings, chains, print, spirv};
@@ -71,7 +71,7 @@ impl Scale {
 /// All costs, in the order of their worth.
 pub fn run(device: Device, cooperative: Option<Device>, scale: &Scale, records: &mut Records) -> Outcome<()> {
     let name = device.info().name;
-    let gpu = Gpu::new(&device)?;
+    let gpu = gpu::open(&device)?;
     let mut summary = ceilings::warm(&gpu, scale, records)?;
     summary.extend(chains::host(&gpu, records)?);
     let [robust, plain] = [vulkan::Gpu::open(&name, true)?, vulkan::Gpu::open(&name, false)?];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wgrad::mnist::Loader;
 use wgrad::{Activation, Dataset, Dense, Device, LaunchProfile, Loss, Model, Precision, RmsProp, Sequential, mnist};
 
-use crate::gpu::Gpu;
+use crate::gpu;
 use crate::record::{Records, median, short};
 use crate::{Outcome, print};
 
@@ -116,7 +116,7 @@ fn one(
 
 /// Seconds of a step in each timed epoch, seconds in which the host records one, and the last epoch's loss.
 fn as_it_runs(model: &mut Model, data: &Dataset, workload: Workload) -> Outcome<(Vec<f64>, f64, f64)> {
-    let gpu = Gpu::new(model.device())?;
+    let gpu = gpu::open(model.device())?;
     let mut trainer = model.trainer(data, workload.batch)?;
     let steps = trainer.steps_per_epoch().min(512);
     let (mut seconds, mut record) = (Vec::new(), Vec::new());

@@ -2,9 +2,8 @@
 //! own large product.
 
 use serde::Serialize;
+use wgrad::doctor::kit;
 use wgrad::{Dataset, Dense, Device, DeviceInfo, InstructionSet, Loss, Result, Sequential, Sgd};
-
-use crate::registers;
 
 /// Peak f32 rates without matrix units (which round f32 to fewer bits), in TFLOP/s, by the adapter's whole name: variants
 /// of one card differ. Only figures that more than memory vouches for; for any other device the ceiling is measured.
@@ -41,7 +40,7 @@ pub fn find(device: &Device, size: usize) -> Result<Option<Ceiling>> {
 fn registers_of(info: &DeviceInfo) -> Option<Ceiling> {
     let threads = info.threads?;
     let set = InstructionSet::available().into_iter().find(|set| set.to_string() == info.driver)?;
-    let flops_per_second = registers::measure(set, threads, ROUNDS)?;
+    let flops_per_second = kit::registers(set, threads, ROUNDS)?;
     let source = format!("multiply-adds between registers, {set} on {threads} threads, measured now");
     Some(Ceiling { flops_per_second, source })
 }

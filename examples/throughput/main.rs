@@ -6,7 +6,7 @@
 //! ```
 //!
 //! This file is the order of events. The flags are in `arguments.rs`, the nets and samples in `workload.rs`, the
-//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs` and `registers.rs`, results in `report.rs` and `plot.rs`.
+//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs`, results in `report.rs` and `plot.rs`.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its user")]
 
@@ -14,7 +14,6 @@ mod arguments;
 mod ceiling;
 mod measure;
 mod plot;
-mod registers;
 mod report;
 mod stream;
 mod workload;

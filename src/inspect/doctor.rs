@@ -1,24 +1,29 @@
-//! Is my GPU all right? A device is examined in parts, each with a time limit: what there is, whether every operation and the
-//! driver itself compute what they should, and a verdict in plain sentences. `docs/doctor.md` says what each check is for and how the report is laid out.
+//! Is my GPU all right, how fast is it, and what should I switch on? A device is examined in parts, each with a time limit: what
+//! there is, whether every operation and the driver itself compute what they should, how fast they do, and a verdict in
+//! plain sentences. `docs/doctor.md` says what each check is for and how the report is laid out.
 //!
 //! ```
 //! use wgrad::{Device, doctor::Doctor};
 //!
-//! let report = Doctor::new().quick(true).examine(&Device::cpu());
+//! let report = Doctor::new().quick(true).measure(false).examine(&Device::cpu());
 //! assert!(report.is_healthy(), "{report}");
-//! println!("{report}"); // or report.to_json()
+//! println!("{report}"); // or report.to_json(), report.to_html()
 //! ```
 //!
 //! The library prints nothing; the example `doctor` is this module as a program.
 
 mod driver;
+mod html;
 mod inventory;
+#[doc(hidden)]
+pub mod kit;
 mod matrix;
 mod nets;
 mod operations;
 mod parts;
 mod probes;
 mod report;
+mod speed;
 mod text;
 mod training;
 mod verdict;
@@ -30,7 +35,10 @@ use crate::device::Device;
 use crate::error::Error;
 use driver::{Driver, Honest};
 use parts::Room;
-pub use report::{Check, FORMAT, Feature, Inventory, Limit, Mismatch, Outcome, Part, Report, TutorialLaunch, Verdict};
+pub use report::{
+    Ceiling, Check, FORMAT, Feature, Inventory, LaunchTime, Limit, Mismatch, Outcome, Part, Report, Speed, StepTime,
+    ThreadTime, TutorialLaunch, Verdict,
+};
 
 /// An examination: how thorough it is, and how long a part of it may take.
 ///
@@ -38,24 +46,25 @@ pub use report::{Check, FORMAT, Feature, Inventory, Limit, Mismatch, Outcome, Pa
 /// use std::time::Duration;
 /// use wgrad::{Device, doctor::Doctor};
 ///
-/// let doctor = Doctor::new().quick(true).limit(Duration::from_secs(20));
+/// let doctor = Doctor::new().quick(true).measure(false).limit(Duration::from_secs(20));
 /// let report = doctor.examine(&Device::cpu());
 /// assert_eq!(report.failed().count(), 0);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Doctor {
     quick: bool,
+    measures: bool,
     limit: Duration,
 }
 
 impl Default for Doctor {
     fn default() -> Self {
-        Doctor { quick: false, limit: Duration::from_secs(120) }
+        Doctor { quick: false, measures: true, limit: Duration::from_secs(120) }
     }
 }
 
 impl Doctor {
-    /// A whole examination: every tiling on several shapes. A part of it takes 120 seconds at most.
+    /// A whole examination: every tiling on several shapes, and measurements. A part of it takes 120 seconds at most.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,6 +72,11 @@ impl Doctor {
     /// Whether one shape of each kind must do; a whole examination has several. Off by default.
     pub fn quick(self, quick: bool) -> Self {
         Doctor { quick, ..self }
+    }
+
+    /// Whether to measure how fast the device is, which other work on it disturbs. On by default.
+    pub fn measure(self, measures: bool) -> Self {
+        Doctor { measures, ..self }
     }
 
     /// How long a part may take: 120 seconds by default. What it has found until then is kept, and the next part goes on.
@@ -96,7 +110,12 @@ impl Doctor {
         report.parts.push(room.run("operations", move |notes, driver| operations::check(notes, driver, quick)));
         report.parts.push(room.run("driver", probes::check));
         report.parts.push(room.run("training", training::check));
+        if self.measures {
+            report.parts.push(room.run("speed", move |notes, driver| speed::measure(notes, driver, quick)));
+            report.speed = room.speed();
+        }
         report.device.tutorial = room.tutorial();
+        report.device.others = room.others();
         report.seconds = clock.elapsed().as_secs_f64();
         report.verdict = verdict::of(&report);
         report

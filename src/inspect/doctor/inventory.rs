@@ -129,6 +129,8 @@ pub(super) fn look(notes: &Notes, driver: &Arc<dyn Driver>) {
         (false, true) => check.passed("all that wgrad makes use of"),
         (false, false) => check.noted(lacking.join("; ")),
     });
+    notes.begin("devices of this machine");
+    notes.others(all());
     notes.begin("the tutorial's plan");
     let check = Check::new("the tutorial's plan");
     match tutorial(device) {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::driver::Driver;
-use super::report::{Check, Part, TutorialLaunch};
+use super::report::{Check, Part, Speed, TutorialLaunch};
 use crate::error::Error;
 
 /// How long a device has to answer once more after a part of it hung.
@@ -32,6 +32,8 @@ struct State {
     /// Why the device is gone, if it is.
     lost: Option<String>,
     tutorial: Vec<TutorialLaunch>,
+    others: Vec<String>,
+    speed: Option<Speed>,
 }
 
 impl Notes {
@@ -78,6 +80,21 @@ impl Notes {
         self.with(|state| state.tutorial = launches);
     }
 
+    /// The devices of this machine.
+    pub fn others(&self, devices: Vec<String>) {
+        self.with(|state| state.others = devices);
+    }
+
+    /// Notes what was measured.
+    pub fn speed(&self, change: impl FnOnce(&mut Speed)) {
+        self.with(|state| change(state.speed.get_or_insert_default()));
+    }
+
+    /// What was measured so far.
+    pub fn measured(&self) -> Speed {
+        self.with(|state| state.speed.clone().unwrap_or_default())
+    }
+
     /// Whether there is no point in going on: the time is gone, or the device.
     pub fn is_over(&self) -> bool {
         Instant::now() >= self.end || self.with(|state| state.lost.is_some())
@@ -96,16 +113,28 @@ pub(super) struct Room {
     /// Why no further part is run.
     closed: Option<String>,
     tutorial: Vec<TutorialLaunch>,
+    others: Vec<String>,
+    speed: Option<Speed>,
 }
 
 impl Room {
     pub fn new(driver: Arc<dyn Driver>, limit: Duration) -> Self {
-        Room { driver, limit, closed: None, tutorial: Vec::new() }
+        Room { driver, limit, closed: None, tutorial: Vec::new(), others: Vec::new(), speed: None }
     }
 
     /// The plan of the tutorial's step, if a part told it.
     pub fn tutorial(&self) -> Vec<TutorialLaunch> {
         self.tutorial.clone()
+    }
+
+    /// The devices of this machine, if a part told them.
+    pub fn others(&self) -> Vec<String> {
+        self.others.clone()
+    }
+
+    /// What was measured, if anything was.
+    pub fn speed(&self) -> Option<Speed> {
+        self.speed.clone()
     }
 
     /// Runs a part.
@@ -118,6 +147,8 @@ impl Room {
         let ended = within(self.limit, move || work(&theirs, &driver));
         let mut checks = notes.with(|state| {
             self.tutorial.append(&mut state.tutorial);
+            self.others.append(&mut state.others);
+            self.speed = state.speed.take().or(self.speed.take());
             std::mem::take(&mut state.checks)
         });
         let current = notes.with(|state| state.current.clone());

@@ -24,6 +24,8 @@ pub struct Report {
     pub device: Inventory,
     /// What was checked, in order.
     pub parts: Vec<Part>,
+    /// How fast it is, where that was measured.
+    pub speed: Option<Speed>,
     /// What it comes to.
     pub verdict: Verdict,
 }
@@ -106,7 +108,7 @@ pub struct TutorialLaunch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Part {
-    /// `what is there`, `operations`, `driver` or `training`.
+    /// `what is there`, `operations`, `driver`, `training` or `speed`.
     pub name: String,
     /// How long it took.
     pub seconds: f64,
@@ -167,6 +169,86 @@ pub struct Mismatch {
     pub found: String,
     /// How far apart they may be.
     pub tolerance: String,
+}
+
+/// How fast a device is. What was not measured is `None` or empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Speed {
+    /// A dispatch that depends on the one before and does next to nothing, in seconds, as the others.
+    pub dispatch_seconds: Option<f64>,
+    /// Recording one, on the host.
+    pub record_seconds: Option<f64>,
+    /// Handing over what was recorded.
+    pub submit_seconds: Option<f64>,
+    /// From the end of a submission to the host's having its numbers.
+    pub readback_seconds: Option<f64>,
+    /// From the host's memory to the device's.
+    pub upload_bytes_per_second: Option<f64>,
+    /// Within the device's memory, bytes read and bytes written.
+    pub copy_bytes_per_second: Option<f64>,
+    /// The most that registers and matrix units do.
+    pub ceilings: Vec<Ceiling>,
+    /// Of the CPU device, the tutorial's step by the number of threads.
+    pub threads: Vec<ThreadTime>,
+    /// The fewest threads that more of them do not improve on by 5 %.
+    pub enough_threads: Option<usize>,
+    /// The tutorial's step on this device in each precision, and on the CPU device.
+    pub steps: Vec<StepTime>,
+}
+
+/// What arithmetic does at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Ceiling {
+    /// What does it.
+    pub what: String,
+    /// Floating-point operations a second, two for each multiply-add.
+    pub flops_per_second: f64,
+}
+
+/// A step on so many threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ThreadTime {
+    /// Threads.
+    pub threads: usize,
+    /// Seconds of a step.
+    pub step_seconds: f64,
+}
+
+/// A training step of the tutorial's net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StepTime {
+    /// The device's name.
+    pub device: String,
+    /// `f32` or `f16`.
+    pub precision: String,
+    /// What dispatches, memory and arithmetic take at least; `None` on a device whose costs were not measured.
+    pub predicted_seconds: Option<f64>,
+    /// As training runs, the best of three epochs of ten steps.
+    pub seconds: f64,
+    /// Dispatch by dispatch.
+    pub launches: Vec<LaunchTime>,
+}
+
+/// A dispatch of a step: one launch, or several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LaunchTime {
+    /// Its launches' labels.
+    pub label: String,
+    /// The operation with the most work.
+    pub operation: String,
+    /// Floating-point operations of its products.
+    pub flops: u64,
+    /// Bytes that it must read and write at least.
+    pub bytes: u64,
+    /// What it takes at least, as predicted.
+    pub predicted_seconds: Option<f64>,
+    /// What it takes alone, the median of ten steps; `None` where the device cannot tell.
+    pub seconds: Option<f64>,
 }
 
 /// What an examination comes to.
@@ -251,6 +333,12 @@ impl Part {
         Part { name: name.into(), seconds: 0.0, finished: true, checks }
     }
 
+    /// Its name as a heading.
+    pub(super) fn title(&self) -> String {
+        let mut letters = self.name.chars();
+        letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+    }
+
     /// How many checks went so.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.checks.iter().filter(|check| check.outcome == outcome).count()
@@ -266,6 +354,7 @@ impl Report {
             seconds: 0.0,
             device,
             parts: Vec::new(),
+            speed: None,
             verdict: Verdict::default(),
         }
     }
@@ -296,7 +385,7 @@ impl Report {
     /// ```
     /// use wgrad::{Device, doctor::{Doctor, Report}};
     ///
-    /// let report = Doctor::new().quick(true).examine(&Device::cpu());
+    /// let report = Doctor::new().quick(true).measure(false).examine(&Device::cpu());
     /// assert_eq!(Report::from_json(&report.to_json())?.verdict, report.verdict);
     /// # Ok::<(), wgrad::Error>(())
     /// ```

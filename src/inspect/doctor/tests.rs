@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::driver::{Driver, Honest, Probe, Trained, tutorial};
+use super::driver::{Driver, Honest, Probe, Trained};
 use super::nets::{NETS, SCALES};
 use super::operations::{self, Run};
 use super::parts::Room;
-use super::report::{Check, Outcome, Part, Report};
-use super::{Doctor, probes, training};
+use super::report::{Check, LaunchTime, Outcome, Part, Report, Speed, StepTime, ThreadTime};
+use super::{Doctor, probes, speed, training};
 use crate::device::{Backend, Device};
 use crate::error::{Error, Result};
 use crate::executor::gpu;
@@ -199,7 +199,7 @@ fn trainings_that_differ_are_found() -> Result<()> {
 /// The nets have every operation of the registry, but for those that stand alone; both are examined.
 #[test]
 fn every_operation_is_examined() {
-    let report = Doctor::new().quick(true).examine(&Device::cpu());
+    let report = Doctor::new().quick(true).measure(false).examine(&Device::cpu());
     assert!(report.is_healthy(), "{report}");
     let names: Vec<_> = report.checks().filter(|check| check.launches > 0).map(|check| check.name.as_str()).collect();
     let missing: Vec<_> = REGISTRY.iter().map(|row| row.name).filter(|name| !names.contains(name)).collect();
@@ -408,5 +408,110 @@ fn the_verdict_says_what_not_to_trust() {
     assert!(verdict("dense_forward", Some("f32, fused")).contains("Do not trust"));
     assert!(verdict("indexes beyond a binding", None).contains("index_checks(true)"));
     assert!(verdict("matrix units: an array of sums", None).contains("matrix units off"));
-    assert!(tutorial(&Device::cpu()).is_ok());
+    // Where other things failed too, that is not enough.
+    let mut report = Doctor::new().could_not_open("x", &Error::OutOfMemory { during: "a test".into() });
+    report.device.kind = "discrete GPU".into();
+    let half = Check { form: Some("f16, fused".into()), ..Check::new("relu_forward") }.failed("wrong");
+    report.parts = vec![Part::of("operations", vec![half, Check::new("denormals").failed("wrong")])];
+    assert!(super::verdict::of(&report).sentences.join(" ").contains("Do not trust"));
+}
+
+fn step(device: &str, precision: &str, seconds: f64, launches: Vec<LaunchTime>) -> StepTime {
+    StepTime { device: device.into(), precision: precision.into(), predicted_seconds: None, seconds, launches }
+}
+
+#[test]
+fn the_verdict_says_what_to_take_and_what_to_switch_on() {
+    let verdict = |steps: Vec<StepTime>| {
+        let mut report = Doctor::new().could_not_open("card", &Error::OutOfMemory { during: "a test".into() });
+        report.device.kind = "discrete GPU".into();
+        report.parts.clear();
+        report.speed = Some(Speed { steps, ..Speed::default() });
+        super::verdict::of(&report).sentences.join(" ")
+    };
+    let slow = LaunchTime {
+        label: "dense_0.forward".into(),
+        operation: "dense_forward".into(),
+        flops: 1000,
+        bytes: 1000,
+        predicted_seconds: Some(1e-5),
+        seconds: Some(7e-5),
+    };
+    let found = verdict(vec![
+        step("card", "f32", 2e-4, vec![slow]),
+        step("card", "f16", 1e-4, vec![]),
+        step("CPU", "f32", 1e-3, vec![]),
+    ]);
+    assert!(found.contains("take card (Device::best): a step is 200 us on card, 1.00 ms on CPU"), "{found}");
+    assert!(found.contains("F16 is right here, and faster: 100 us a step"), "{found}");
+    assert!(found.contains("Model::tune may help: dense_0.forward takes 7 times"), "{found}");
+    let found = verdict(vec![
+        step("card", "f32", 2e-3, vec![]),
+        step("card", "f16", 2e-3, vec![]),
+        step("CPU", "f32", 1e-3, vec![]),
+    ]);
+    assert!(
+        found.contains("take CPU (Device::cpu)") && found.contains("no faster") && !found.contains("tune"),
+        "{found}"
+    );
+}
+
+/// All of the part, short: figures that are there, positive, and a step that was predicted.
+#[test]
+fn both_kinds_of_device_are_measured() -> Result<()> {
+    for device in [Device::cpu(), Device::gpu()?] {
+        let mut room = room(Honest(device.clone()));
+        let part = room.run("speed", |notes, driver| speed::measure(notes, driver, true));
+        assert!(part.finished && failed(&part).is_empty(), "{part:#?}");
+        let speed = room.speed().expect("figures");
+        let gpu = device.wgpu().is_some();
+        let costs = [speed.dispatch_seconds, speed.record_seconds, speed.submit_seconds, speed.readback_seconds];
+        assert!(costs.iter().all(|cost| cost.is_some() == gpu && cost.is_none_or(|cost| cost >= 0.0)), "{speed:#?}");
+        assert!(speed.copy_bytes_per_second.is_some_and(|rate| rate > 1e6), "{speed:#?}");
+        assert!(speed.ceilings.iter().all(|ceiling| ceiling.flops_per_second > 1e6) && !speed.ceilings.is_empty());
+        assert_eq!(speed.threads.is_empty(), gpu);
+        let own = &speed.steps[0];
+        assert!(own.seconds > 0.0 && own.predicted_seconds.is_some_and(|least| least > 0.0), "{own:#?}");
+        let parts: f64 = own.launches.iter().filter_map(|launch| launch.predicted_seconds).sum();
+        assert!((parts - own.predicted_seconds.unwrap_or(0.0)).abs() < 1e-12);
+        assert_eq!(speed.steps.iter().any(|step| step.device == "CPU" && step.predicted_seconds.is_none()), gpu);
+    }
+    Ok(())
+}
+
+#[test]
+fn threads_are_enough_where_more_save_little() {
+    let times = |seconds: &[f64]| {
+        let time = |(at, &step_seconds)| ThreadTime { threads: 1usize << at, step_seconds };
+        speed::host::enough(&seconds.iter().enumerate().map(time).collect::<Vec<_>>())
+    };
+    assert_eq!(times(&[4.0, 2.0, 1.9, 1.95]), Some(2));
+    assert_eq!(times(&[4.0, 2.0, 1.0]), Some(4));
+    assert_eq!(times(&[1.0, 1.1]), Some(1));
+    assert_eq!(times(&[]), None);
+}
+
+#[test]
+fn the_page_is_whole_needs_nothing_and_escapes_what_drivers_say() {
+    let mut report = Doctor::new().could_not_open("<b>&\"x", &Error::OutOfMemory { during: "a test".into() });
+    let launch = LaunchTime {
+        label: "a".into(),
+        operation: "b".into(),
+        flops: 1,
+        bytes: 1,
+        predicted_seconds: Some(1e-6),
+        seconds: Some(2e-6),
+    };
+    report.speed = Some(Speed { steps: vec![step("x", "f32", 1e-3, vec![launch])], ..Speed::default() });
+    let page = report.to_html();
+    assert!(page.contains("&lt;b&gt;&amp;&quot;x") && !page.contains("<b>&\"x"));
+    assert!(page.contains("width:100.0%") && page.contains("left:50.0%"), "{page}");
+    for outside in ["http:", "https:", "<script", "@import", "url(", "src="] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    // Whatever is opened is closed.
+    for tag in ["div", "table", "dl", "ul", "header", "main", "span", "tr", "td", "b"] {
+        let opened = page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+        assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
+    }
 }

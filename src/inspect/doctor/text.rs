@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::report::{Check, Inventory, Outcome, Part, Report};
+use super::report::{Check, Inventory, Outcome, Part, Report, Speed};
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,6 +22,7 @@ impl fmt::Display for Report {
         for part in &self.parts {
             checks(f, part)?;
         }
+        self.speed.iter().try_for_each(|found| speed(f, found))?;
         writeln!(f, "\nVerdict ({:.1} s)", self.seconds)?;
         self.verdict.sentences.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))?;
         self.verdict.report.iter().try_for_each(|sentence| writeln!(f, "  {sentence}"))
@@ -30,6 +31,9 @@ impl fmt::Display for Report {
 
 fn inventory(f: &mut fmt::Formatter<'_>, device: &Inventory) -> fmt::Result {
     writeln!(f, "Device: {} ({}, {}, {})", device.name, device.kind, device.backend, device.driver)?;
+    if device.others.len() > 1 {
+        writeln!(f, "  This machine has {}", device.others.join("; "))?;
+    }
     for limit in device.limits.iter().filter(|limit| !limit.costs.is_empty()) {
         writeln!(f, "  {} {} of {}: {}", limit.name, limit.found, limit.wanted, limit.costs)?;
     }
@@ -52,12 +56,8 @@ fn inventory(f: &mut fmt::Formatter<'_>, device: &Inventory) -> fmt::Result {
 }
 
 fn checks(f: &mut fmt::Formatter<'_>, part: &Part) -> fmt::Result {
-    let mut title = part.name.clone();
-    if let Some(first) = title.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
     let end = if part.finished { "" } else { ", not all of it" };
-    writeln!(f, "\n{title} ({:.1} s{end})", part.seconds)?;
+    writeln!(f, "\n{} ({:.1} s{end})", part.title(), part.seconds)?;
     for (form, together) in groups(part) {
         let launches: usize = together.iter().map(|check| check.launches).sum();
         let worst = together.iter().filter_map(|check| Some((check.share?, &check.name)));
@@ -91,5 +91,45 @@ fn group(check: &Check) -> String {
     match words.next() {
         Some(_) => format!("{precision}, {way}, by tiling"),
         None => format!("{precision}, {way}"),
+    }
+}
+
+fn speed(f: &mut fmt::Formatter<'_>, speed: &Speed) -> fmt::Result {
+    for (name, value) in speed.figures() {
+        writeln!(f, "  {name:<64} {value}")?;
+    }
+    for found in &speed.threads {
+        writeln!(f, "  {:<64} {}", format!("a step on {} threads", found.threads), time(found.step_seconds))?;
+    }
+    for step in &speed.steps {
+        let predicted =
+            step.predicted_seconds.map_or(String::new(), |seconds| format!(" (predicted {})", time(seconds)));
+        let name = format!("the tutorial's step, {} in {}", step.device, step.precision);
+        writeln!(f, "  {name:<64} {}{predicted}", time(step.seconds))?;
+        for launch in &step.launches {
+            let Some(seconds) = launch.seconds else { continue };
+            let predicted =
+                launch.predicted_seconds.map_or(String::new(), |seconds| format!(" (predicted {})", time(seconds)));
+            writeln!(f, "    {:<62} {}{predicted}", launch.label, time(seconds))?;
+        }
+    }
+    Ok(())
+}
+
+/// Seconds with a unit that suits them.
+pub(super) fn time(seconds: f64) -> String {
+    match seconds {
+        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 1e-3 => format!("{:.2} ms", 1e3 * s),
+        s if s >= 1e-5 => format!("{:.0} us", 1e6 * s),
+        s => format!("{:.1} us", 1e6 * s),
+    }
+}
+
+/// An amount a second with a unit that suits it.
+pub(super) fn rate(amount: f64, unit: &str) -> String {
+    match amount {
+        a if a >= 1e12 => format!("{:.1} T{unit}", 1e-12 * a),
+        a => format!("{:.1} G{unit}", 1e-9 * a),
     }
 }

@@ -1,6 +1,7 @@
 //! What an examination comes to, in a few plain sentences.
 
-use super::report::{Check, Outcome, Report, Verdict};
+use super::report::{Check, LaunchTime, Outcome, Report, StepTime, Verdict};
+use super::text::time;
 
 /// Where reports go.
 const WHERE: &str = "an issue of wgrad with the template \"A device that computes wrongly\"";
@@ -57,29 +58,91 @@ fn unfinished(report: &Report) -> Option<String> {
 
 /// What not to trust, where something failed.
 fn advice(report: &Report, failed: &[&Check]) -> Vec<String> {
-    let form = |check: &&&Check, part: &str| check.form.as_ref().is_some_and(|form| form.contains(part));
-    let operations: Vec<_> = failed.iter().filter(|check| check.form.is_some()).collect();
     let mut sentences = Vec::new();
+    let all = |holds: &dyn Fn(&Check, &str) -> bool| {
+        !failed.is_empty() && failed.iter().all(|check| holds(check, check.form.as_deref().unwrap_or_default()))
+    };
     let named = |name: &str| failed.iter().any(|check| check.name.starts_with(name));
-    if !operations.is_empty() && operations.iter().all(|check| form(check, "cooperative")) || named("matrix units") {
+    if all(&|check, form| form.contains("cooperative") || check.name.starts_with("matrix units")) {
         sentences.push("Leave the matrix units off (DeviceOptions::cooperative_matrices).".into());
-    } else if !operations.is_empty() && operations.iter().all(|check| form(check, "f16")) {
+    } else if all(&|_, form| form.starts_with("f16")) {
         sentences.push("Stay in Precision::F32: what is wrong is wrong in half precision alone.".into());
-    } else if !operations.is_empty() && operations.iter().all(|check| form(check, "sharing a dispatch")) {
+    } else if all(&|_, form| form.contains("sharing a dispatch")) {
         sentences.push("Model::set_fusion(false) avoids what is wrong: launches that share a dispatch.".into());
     } else if !failed.is_empty() {
-        sentences.push(
-            "Do not trust results of this device; take the CPU device (Device::cpu) until this is mended.".into(),
-        );
+        let sentence = "Do not trust results of this device; take the CPU device (Device::cpu) until this is mended.";
+        sentences.push(sentence.into());
     }
     if named("indexes beyond") {
         sentences.push("Open it with DeviceOptions::index_checks(true).".into());
     }
-    if failed.is_empty() && report.device.kind == "software GPU" {
-        sentences
-            .push("It runs shaders on the CPU, so the CPU device (Device::cpu) is faster: it is for tests.".into());
+    if failed.is_empty() {
+        sentences.extend(choices(report));
     }
     sentences
+}
+
+/// What is hardly more than two measurements differ by.
+const WORTHWHILE: f64 = 0.9;
+
+/// How much longer than predicted a launch takes that may have a better tiling.
+const SLOW: f64 = 4.0;
+
+/// Which device to take and what to switch on, where nothing is wrong.
+fn choices(report: &Report) -> Vec<String> {
+    let software = report.device.kind == "software GPU";
+    let Some(speed) = &report.speed else {
+        let sentence = "It runs shaders on the CPU: it is for tests, and the CPU device (Device::cpu) is for training.";
+        return software.then(|| sentence.to_string()).into_iter().collect();
+    };
+    let own = |precision: &str| {
+        speed.steps.iter().find(|step| step.device == report.device.name && step.precision == precision)
+    };
+    let mut sentences = Vec::new();
+    if let (Some(own), Some(other)) = (own("f32"), speed.steps.iter().find(|step| step.device != report.device.name)) {
+        sentences.push(which(own, other, software));
+    }
+    if let (Some(single), Some(half)) = (own("f32"), own("f16")) {
+        let units = report.device.features.iter().any(|feature| feature.name == "matrix units" && feature.on);
+        sentences.push(in_half(single, half, units));
+    }
+    if let Some(threads) = speed.enough_threads.filter(|&enough| Some(enough) < report.device.threads) {
+        sentences.push(format!("{threads} threads are enough for the tutorial's net (Device::cpu_with_threads)."));
+    }
+    sentences.extend(own("f32").filter(|_| report.device.threads.is_none() && !software).and_then(slow));
+    sentences
+}
+
+/// Which of two devices to take.
+fn which(own: &StepTime, other: &StepTime, software: bool) -> String {
+    let (take, call) = match (own.seconds <= other.seconds, software) {
+        (true, true) => (own, "Device::gpu"),
+        (true, false) => (own, "Device::best"),
+        (false, _) => (other, "Device::cpu"),
+    };
+    let (mine, theirs) = (time(own.seconds), time(other.seconds));
+    let (take, own, other) = (&take.device, &own.device, &other.device);
+    format!("For nets as small as the tutorial's take {take} ({call}): a step is {mine} on {own}, {theirs} on {other}.")
+}
+
+/// Whether half precision is worth switching on.
+fn in_half(single: &StepTime, half: &StepTime, units: bool) -> String {
+    let units = if units { ", on matrix units (DeviceOptions::cooperative_matrices)" } else { "" };
+    let (halves, singles) = (time(half.seconds), time(single.seconds));
+    match half.seconds < WORTHWHILE * single.seconds {
+        true => format!("Precision::F16 is right here{units}, and faster: {halves} a step instead of {singles}."),
+        false => format!("Precision::F16 is right here{units}, but no faster for this net: {halves} a step."),
+    }
+}
+
+/// A launch that takes much longer than it must: tuning may help.
+fn slow(step: &StepTime) -> Option<String> {
+    let excess = |launch: &LaunchTime| Some(launch.seconds? / launch.predicted_seconds.filter(|&least| least > 0.0)?);
+    let products = step.launches.iter().filter(|launch| launch.flops > 0);
+    let worst = products.filter_map(|launch| Some((excess(launch)?, launch))).max_by(|a, b| a.0.total_cmp(&b.0));
+    let (times, launch) = worst.filter(|worst| worst.0 > SLOW)?;
+    let label = &launch.label;
+    Some(format!("Model::tune may help: {label} takes {times:.0} times what dispatch, memory and arithmetic must."))
 }
 
 fn what_to_report(report: &Report, failed: &[&Check]) -> String {

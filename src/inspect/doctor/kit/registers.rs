@@ -3,8 +3,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use crate::cpu::machine::InstructionSet;
 use pulp::{Arch, Scalar128b, Simd, WithSimd};
-use wgrad::InstructionSet;
 
 /// Sums that do not wait for each other: enough to hide the latency of adding, and with both factors they fit sixteen
 /// registers.
