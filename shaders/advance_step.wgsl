@@ -1,9 +1,10 @@
 // advance_step: adds up what the step found, keeps it, and makes the step block of the next batch
-//   statistics[slot mod SLOTS] = (Σ loss, Σ correct, penalty, rows)
+//   statistics[slot mod SLOTS][0] = (Σ loss, Σ correct, penalty, rows)
 //   next = step moved on, as src/step.rs has it: iteration and the powers of β₁ and β₂ by an update, the rest by a batch
 //
 // The block of this step stays as it is: launches beside this one read it.
-// Shapes: rows [B] of (loss, correct); penalties [PENALTIES]; statistics [SLOTS]. One sum over the batch: each invocation
+// Shapes: rows [B] of (loss, correct); penalties [PENALTIES]; statistics [SLOTS] of SLOT_BLOCKS blocks of
+// four. One sum over the batch: each invocation
 // takes every WORKGROUP-th row, then a tree.
 // Grid: one workgroup. Reference: src/kernels/advance_step.rs.
 
@@ -31,7 +32,7 @@ fn main(@builtin(local_invocation_index) local: u32) {
     if local != 0u {
         return;
     }
-    statistics[step.slot % SLOTS] = vec4<f32>(loss, correct, penalty, f32(step.rows));
+    statistics[step.slot % SLOTS * SLOT_BLOCKS] = vec4<f32>(loss, correct, penalty, f32(step.rows));
     next = step;
     next.slot += 1u;
     next.batch += 1u;

@@ -191,8 +191,10 @@ impl Monitor {
         let found = match self {
             Monitor::Loss => Some(record.train.loss),
             Monitor::Accuracy => record.train.accuracy.map(|accuracy| -accuracy),
-            Monitor::ValidationLoss => record.validation.map(|score| score.loss),
-            Monitor::ValidationAccuracy => record.validation.and_then(|score| score.accuracy).map(|accuracy| -accuracy),
+            Monitor::ValidationLoss => record.validation.as_ref().map(|score| score.loss),
+            Monitor::ValidationAccuracy => {
+                record.validation.as_ref().and_then(|score| score.accuracy).map(|accuracy| -accuracy)
+            }
         };
         found.ok_or_else(|| {
             let expected = "a figure that the training has: validation data for val_…, classes for accuracy";

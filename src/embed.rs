@@ -6,7 +6,6 @@ use crate::data::Dataset;
 use crate::data::batches::fill_order;
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Run, gpu};
-use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::model::Model;
@@ -175,7 +174,10 @@ impl Trainer<'_> {
         self.first_slot = step.slot;
         self.steps_left = self.steps_per_epoch();
         let rates = self.model.rates();
-        self.model.lock().begin(&mut self.run, &self.order, step, rates)?;
+        let mut executor = self.model.lock();
+        executor.clear_counts(&self.run)?;
+        executor.begin(&mut self.run, &self.order, step, rates)?;
+        drop(executor);
         self.free_ring()
     }
 
@@ -216,8 +218,8 @@ impl Trainer<'_> {
         steps
     }
 
-    /// Waits for what was submitted, and reads loss and accuracy of the epoch's steps so far (of the last 1024 if there
-    /// were more). Copies 16 KiB to the host.
+    /// Waits for what was submitted, and reads loss, accuracy and the model's metrics of the epoch's steps so far (losses,
+    /// accuracy and means of errors of the last 1024 if there were more). Without metrics it copies 16 KiB to the host.
     ///
     /// # Errors
     /// Whatever the device reports.
@@ -226,12 +228,14 @@ impl Trainer<'_> {
         let ring = block_on(run.read_statistics())?;
         let end = run.step().slot;
         let first = self.first_slot.max(end.saturating_sub(STATISTICS_SLOTS as u32));
-        let mut meter = Meter::new(self.counts_answers);
+        let counts = block_on(run.counts())?;
+        let mut meter = Meter::new(self.counts_answers, self.model.counted().clone());
+        let words = run.plan().slot;
         for slot in first..end {
-            let start = Counter::COUNT * (slot as usize % STATISTICS_SLOTS);
-            StepStatistics::all(&ring[start..start + Counter::COUNT]).for_each(|step| meter.add(step));
+            let start = words * (slot as usize % STATISTICS_SLOTS);
+            StepStatistics::all(&ring[start..start + words], words).for_each(|step| meter.add(step));
         }
-        Ok(meter.score())
+        Ok(meter.total(&counts))
     }
 }
 

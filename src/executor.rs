@@ -140,12 +140,35 @@ impl Executor {
         }
     }
 
-    /// Waits for the oldest submission; returns four numbers a step (see `shaders/advance_step.wgsl`), or the outputs'
+    /// Waits for the oldest submission; returns a slot of numbers a step ([`Plan::slot`]), or the outputs'
     /// padded rows.
     pub async fn wait(&mut self, run: &mut Run) -> Result<Vec<f32>> {
         match run {
             Run::Cpu(run) => Ok(run.wait()),
             Run::Gpu(run) => run.wait().await,
+        }
+    }
+}
+
+impl Executor {
+    /// Sets the tables of metrics to zero, where a run has any: before a pass.
+    pub fn clear_counts(&mut self, run: &Run) -> Result<()> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => {
+                cpu.clear_counts(run);
+                Ok(())
+            }
+            (_, Run::Gpu(run)) => run.clear_counts(),
+            _ => Ok(()),
+        }
+    }
+
+    /// The tables of metrics as the steps that were waited for have left them; nothing where a run has none.
+    pub async fn counts(&self, run: &Run) -> Result<Vec<u32>> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => Ok(cpu.counts(run)),
+            (_, Run::Gpu(run)) => run.counts().await,
+            _ => Ok(Vec::new()),
         }
     }
 }

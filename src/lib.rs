@@ -90,6 +90,7 @@ pub use net::initializers::Initializer;
 pub use net::layer::Layer;
 pub use net::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
 pub use net::losses::{Loss, LossFunction};
+pub use net::metrics::{Average, Metric};
 pub use net::optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use net::regularizers::Regularizer;
 pub use net::schedules::{
@@ -101,7 +102,7 @@ pub use net::shape::{MAX_FEATURES, Shape};
 pub use plan::compare::Verification;
 pub use records::event::{Event, StepRecord};
 pub use records::history::{EpochRecord, History};
-pub use records::metrics::Score;
+pub use records::metrics::{ConfusionMatrix, MetricValue, Score};
 pub use snapshot::Snapshot;
 pub use step::{Betas, StepBlock};
 pub use train::{Fit, Samples};

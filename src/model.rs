@@ -3,6 +3,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod buffers;
+mod metrics;
 pub(crate) mod training_state;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::net::losses::LossFunction;
 use crate::net::optimizers::{Clip, Optimizer};
 use crate::net::sequential::Sequential;
 use crate::plan::{Recipe, Store};
+use crate::records::counted::Counted;
 use crate::step::StepBlock;
 
 /// The threads that may share out parameters. Sums over all of them run in the order of memory, so where there are such sums
@@ -65,6 +67,9 @@ pub struct Model {
     choices: Arc<Choices>,
     /// Where the last `fit` has left off.
     pub(crate) training: Option<TrainingState>,
+    /// What metrics are asked for, and what number their list has; see `model/metrics.rs`.
+    counted: Arc<Counted>,
+    metrics_key: u32,
 }
 
 impl Model {
@@ -107,6 +112,8 @@ impl Model {
             precision: Precision::F32,
             choices,
             training: None,
+            counted: Arc::default(),
+            metrics_key: 0,
         })
     }
 
@@ -121,8 +128,8 @@ impl Model {
     }
 
     pub(crate) fn recipe(&self) -> Recipe<'_> {
-        let Model { description, layout, loss, optimizer, choices, .. } = self;
-        Recipe { model: description, layout, loss, optimizer, choices }
+        let Model { description, layout, loss, optimizer, choices, counted, .. } = self;
+        Recipe { model: description, layout, loss, optimizer, choices, counted }
     }
 
     pub(crate) fn choices(&self) -> &Arc<Choices> {
@@ -202,6 +209,8 @@ impl Model {
             precision: self.precision,
             choices: self.choices.clone(),
             training: None,
+            counted: self.counted.clone(),
+            metrics_key: self.metrics_key,
         }
     }
 
@@ -238,6 +247,11 @@ impl Model {
     /// The learning rate of the next batch.
     pub fn learning_rate(&self) -> f32 {
         self.optimizer.rate_of(self.step.batch)
+    }
+
+    /// That of the last batch; before the first one, that of the first.
+    pub(crate) fn last_learning_rate(&self) -> f32 {
+        self.optimizer.rate_of(self.step.batch.saturating_sub(1))
     }
 
     /// Changes the learning rate from the next `fit` on.

@@ -8,6 +8,7 @@ pub(crate) mod initializers;
 pub(crate) mod layer;
 pub(crate) mod layers;
 pub(crate) mod losses;
+pub(crate) mod metrics;
 pub(crate) mod optimizers;
 pub(crate) mod regularizers;
 pub(crate) mod schedules;

@@ -24,6 +24,7 @@ use crate::net::losses::LossFunction;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
 use crate::net::tensor::Kind;
+use crate::records::counted::Counted;
 use crate::step::Betas;
 
 pub(crate) use dispatches::Room;
@@ -36,6 +37,7 @@ pub(crate) struct Recipe<'a> {
     pub loss: &'a LossFunction,
     pub optimizer: &'a Optimizer,
     pub choices: &'a Choices,
+    pub counted: &'a Counted,
 }
 
 /// The part of a step that a launch belongs to.
@@ -200,6 +202,8 @@ pub(crate) struct PlanKey {
     pub precision: Precision,
     /// Whether gradients are added up over several batches before an update.
     pub accumulates: bool,
+    /// Which of the model's lists of metrics is counted; 0 for none.
+    pub metrics: u32,
     /// What products' tilings are chosen for.
     pub device: Traits,
     /// What a dispatch may take.
@@ -222,6 +226,10 @@ pub(crate) struct Plan {
     pub learning_rates: usize,
     /// The statistics' buffer; `None` where nothing is counted.
     pub statistics: Option<usize>,
+    /// Numbers of a step's slot in it.
+    pub slot: usize,
+    /// The tables that metrics are counted in, where there are any.
+    pub counts: Option<usize>,
     /// The model's outputs, in a plan for predictions; others may have none in memory.
     pub outputs: usize,
 }

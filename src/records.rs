@@ -1,5 +1,6 @@
 //! What a training tells: the figures of each step and epoch, and how they are summed. Plain data.
 
+pub(crate) mod counted;
 pub(crate) mod event;
 pub(crate) mod history;
 pub(crate) mod metrics;

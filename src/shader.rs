@@ -106,6 +106,13 @@ impl Header {
         self.line(format_args!("const {name}: f32 = {value:e};"))
     }
 
+    /// Adds an array of f32 constants, to the last bit; one zero in the place of none, since WGSL has no empty array.
+    pub fn floats(&mut self, name: &str, values: &[f32]) -> &mut Self {
+        let values = if values.is_empty() { &[0.0] } else { values };
+        let list: Vec<_> = values.iter().map(|value| format!("{value:e}")).collect();
+        self.line(format_args!("const {name} = array<f32, {}>({});", values.len(), list.join(", ")))
+    }
+
     /// Says how a binding's numbers are stored: the types `NAME_vec4` and `NAME_number`, and `NAME_HALF`.
     pub fn storage(&mut self, name: &str, half: bool) -> &mut Self {
         let number = if half { "f16" } else { "f32" };

@@ -13,7 +13,6 @@ use crate::clock::Stopwatch;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::kernels::advance_step::Counter;
 use crate::model::Model;
 use crate::model::training_state::TrainingState;
 use crate::plan::Mode;
@@ -97,11 +96,12 @@ impl Model {
             let epoch = state.epoch;
             training.begin_pass(fit.order_of(epoch), state.step);
             let clock = Stopwatch::start();
-            let mut meter = Meter::after(training.counts_answers, &state.sums());
+            let mut meter = self.meter(executor, &training, &state.sums())?;
             let (flow, mut diverged) =
                 self.epoch(executor, &mut training, &mut meter, &mut state, &mut fit, &mut pacer).await?;
-            let seconds = clock.seconds();
+            let (seconds, learning_rate) = (clock.seconds(), self.last_learning_rate());
             let is_whole = flow.is_continue() && state.epoch > epoch;
+            let train = meter.total(&executor.counts(&training.run).await?);
             let validation = match &mut validation {
                 Some(fed) if is_whole && diverged.is_none() => Some(self.score(executor, fed).await?),
                 _ => None,
@@ -111,9 +111,9 @@ impl Model {
                 diverged = fit.judge(found);
             }
             let record =
-                EpochRecord { epoch: epoch + 1, train: meter.score(), validation, seconds, samples: meter.rows() };
-            history.epochs.push(record);
-            let mut ends = flow.is_break() | fit.tell(Event::Epoch(record)).is_break();
+                EpochRecord { epoch: epoch + 1, train, validation, seconds, samples: meter.rows(), learning_rate };
+            history.epochs.push(record.clone());
+            let mut ends = flow.is_break() | fit.tell(Event::Epoch(record.clone())).is_break();
             if let Some(Divergence { monitor, step, loss }) = diverged {
                 let tensors = self.not_finite(executor).await?;
                 return Err(Error::Diverged {
@@ -201,8 +201,9 @@ impl Model {
                 return failure.map_or(Ok((flow, diverged)), Err);
             }
             let results = executor.wait(&mut fed.run).await?;
-            pacer.arrived(results.len() / Counter::COUNT);
-            for found in StepStatistics::all(&results) {
+            let slot = fed.run.plan().slot;
+            pacer.arrived(results.len() / slot);
+            for found in StepStatistics::all(&results, slot) {
                 meter.add(found);
                 done += 1;
                 let record = StepRecord {
@@ -217,8 +218,9 @@ impl Model {
                     seconds: clock.seconds(),
                 };
                 if flow.is_continue() && diverged.is_none() {
+                    let loss = record.loss;
                     flow = fit.tell(Event::Step(record));
-                    diverged = fit.judge(Divergence { monitor: "loss", step: done, loss: record.loss });
+                    diverged = fit.judge(Divergence { monitor: "loss", step: done, loss });
                 }
             }
         }
@@ -234,7 +236,7 @@ impl Model {
     pub fn train_on_batch(&mut self, data: &Dataset) -> Result<Score> {
         let fit = Fit::new().batch_size(data.len().max(1)).shuffle(false);
         let history = self.fit(data, fit)?;
-        Ok(history.last().map_or_else(Score::default, |record| record.train))
+        Ok(history.last().map_or_else(Score::default, |record| record.train.clone()))
     }
 }
 

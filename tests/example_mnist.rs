@@ -151,7 +151,7 @@ fn history_is_a_table() {
     let table = fs::read_to_string(file).unwrap();
     let lines: Vec<_> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert_eq!(lines[0], "epoch,loss,accuracy,val_loss,val_accuracy,seconds");
+    assert_eq!(lines[0], "epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate");
     let cells: Vec<_> = lines[2].split(',').collect();
     assert_eq!(cells[0], "2");
     assert_eq!(cells[1].parse::<f64>().unwrap(), number(&report, "/epochs/1/loss"));

@@ -107,7 +107,7 @@ fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
         let found = format!("the test loss is {}", score.loss);
         return Err(format!("the training diverged in its last step: {found}; a smaller --learning-rate helps").into());
     }
-    output.results(&Report::new(&device.info(), first_step, &history, score), &score)?;
+    output.results(&Report::new(&device.info(), first_step, &history, &score), &score)?;
     Ok(())
 }
 

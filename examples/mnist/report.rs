@@ -70,17 +70,17 @@ struct Measured {
     accuracy: Option<f64>,
 }
 
-impl From<Score> for Measured {
-    fn from(score: Score) -> Self {
+impl From<&Score> for Measured {
+    fn from(score: &Score) -> Self {
         Measured { loss: score.loss, accuracy: score.accuracy }
     }
 }
 
 impl Report {
-    pub fn new(device: &DeviceInfo, first_step: Option<Duration>, history: &History, test: Score) -> Self {
+    pub fn new(device: &DeviceInfo, first_step: Option<Duration>, history: &History, test: &Score) -> Self {
         let samples: usize = history.epochs.iter().map(|record| record.samples).sum();
         let seconds: f64 = history.epochs.iter().map(|record| record.seconds).sum();
-        let epoch = |record: &wgrad::EpochRecord| Epoch { train: record.train.into(), seconds: record.seconds };
+        let epoch = |record: &wgrad::EpochRecord| Epoch { train: (&record.train).into(), seconds: record.seconds };
         Report {
             device: device.to_string(),
             samples_per_second: (seconds > 0.0).then(|| samples as f64 / seconds),

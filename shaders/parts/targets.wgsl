@@ -20,10 +20,17 @@ fn sample_weight(row: u32) -> f32 {
     return bitcast<f32>(labels[row * LABEL_WORDS + LABEL_WORDS - 1u]);
 }
 
-// Whether a row is answered rightly: its first largest output stands where its first largest target does, or, with one
-// output and HAS_THRESHOLD, output and target lie on the same side of THRESHOLD and of one half. The operation gives output_at(row,
-// column). All invocations of a workgroup call it together; `columns` is 0 for a row that does not exist.
-fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
+// The class that a row is answered with, and the one that is wanted: where its first largest output stands, and its first
+// largest target; COLUMNS where with a NaN no output is the largest. With one output and HAS_THRESHOLD: whether the output is
+// above THRESHOLD, and the target above one half.
+struct Answer {
+    predicted: u32,
+    wanted: u32,
+}
+
+// The operation gives output_at(row, column). All invocations of a workgroup call it together; `columns` is 0 for a row that
+// does not exist.
+fn answer_of(local: u32, lane: u32, row: u32, columns: u32) -> Answer {
     var largest = -3.4e38;
     var largest_target = -3.4e38;
     for (var c = lane; c < columns; c += LANES) {
@@ -33,7 +40,7 @@ fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
     largest = lanes_max(local, largest);
     largest_target = lanes_max(local, largest_target);
     if COLUMNS == 1u && HAS_THRESHOLD {
-        return (largest > THRESHOLD) == (largest_target > 0.5);
+        return Answer(u32(largest > THRESHOLD), u32(largest_target > 0.5));
     }
     var predicted = COLUMNS;
     var wanted = COLUMNS;
@@ -41,8 +48,11 @@ fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
         predicted = min(predicted, select(COLUMNS, c, output_at(row, c) == largest));
         wanted = min(wanted, select(COLUMNS, c, raw_target(row, c) == largest_target));
     }
-    predicted = lanes_min_index(local, predicted);
-    wanted = lanes_min_index(local, wanted);
-    // With a NaN no output is the largest, and the answer is wrong.
-    return predicted == wanted && predicted < COLUMNS;
+    return Answer(lanes_min_index(local, predicted), lanes_min_index(local, wanted));
+}
+
+// Whether a row is answered rightly; called as `answer_of` is.
+fn right_answer(local: u32, lane: u32, row: u32, columns: u32) -> bool {
+    let answer = answer_of(local, lane, row, columns);
+    return answer.predicted == answer.wanted && answer.predicted < max(COLUMNS, 2u);
 }

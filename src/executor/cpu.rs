@@ -10,7 +10,6 @@ use crate::cpu::machine::Processor;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::executor::{MOST_PROGRAMS, Rates, rows};
-use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::{Access, Binding, Element, Input, Kernel, Output};
 use crate::plan::compare::Verification;
@@ -185,13 +184,26 @@ impl Executor {
         let results = match run.plan.statistics {
             Some(statistics) => {
                 let ring = &self.arena[run.places[statistics]];
-                let slot = |slot: usize| &ring[Counter::COUNT * (slot % STATISTICS_SLOTS)..][..Counter::COUNT];
+                let words = run.plan.slot;
+                let slot = |slot: usize| &ring[words * (slot % STATISTICS_SLOTS)..][..words];
                 (first..first + steps).flat_map(slot).copied().collect()
             }
             None => self.take_outputs(run),
         };
         run.results.push_back(results);
         steps
+    }
+
+    pub fn clear_counts(&mut self, run: &Run) {
+        if let Some(counts) = run.plan.counts {
+            self.arena[run.places[counts]].fill(0.0);
+        }
+    }
+
+    pub fn counts(&self, run: &Run) -> Vec<u32> {
+        run.plan
+            .counts
+            .map_or_else(Vec::new, |counts| bytemuck::cast_slice::<f32, u32>(&self.arena[run.places[counts]]).to_vec())
     }
 
     /// One training or evaluation step: every launch in order. Allocates nothing.

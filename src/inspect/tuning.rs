@@ -128,7 +128,7 @@ impl Model {
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
         // Every product in a dispatch of its own, by its own tiling.
         let room = Room::default();
-        let key = PlanKey { mode, capacity, format, fused, accumulates: false, precision, device, room };
+        let key = PlanKey { mode, capacity, format, fused, accumulates: false, precision, metrics: 0, device, room };
         let plan = self.recipe().plan(key);
         // What shares a larger product's dispatch takes its workgroups from there.
         let shared = self.recipe().plan(PlanKey { room: self.room(), ..key });
@@ -333,7 +333,17 @@ mod tests {
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (mode, device, precision) = (Mode::Train, device.traits(), Precision::F32);
         let room = Room::default();
-        let key = PlanKey { mode, capacity: 32, format, fused: true, accumulates: false, precision, device, room };
+        let key = PlanKey {
+            mode,
+            capacity: 32,
+            format,
+            fused: true,
+            accumulates: false,
+            precision,
+            metrics: 0,
+            device,
+            room,
+        };
         let broken = Tiling::Direct { rows: 1, columns: 2, workgroup: 64 };
         let plan = model.recipe().plan(key);
         let shared = model.recipe().plan(PlanKey { room: model.room(), ..key });

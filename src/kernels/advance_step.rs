@@ -8,8 +8,8 @@ use crate::step::{Betas, StepBlock};
 /// Invocations of its one workgroup, where it is launched alone.
 pub const WORKGROUP: usize = 256;
 
-/// What is counted in a step, in the order in which it stands in the step's slot: the one list of counters, which says how
-/// long a slot is.
+/// What is counted in a step, in the order in which it stands in the step's slot: the one list of counters. A slot begins with
+/// them; where metrics are asked for, `sum_errors` has the rest of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
     /// The sum of the rows' losses.
@@ -23,7 +23,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// Numbers of a step's slot.
+    /// How many there are.
     pub const COUNT: usize = Counter::Rows as usize + 1;
 
     /// Its number in a step's slot.
@@ -39,6 +39,8 @@ pub struct AdvanceStep {
     pub penalties: usize,
     /// How many steps' statistics are kept.
     pub slots: usize,
+    /// Numbers of a step's slot, a multiple of four.
+    pub slot: usize,
     /// What the running products are moved on by.
     pub betas: Betas,
     /// Invocations of its one workgroup, which share the sums; a power of two.
@@ -63,6 +65,7 @@ impl Operation for AdvanceStep {
     fn header(&self, header: &mut Header) {
         lanes::header(header, self.workgroup, self.workgroup);
         header.number("PENALTIES", self.penalties).number("SLOTS", self.slots);
+        header.number("SLOT_BLOCKS", self.slot / 4);
         header.float("BETA_1", self.betas.beta_1).float("BETA_2", self.betas.beta_2);
         header.float("WARMUP_DECAY", self.betas.warmup_decay);
     }
@@ -98,7 +101,7 @@ impl Operation for AdvanceStep {
         }
         let slot = step.slot as usize % self.slots;
         let found: [F; Counter::COUNT] = [loss, correct, penalty, F::near(f64::from(step.rows))];
-        statistics.floats()[Counter::COUNT * slot..][..Counter::COUNT].copy_from_slice(&found);
+        statistics.floats()[self.slot * slot..][..Counter::COUNT].copy_from_slice(&found);
         next.words().copy_from_slice(bytemuck::cast_slice(&[step.advance(self.betas)]));
     }
 }

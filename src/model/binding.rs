@@ -57,6 +57,7 @@ impl Model {
         check_range(data, self.precision(), true)?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
+            self.check_metrics(data)?;
         }
         let byte_scale = match data.inputs() {
             InputRows::Bytes { scale, .. } => Some(scale),
@@ -66,7 +67,8 @@ impl Model {
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
         let accumulates = mode == Mode::Train && self.optimizer().gradient_accumulation_steps() > 1;
-        Ok(PlanKey { mode, capacity, format, fused, accumulates, precision, device, room: self.room() })
+        let metrics = if mode == Mode::Predict { 0 } else { self.metrics_key() };
+        Ok(PlanKey { mode, capacity, format, fused, accumulates, precision, metrics, device, room: self.room() })
     }
 
     /// What a dispatch may take of the device. The CPU device runs launches alone.

@@ -124,6 +124,7 @@ mod tests {
             fused: true,
             accumulates: false,
             precision,
+            metrics: 0,
             device,
             room,
         })

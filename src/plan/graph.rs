@@ -1,7 +1,8 @@
 //! The list that a plan is made on: lowering appends launches to it, fusion passes rewrite it. Each value is a buffer that
 //! one launch writes; parameters, gradients and slots are buffers of the model's, of which launches bind ranges.
 
-use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, Recipe, Segment, Store};
+use super::{Argument, Buffer, Launch, Mode, Phase, Plan, PlanKey, Recipe, STATISTICS_SLOTS, Segment, Store};
+use crate::kernels::advance_step::Counter;
 use crate::kernels::gradients::Keep;
 use crate::kernels::scale::{Gradients, LossScale};
 use crate::kernels::storage::{Precision, Storage};
@@ -30,6 +31,10 @@ pub(super) struct Graph<'a> {
     pub outputs: Argument,
     /// Where each step's statistics go.
     pub statistics: Option<Argument>,
+    /// Numbers of a step's slot there.
+    pub slot: usize,
+    /// Where metrics are counted.
+    pub counts: Option<Argument>,
 }
 
 impl<'a> Graph<'a> {
@@ -47,6 +52,8 @@ impl<'a> Graph<'a> {
             learning_rates: nothing,
             outputs: nothing,
             statistics: None,
+            slot: Counter::COUNT,
+            counts: None,
         };
         graph.step = graph.local("step", StepBlock::WORDS);
         graph.next = graph.local("next", StepBlock::WORDS);
@@ -92,6 +99,14 @@ impl<'a> Graph<'a> {
     /// Whether gradients of parameters are added up over several batches.
     pub fn keep(&self) -> Keep {
         if self.key.accumulates { Keep::Accumulate } else { Keep::Overwrite }
+    }
+
+    /// The ring of the steps' slots; how long they are is settled by then.
+    pub fn statistics(&mut self) -> Argument {
+        let words = self.slot * STATISTICS_SLOTS;
+        let statistics = self.statistics.unwrap_or_else(|| self.local("statistics", words));
+        self.statistics = Some(statistics);
+        statistics
     }
 
     pub fn parameters(&mut self) -> Argument {
@@ -165,7 +180,7 @@ impl<'a> Graph<'a> {
 
     /// Drops the buffers that no launch binds any more.
     pub fn compact(&mut self) {
-        let kept = [self.step, self.next, self.learning_rates].into_iter().chain(self.statistics);
+        let kept = [self.step, self.next, self.learning_rates].into_iter().chain(self.statistics).chain(self.counts);
         let host = (self.key.mode == Mode::Predict).then_some(self.outputs);
         let bound = self.launches.iter().flat_map(|launch| launch.arguments.iter().copied());
         let mut used = vec![false; self.buffers.len()];
@@ -182,6 +197,7 @@ impl<'a> Graph<'a> {
         [&mut self.step, &mut self.next, &mut self.learning_rates, &mut self.outputs]
             .into_iter()
             .chain(&mut self.statistics)
+            .chain(&mut self.counts)
             .for_each(place);
         self.launches.iter_mut().flat_map(|launch| &mut launch.arguments).for_each(place);
     }
@@ -233,7 +249,7 @@ impl Launch {
 
 impl From<Graph<'_>> for Plan {
     fn from(graph: Graph<'_>) -> Plan {
-        let Graph { key, buffers, launches, step, next, learning_rates, outputs, statistics, .. } = graph;
+        let Graph { key, buffers, launches, step, next, learning_rates, outputs, statistics, slot, counts, .. } = graph;
         let room = if key.fused { key.room } else { Default::default() };
         Plan {
             key,
@@ -244,6 +260,8 @@ impl From<Graph<'_>> for Plan {
             next: next.buffer,
             learning_rates: learning_rates.buffer,
             statistics: statistics.map(|statistics| statistics.buffer),
+            slot,
+            counts: counts.map(|counts| counts.buffer),
             outputs: outputs.buffer,
         }
     }

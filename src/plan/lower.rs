@@ -4,6 +4,7 @@
 
 mod gather;
 mod loss;
+mod metrics;
 mod update;
 
 use super::graph::{Graph, Value};
@@ -95,6 +96,7 @@ pub(super) fn lower(graph: &mut Graph<'_>) {
         return;
     }
     let (mut gradient, rows) = loss::loss(graph, input, labels);
+    metrics::metrics(graph, &places, input, labels);
     // Below the lowest trained layer no gradient is needed.
     let lowest = places.iter().position(|at| at.place.trained);
     if let Some(lowest) = lowest.filter(|_| mode == Mode::Train) {

@@ -4,7 +4,7 @@ use crate::records::history::EpochRecord;
 use crate::records::metrics::Score;
 
 /// The figures of one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StepRecord {
     /// Which epoch, counted from 1.
     pub epoch: usize,
@@ -18,7 +18,7 @@ pub struct StepRecord {
     pub loss: f64,
     /// The learning rate of this batch.
     pub learning_rate: f32,
-    /// Mean loss and accuracy of the epoch so far.
+    /// Mean loss and accuracy of the epoch so far; metrics come with the epoch's end.
     pub so_far: Score,
     /// Samples seen in this epoch so far.
     pub samples: usize,
@@ -30,7 +30,7 @@ pub struct StepRecord {
 ///
 /// Many steps go to the device at once, so step events come in bursts; none is left out, and their order is kept. An
 /// observer that answers `ControlFlow::Break` ends the training; steps that are on the device already still count.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A step is done.

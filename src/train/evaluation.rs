@@ -7,11 +7,9 @@ use crate::blocking::block_on;
 use crate::data::{AnyDataset, Dataset};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
-use crate::kernels::advance_step::Counter;
 use crate::model::Model;
-use crate::net::activation::Activation;
 use crate::plan::Mode;
-use crate::records::metrics::{Meter, Score, StepStatistics};
+use crate::records::metrics::{Score, StepStatistics};
 use crate::step::StepBlock;
 
 /// Rows of a batch in evaluation and prediction. It changes no result beyond rounding.
@@ -55,9 +53,10 @@ impl Model {
     }
 
     pub(super) async fn score(&self, executor: &mut Executor, fed: &mut Fed) -> Result<Score> {
-        let mut meter = Meter::new(fed.counts_answers);
-        self.pass(executor, fed, |results| StepStatistics::all(results).for_each(|found| meter.add(found))).await?;
-        Ok(meter.score())
+        let (mut meter, slot) = (self.meter(executor, fed, &[])?, fed.run.plan().slot);
+        self.pass(executor, fed, |results| StepStatistics::all(results, slot).for_each(|found| meter.add(found)))
+            .await?;
+        Ok(meter.total(&executor.counts(&fed.run).await?))
     }
 
     /// Goes through all samples in order and hands on each submission's results.
@@ -73,7 +72,7 @@ impl Model {
                 submitted += executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
             }
             let results = executor.wait(&mut fed.run).await?;
-            pacer.arrived(results.len() / Counter::COUNT);
+            pacer.arrived(results.len() / fed.run.plan().slot);
             take(&results);
         }
         Ok(())
@@ -137,11 +136,6 @@ impl Model {
             row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))).unwrap_or(0) as u32,
         };
         Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
-    }
-
-    fn outputs_are_logits(&self) -> bool {
-        let linear = self.description().last_activation() == Activation::Linear;
-        linear && self.loss().loss.activation().is_some()
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::executor::{Executor, Feed, Run};
 use crate::model::{Model, binding};
 use crate::plan::Mode;
+use crate::records::metrics::Meter;
 use crate::step::StepBlock;
 
 /// A run, and where its samples come from.
@@ -113,6 +114,13 @@ impl Model {
         };
         let counts_answers = self.counts_answers(example);
         Ok(Fed { run, samples: data.len(), counts_answers, supply })
+    }
+
+    /// A meter for a pass to come, or what is left of one whose steps so far add up to these sums; the counts of metrics
+    /// start from zero.
+    pub(super) fn meter(&self, executor: &mut Executor, fed: &Fed, sums: &[f64]) -> Result<Meter> {
+        executor.clear_counts(&fed.run)?;
+        Ok(Meter::new(fed.counts_answers, self.counted().clone()).after(sums))
     }
 
     /// Binds what comes next in a pass, all samples or another window; returns how many steps that is good for. Steps

@@ -10,7 +10,7 @@ use wgrad::{Dataset, Device, Event, Fit, Model};
 
 use crate::case::{Recorded, Tensor, Tensors};
 use crate::compare::{TOLERANCE, near};
-use crate::metrics::{Evaluation, Labels, check as check_metric};
+use crate::metrics::{asked, check as check_metric};
 use crate::net::{loss, net};
 use crate::optimizers::optimizer;
 
@@ -37,6 +37,11 @@ struct Case {
     eval_loss: f64,
     eval_metrics: BTreeMap<String, Value>,
     undetermined: Vec<String>,
+}
+
+enum Labels {
+    Classes(Vec<u32>),
+    Rows(Vec<f32>),
 }
 
 /// How far a learning rate may be from Keras's, relative: a few roundings of a schedule's formula.
@@ -99,7 +104,7 @@ fn check_tensors(case: &Case, tensors: &Tensors, model: &Model) -> Result<(), St
 }
 
 fn train(case: &Case, tensors: &Tensors, model: &mut Model) -> Result<Steps, String> {
-    let (mut data, _) = dataset(case, tensors, model, "")?;
+    let mut data = dataset(case, tensors, model, "")?;
     if data.len() != case.samples {
         return Err(format!("{} samples, expected {}", data.len(), case.samples));
     }
@@ -119,8 +124,8 @@ fn train(case: &Case, tensors: &Tensors, model: &mut Model) -> Result<Steps, Str
     Ok(Steps { losses, learning_rates })
 }
 
-/// The samples whose tensors begin with `prefix`, and their labels.
-fn dataset(case: &Case, tensors: &Tensors, model: &Model, prefix: &str) -> Result<(Dataset, Labels), String> {
+/// The samples whose tensors begin with `prefix`.
+fn dataset(case: &Case, tensors: &Tensors, model: &Model, prefix: &str) -> Result<Dataset, String> {
     let inputs = tensors.get(&format!("{prefix}inputs"))?;
     let features = case.input_shape.iter().product();
     if inputs.shape.len() != 2 || inputs.shape[1] != features {
@@ -128,11 +133,11 @@ fn dataset(case: &Case, tensors: &Tensors, model: &Model, prefix: &str) -> Resul
     }
     let labels = labels(tensors.get(&format!("{prefix}labels"))?, model.outputs())?;
     let inputs = inputs.values.clone();
-    let data = match &labels {
-        Labels::Classes(ids) => Dataset::from_classes(inputs, features, ids.clone(), model.outputs().max(2)),
-        Labels::Rows(rows) => Dataset::from_rows(inputs, features, rows.clone(), model.outputs()),
+    let data = match labels {
+        Labels::Classes(ids) => Dataset::from_classes(inputs, features, ids, model.outputs().max(2)),
+        Labels::Rows(rows) => Dataset::from_rows(inputs, features, rows, model.outputs()),
     };
-    Ok((data.map_err(message)?, labels))
+    data.map_err(message)
 }
 
 /// One number a sample is the id of its class; a row is its targets.
@@ -160,11 +165,11 @@ fn check_steps(case: &Case, steps: &Steps) -> Result<(), String> {
 }
 
 fn check_evaluation(case: &Case, tensors: &Tensors, model: &mut Model) -> Result<(), String> {
-    let (data, labels) = dataset(case, tensors, model, "eval_")?;
+    let data = dataset(case, tensors, model, "eval_")?;
+    model.set_metrics(asked(case.eval_metrics.keys())?).map_err(message)?;
     let score = model.evaluate(&data).map_err(message)?;
     near("evaluation loss", score.loss, case.eval_loss, TOLERANCE.loss(case.eval_loss))?;
     let outputs = model.predict(&data).map_err(message)?;
     TOLERANCE.outputs(&outputs, &tensors.get("eval_outputs")?.values)?;
-    let evaluation = Evaluation { score, outputs: &outputs, width: model.outputs(), labels: &labels };
-    case.eval_metrics.iter().try_for_each(|(name, expected)| check_metric(name, expected, &evaluation))
+    case.eval_metrics.iter().try_for_each(|(name, expected)| check_metric(name, expected, &score))
 }

@@ -40,6 +40,9 @@ pub fn cases(trials: &mut Trials) {
     for slots in [1, 3, 1024] {
         trials.add(&format!("slots_{slots}"), move |device| case(7, 7, 1, slots).check(device));
     }
+    trials.add("slots_with_room_for_sums", |device| {
+        [8, 44].iter().try_for_each(|&slot| sized(slot, WORKGROUP, start(7), 7, 1, 3).check(device))
+    });
     trials.add("last_batch_is_smaller", |device| {
         let start = StepBlock { iteration: u32::MAX, slot: 6, ..block() }.start(10, 4);
         let mut step = start;
@@ -70,8 +73,11 @@ fn block() -> StepBlock {
 }
 
 fn case(rows: usize, capacity: usize, penalties: usize, slots: usize) -> Case {
-    let step = StepBlock { iteration: 41, slot: 1024 + 2, ..block() }.start(3 * rows as u32 + 1, rows as u32);
-    at(step, capacity, penalties, slots)
+    at(start(rows), capacity, penalties, slots)
+}
+
+fn start(rows: usize) -> StepBlock {
+    StepBlock { iteration: 41, slot: 1024 + 2, ..block() }.start(3 * rows as u32 + 1, rows as u32)
 }
 
 fn at(step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
@@ -79,6 +85,11 @@ fn at(step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case 
 }
 
 fn with(workgroup: usize, step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
+    sized(4, workgroup, step, capacity, penalties, slots)
+}
+
+/// With slots of so many numbers, of which these four are the first.
+fn sized(words: usize, workgroup: usize, step: StepBlock, capacity: usize, penalties: usize, slots: usize) -> Case {
     let (rows, slot) = (step.rows as usize, step.slot as usize % slots);
     let mut random = Random::new(rows + penalties);
     // Behind the batch stand the rows of a larger one.
@@ -89,12 +100,12 @@ fn with(workgroup: usize, step: StepBlock, capacity: usize, penalties: usize, sl
     });
     let penalties_in = random.list(penalties.max(4), 0.0, 1.0);
     let (sum, penalty) = (sum_error(rows) * 3.0 * rows as f64, sum_error(penalties) * penalties as f64);
-    let statistics = Output::list(0, 0, 4 * slot)
-        .then(4 * slot, Output::list(4, 4, 4 * (slots - slot)))
+    let statistics = Output::list(0, 0, words * slot)
+        .then(words * slot, Output::list(4, 4, words * (slots - slot)))
         // Counts of whole answers are exact in f32 up to 2²⁴.
-        .within(move |at, _| [sum, 0.0, penalty, 0.0][at % 4]);
+        .within(move |at, _| [sum, 0.0, penalty, 0.0][at % words]);
     Case {
-        kernel: AdvanceStep { penalties, slots, betas: BETAS, workgroup }.into(),
+        kernel: AdvanceStep { penalties, slots, slot: words, betas: BETAS, workgroup }.into(),
         step,
         capacity,
         inputs: vec![Array::floats(&losses), Array::floats(&penalties_in)],

@@ -37,6 +37,7 @@ operations! {
     batch_norm_forward,
     batch_norm_inference_backward,
     batch_norm_inference_forward,
+    count_answers,
     dense_backward_input,
     dense_backward_update,
     dense_backward_weights,
@@ -60,6 +61,7 @@ operations! {
     softmax_backward,
     softmax_cross_entropy,
     softmax_forward,
+    sum_errors,
     sum_squares,
 }
 

@@ -166,9 +166,9 @@ fn squared_error_counts_answers_for_ids_alone(device: &Device) -> Outcome {
     let mut model = Sequential::new(6).add(Dense::new(3)).compile(device, Sgd::default(), Loss::MeanSquaredError)?;
     let (ids, rows) = (labelled(20, 6, 3), with_rows(20, 6, 3));
     let history = model.fit(&ids, Fit::new().validation_data(&rows))?;
-    let record = history.epochs[0];
+    let record = &history.epochs[0];
     assert!(record.train.accuracy.is_some());
-    assert_eq!(record.validation.map(|score| score.accuracy), Some(None));
+    assert_eq!(record.validation.as_ref().map(|score| score.accuracy), Some(None));
     let mut steps_count = Vec::new();
     let observer = |event: &wgrad::Event| {
         if let wgrad::Event::Step(step) = event {

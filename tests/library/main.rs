@@ -15,6 +15,7 @@ mod fusion;
 mod kept;
 mod layers;
 mod losses;
+mod metrics;
 mod optimizers;
 mod precision;
 mod prediction;
@@ -34,6 +35,7 @@ fn main() {
     streamed::add(&mut suite);
     prediction::add(&mut suite);
     losses::add(&mut suite);
+    metrics::add(&mut suite);
     optimizers::add(&mut suite);
     checkpoint::add(&mut suite);
     bad_input::add(&mut suite);

@@ -134,7 +134,7 @@ fn the_same_seed_gives_the_same_bits(device: &Device) -> Outcome {
     let train = || -> wgrad::Result<_> {
         let mut model = half(compile(device, &data)?)?;
         let history = model.fit(&data, Fit::new().epochs(3).batch_size(16))?;
-        Ok((bits(&model)?, history.epochs.iter().map(|epoch| epoch.train).collect::<Vec<_>>()))
+        Ok((bits(&model)?, history.epochs.iter().map(|epoch| epoch.train.clone()).collect::<Vec<_>>()))
     };
     assert_eq!(train()?, train()?);
     Ok(())

@@ -30,7 +30,7 @@ fn same_seed_same_bits(device: &Device) -> Outcome {
         let description = classifier(37, 19, 5).seed(model_seed);
         let mut model = description.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
         let history = model.fit(&data, fit().seed(order_seed))?;
-        Ok((bits(&model)?, history.epochs.iter().map(|epoch| epoch.train).collect::<Vec<_>>()))
+        Ok((bits(&model)?, history.epochs.iter().map(|epoch| epoch.train.clone()).collect::<Vec<_>>()))
     };
     let first = train(1, 5)?;
     assert_eq!(first, train(1, 5)?);
@@ -78,7 +78,7 @@ fn threads_change_nothing(_: &Device) -> Outcome {
             // A batch that is too large for a copy a thread.
             model.fit(&many, Fit::new().batch_size(1100))?;
             let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
-            Ok((bits(&model)?, outputs, history.epochs[1].train, model.evaluate(&many)?))
+            Ok((bits(&model)?, outputs, history.epochs[1].train.clone(), model.evaluate(&many)?))
         };
         let alone = train(1)?;
         for threads in [2, 3] {
@@ -178,7 +178,7 @@ fn streamed_data_gives_the_bits_of_resident(device: &Device) -> Outcome {
             let mut model =
                 classifier(FEATURES, 8, 5).compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
             let history = model.fit(&data, fit().batch_size(16).device_budget(budget))?;
-            let scores: Vec<_> = history.epochs.iter().map(|epoch| epoch.train).collect();
+            let scores: Vec<_> = history.epochs.iter().map(|epoch| epoch.train.clone()).collect();
             Ok((bits(&model)?, scores))
         };
         let resident = train(1 << 30)?;
@@ -197,7 +197,7 @@ fn streamed_validation_gives_the_same_score(device: &Device) -> Outcome {
     let score = |budget| -> wgrad::Result<_> {
         let mut model: Model = classifier(12, 8, 4).compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?;
         let history = model.fit(&data, fit().validation_data(&validation).device_budget(budget))?;
-        Ok(history.epochs.iter().map(|epoch| epoch.validation).collect::<Vec<_>>())
+        Ok(history.epochs.iter().map(|epoch| epoch.validation.clone()).collect::<Vec<_>>())
     };
     let resident = score(1 << 30)?;
     assert!(resident.iter().all(Option::is_some));

@@ -60,7 +60,7 @@ struct Case<'c> {
 
 /// What of a record is no time.
 fn figures(record: &EpochRecord) -> impl PartialEq + std::fmt::Debug + use<> {
-    (record.epoch, record.train, record.validation, record.samples)
+    (record.epoch, record.train.clone(), record.validation.clone(), record.samples)
 }
 
 impl Case<'_> {
@@ -76,7 +76,7 @@ impl Case<'_> {
             (fit, made) = (Fit::resume(&model)?, stop);
         }
         let history = model.fit(&self.data, fit)?;
-        Ok((model.to_bytes_with_optimizer()?, *history.last().ok_or("a last epoch")?))
+        Ok((model.to_bytes_with_optimizer()?, history.last().ok_or("a last epoch")?.clone()))
     }
 
     /// Stops a few trainings of this kind at random steps, `stops` in all.

@@ -89,7 +89,7 @@ fn threads_predict_with_one_model(device: &Device) -> Outcome {
         .collect();
     for thread in threads {
         let found: wgrad::Result<Vec<_>> = thread.join().expect("a thread that ends");
-        assert!(found?.into_iter().all(|found| found == (outputs.clone(), score)));
+        assert!(found?.into_iter().all(|found| found == (outputs.clone(), score.clone())));
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ fn streamed_data_gives_the_bits_of_data_in_memory(device: &Device) -> Outcome {
             let model = classifier(FEATURES, 8, CLASSES);
             let mut model = model.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
             let history = model.fit(set, fit().shuffle(false).device_budget(budget))?;
-            let scores: Vec<Score> = history.epochs.iter().map(|epoch| epoch.train).collect();
+            let scores: Vec<Score> = history.epochs.iter().map(|epoch| epoch.train.clone()).collect();
             Ok((bits(&model)?, model.iterations(), scores))
         };
         let in_memory = train(&(&data).into(), 1 << 30)?;
@@ -88,7 +88,8 @@ fn validation_and_evaluation_stream_too(device: &Device) -> Outcome {
     assert_eq!(from_memory.evaluate(&validation)?, from_stream.evaluate(&streamed)?);
     let expected = from_memory.fit(&data, fit().validation_data(&validation))?;
     let found = from_stream.fit(&data, fit().validation_data(&streamed))?;
-    let scores = |history: &wgrad::History| history.epochs.iter().map(|epoch| epoch.validation).collect::<Vec<_>>();
+    let scores =
+        |history: &wgrad::History| history.epochs.iter().map(|epoch| epoch.validation.clone()).collect::<Vec<_>>();
     assert!(scores(&expected).iter().all(Option::is_some));
     assert_eq!(scores(&expected), scores(&found));
 

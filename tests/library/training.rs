@@ -55,7 +55,7 @@ fn observed(model: &mut Model, data: &Dataset, fit: Fit<'_>) -> wgrad::Result<(w
     let history = model.fit(
         data,
         fit.observer(|event| {
-            events.push(*event);
+            events.push(event.clone());
             ControlFlow::Continue(())
         }),
     )?;
@@ -77,9 +77,9 @@ fn observers_see_every_step_once_and_in_order(device: &Device) -> Outcome {
             assert!((step.so_far.loss - loss_sum / step.samples as f64).abs() < 1e-6);
             assert!(step.so_far.accuracy.is_some());
         }
-        let (Event::Step(last), Event::Epoch(record)) = (events[4], events[5]) else { panic!("{events:?}") };
-        assert_eq!(record, history.epochs[epoch]);
-        assert_eq!((record.epoch, record.samples, record.train), (epoch + 1, 70, last.so_far));
+        let (Event::Step(last), Event::Epoch(record)) = (&events[4], &events[5]) else { panic!("{events:?}") };
+        assert_eq!(*record, history.epochs[epoch]);
+        assert_eq!((record.epoch, record.samples, &record.train), (epoch + 1, 70, &last.so_far));
         assert!(record.seconds > 0.0 && last.seconds <= record.seconds);
     }
     assert_eq!(model.iterations(), 15);
@@ -92,13 +92,13 @@ fn a_break_in_a_step_ends_the_epoch(device: &Device) -> Outcome {
     let mut model = compile(device, &data)?;
     let mut seen = Vec::new();
     let observer = |event: &Event| {
-        seen.push(*event);
+        seen.push(event.clone());
         if seen.len() == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let fit = Fit::new().epochs(3).batch_size(4).shuffle(false).validation_data(&data).observer(observer);
     let history = model.fit(&data, fit)?;
     assert_eq!(history.epochs.len(), 1);
-    let record = history.epochs[0];
+    let record = &history.epochs[0];
     assert_eq!(record.validation, None);
     assert!(matches!(seen[..], [Event::Step(_), Event::Step(_), Event::Step(_), Event::Epoch(_)]), "{seen:?}");
     let steps = model.iterations() as usize;
@@ -158,8 +158,8 @@ fn validation_equals_a_later_evaluation(device: &Device) -> Outcome {
     let of_given = given.fit(&part, Fit::new().epochs(2).validation_data(&kept).validation_split(0.5))?;
     assert_eq!(bits(&split)?, bits(&given)?);
     let score = split.evaluate(&kept)?;
-    assert_eq!(of_split.last().and_then(|record| record.validation), Some(score));
-    assert_eq!(of_given.last().and_then(|record| record.validation), Some(score));
+    assert_eq!(of_split.last().and_then(|record| record.validation.as_ref()), Some(&score));
+    assert_eq!(of_given.last().and_then(|record| record.validation.as_ref()), Some(&score));
     assert_eq!(of_split.last().map(|record| record.samples), Some(75));
     Ok(())
 }
@@ -171,7 +171,7 @@ fn class_weights_are_sample_weights(device: &Device) -> Outcome {
     let train = |data: &Dataset, fit: Fit<'_>| -> wgrad::Result<_> {
         let mut model = compile(device, data)?;
         let history = model.fit(data, fit.epochs(2).batch_size(16))?;
-        Ok((bits(&model)?, history.last().map(|record| record.train)))
+        Ok((bits(&model)?, history.last().map(|record| record.train.clone())))
     };
     let weighted = data.clone().with_sample_weights(by_sample)?;
     let expected = train(&weighted, Fit::new())?;
@@ -316,7 +316,7 @@ fn a_training_that_diverges_ends_and_says_where(device: &Device) -> Outcome {
         let (mut model, data) = steep(device, momentum)?;
         let mut seen = Vec::new();
         let observer = |event: &Event| {
-            seen.push(*event);
+            seen.push(event.clone());
             ControlFlow::Continue(())
         };
         let error = model.fit(&data, fit().observer(observer)).expect_err("a loss that is not finite");

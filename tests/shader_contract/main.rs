@@ -33,17 +33,17 @@ use wgrad::kernels::{
     activation_backward::ActivationBackward, activation_forward::ActivationForward, adadelta::Adadelta,
     adagrad::Adagrad, adam::Adam, adamax::Adamax, advance_step::AdvanceStep, batch_norm_backward::BatchNormBackward,
     batch_norm_forward::BatchNormForward, batch_norm_inference_backward::BatchNormInferenceBackward,
-    batch_norm_inference_forward::BatchNormInferenceForward, dense_backward_input::DenseBackwardInput,
-    dense_backward_update::DenseBackwardUpdate, dense_backward_weights::DenseBackwardWeights,
-    dense_forward::DenseForward, dense_loss::DenseLoss, dropout_backward::DropoutBackward,
-    dropout_forward::DropoutForward, ftrl::Ftrl, gather_batch::GatherBatch,
+    batch_norm_inference_forward::BatchNormInferenceForward, count_answers::CountAnswers, count_answers::Tables,
+    dense_backward_input::DenseBackwardInput, dense_backward_update::DenseBackwardUpdate,
+    dense_backward_weights::DenseBackwardWeights, dense_forward::DenseForward, dense_loss::DenseLoss,
+    dropout_backward::DropoutBackward, dropout_forward::DropoutForward, ftrl::Ftrl, gather_batch::GatherBatch,
     gaussian_noise_forward::GaussianNoiseForward, gradient_scales::GradientScales,
     layer_norm_backward::LayerNormBackward, layer_norm_backward_parameters::LayerNormBackwardParameters,
     layer_norm_forward::LayerNormForward, lion::Lion, nadam::Nadam, optimizer_update::OptimizerUpdate,
     output_loss::OutputLoss, relu_backward::ReluBackward, relu_forward::ReluForward, rescale_backward::RescaleBackward,
     rescale_forward::RescaleForward, rmsprop::Rmsprop, rmsprop_update::RmspropUpdate, sgd::Sgd,
     softmax_backward::SoftmaxBackward, softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward,
-    sum_squares::SumSquares,
+    sum_errors::SumErrors, sum_squares::SumSquares,
 };
 use wgrad::{Activation, Betas, Loss, Regularizer, StepBlock};
 
@@ -196,7 +196,7 @@ fn kernels_stand_side_by_side() {
 }
 
 fn advance(workgroup: usize, penalties: usize) -> AdvanceStep {
-    AdvanceStep { penalties, slots: 16, betas: Betas::NONE, workgroup }
+    AdvanceStep { penalties, slots: 16, slot: 4, betas: Betas::NONE, workgroup }
 }
 
 /// Everything in single precision, everything that may be in half, and each binding alone.
@@ -317,6 +317,7 @@ fn without_products() -> Vec<Kernel> {
     let mut all: Vec<Kernel> = Vec::new();
     for columns in COLUMNS {
         all.extend(losses(columns));
+        all.extend(metrics(columns));
         all.extend(without_parameters(columns));
         all.extend(norms(columns));
         all.extend([
@@ -478,6 +479,27 @@ fn losses(columns: usize) -> Vec<Kernel> {
     }
     let targets = TargetLayout { ids: true, columns, smoothing: 0.0, smoothing_share: 0.0 };
     all.extend(Loss::ALL.into_iter().skip(1).map(|loss| OutputLoss { loss, targets, gradient: true }.into()));
+    all
+}
+
+/// Each table of counts alone and all together.
+fn metrics(columns: usize) -> Vec<Kernel> {
+    let thresholds = vec![0.5, -1e-9];
+    let alone = [
+        Tables { ranks: 3, ..Tables::default() },
+        Tables { classes: true, ..Tables::default() },
+        Tables { matrix: true, ..Tables::default() },
+        Tables { thresholds: thresholds.clone(), ..Tables::default() },
+        Tables { curve: true, ..Tables::default() },
+        Tables { ranks: 1, classes: true, matrix: columns < 1000, thresholds, curve: true },
+    ];
+    let mut all: Vec<Kernel> = Vec::new();
+    for ids in [false, true] {
+        let targets = TargetLayout { ids, columns, smoothing: 0.0, smoothing_share: 0.0 };
+        let tables = alone.iter().filter(|tables| columns < 1000 || !tables.matrix);
+        all.extend(tables.map(|tables| CountAnswers { targets, tables: tables.clone(), threshold: 0.5 }.into()));
+        all.push(SumErrors { targets, groups: columns.min(64), slots: 16 }.into());
+    }
     all
 }
 

@@ -15,15 +15,11 @@ use crate::data::Dataset;
 use crate::device::context::Context;
 use crate::error::{Error, Result};
 use crate::executor::Rates;
-use crate::kernels::advance_step::Counter;
 use crate::kernels::gather_batch::INPUT_SLOTS;
 use crate::kernels::padded;
 use crate::plan::compare::Verification;
 use crate::plan::{Launch, Mode, Phase, Plan, STATISTICS_SLOTS};
 use crate::step::{Betas, StepBlock};
-
-/// Bytes of a step's counters.
-const SLOT_BYTES: u64 = 4 * Counter::COUNT as u64;
 
 /// Steps and the copying of their results, recorded. Nothing in it depends on where in an epoch it stands: that is the
 /// step block's.
@@ -167,7 +163,7 @@ impl Run {
 
     fn recorded_submission(&mut self, steps: usize) -> Result<Recorded> {
         let predicts = self.program.plan.key.mode == Mode::Predict;
-        let bytes = if predicts { self.output_bytes() } else { SLOT_BYTES * steps as u64 };
+        let bytes = if predicts { self.output_bytes() } else { self.slot_bytes() * steps as u64 };
         let (staging, slot) = (self.staging()?, self.step.slot);
         let commands = self.context.scoped("recording steps", || {
             let mut encoder = self.context.device.create_command_encoder(&Default::default());
@@ -318,6 +314,30 @@ impl Run {
         self.program.buffers[self.program.plan.outputs].as_ref()
     }
 
+    /// The buffer of metrics' tables.
+    fn count_buffer(&self) -> Option<&wgpu::Buffer> {
+        self.program.plan.counts.and_then(|index| self.program.buffers[index].as_ref())
+    }
+
+    pub fn clear_counts(&self) -> Result<()> {
+        let Some(buffer) = self.count_buffer() else { return Ok(()) };
+        let zeros = vec![0; buffer.size() as usize];
+        self.context.scoped("clearing counts", || self.context.queue.write_buffer(buffer, 0, &zeros))
+    }
+
+    /// Copies the tables of metrics to the host.
+    pub async fn counts(&self) -> Result<Vec<u32>> {
+        match self.count_buffer() {
+            Some(buffer) => Ok(bytemuck::cast_vec(read_buffer(&self.context, buffer).await?)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Bytes of a step's slot.
+    fn slot_bytes(&self) -> u64 {
+        4 * self.program.plan.slot as u64
+    }
+
     fn output_bytes(&self) -> u64 {
         let plan = &self.program.plan;
         let words = plan.buffers[plan.outputs].words / padded(plan.key.capacity) * self.step.rows as usize;
@@ -328,8 +348,8 @@ impl Run {
         let buffer = |index: usize| self.program.buffers[index].as_ref();
         match self.program.plan.statistics.and_then(buffer) {
             Some(statistics) => {
-                let start = SLOT_BYTES * first_slot as u64;
-                let before_end = bytes.min(SLOT_BYTES * STATISTICS_SLOTS as u64 - start);
+                let start = self.slot_bytes() * first_slot as u64;
+                let before_end = bytes.min(self.slot_bytes() * STATISTICS_SLOTS as u64 - start);
                 encoder.copy_buffer_to_buffer(statistics, start, staging, 0, before_end);
                 if before_end < bytes {
                     // The ring's end lies within this submission.
@@ -351,7 +371,7 @@ impl Run {
         }
         let plan = &self.program.plan;
         let words = match plan.statistics {
-            Some(_) => Counter::COUNT * STATISTICS_SLOTS / 2,
+            Some(_) => plan.slot * STATISTICS_SLOTS / 2,
             None => plan.buffers[plan.outputs].words,
         };
         self.context.buffer("results", words, Usage::COPY_DST | Usage::MAP_READ)

@@ -1,6 +1,6 @@
 //! What follows the gradients: norms and penalties, the optimizer's update of all parameters, and the end of the step.
 
-use crate::kernels::advance_step::{self, AdvanceStep, Counter};
+use crate::kernels::advance_step::{self, AdvanceStep};
 use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::optimizer_update::OptimizerUpdate;
 use crate::kernels::rmsprop_update::RmspropUpdate;
@@ -135,10 +135,9 @@ pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
 /// Adds up the step's figures, and moves on.
 pub(super) fn advance(graph: &mut Graph<'_>, rows: Argument, (penalties, count): (Argument, usize)) {
     let betas = graph.recipe.optimizer.betas();
-    let statistics = graph.local("statistics", Counter::COUNT * STATISTICS_SLOTS);
+    let (statistics, slot) = (graph.statistics(), graph.slot);
     let workgroup = advance_step::WORKGROUP;
-    let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, betas, workgroup };
+    let kernel = AdvanceStep { penalties: count, slots: STATISTICS_SLOTS, slot, betas, workgroup };
     let arguments = [graph.step, rows, penalties, graph.next, statistics];
     graph.launch(Phase::Update, "advance_step", kernel, &arguments);
-    graph.statistics = Some(statistics);
 }
