@@ -7,8 +7,9 @@ use std::fs::{DirBuilder, File};
 use std::io::Read;
 use std::path::Path;
 
+use crate::digest::sha256;
 use crate::error::{Error, Result};
-use crate::files::{replace_unsynced, sha256};
+use crate::files::replace_unsynced;
 
 /// More than a first line takes.
 const FIRST_LINE: u64 = 256;

@@ -2,6 +2,10 @@
 //! the description as JSON. The same model gives the same bytes. With the optimizer's state there are also
 //! `optimizer.SLOT.dense_0.kernel`, …, and the number of updates made, so that training goes on where it was.
 
+mod digests;
+#[cfg(feature = "native")]
+mod weights;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
@@ -22,12 +26,14 @@ use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
 use crate::net::tensor::Kind;
 use crate::plan::Store;
+use digests::Digests;
 
 /// The metadata key. There is one alone: safetensors keeps metadata in a hash map, whose order is not fixed.
 const KEY: &str = "wgrad";
 
 /// What the metadata says.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Manifest {
     /// Raised when a reader of the old form could not make sense of the new one.
     version: u32,
@@ -45,6 +51,9 @@ struct Manifest {
     /// The training under way, if there is one and the optimizer's state is there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     training: Option<TrainingState>,
+    /// Files of versions of wgrad that wrote none have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Digests>,
 }
 
 /// Version 1 knew one type of layer, Dense, which it did not name.
@@ -130,9 +139,11 @@ impl Model {
             batches: (with_optimizer && self.batches() != self.iterations()).then(|| self.batches()),
             loss_scale: scaled.then_some((scale.scale, scale.steps)),
             training: self.training_under_way().filter(|_| with_optimizer).cloned(),
+            sha256: Some(Digests::of_tensors(tensors.iter().map(|(name, numbers)| (name.as_str(), numbers.data())))),
         };
         let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
         let text = serde_json::to_string(&manifest).map_err(|error| broken(&error))?;
+        let text = digests::signed(&text);
         let metadata = HashMap::from([(KEY.to_string(), text)]);
         safetensors::serialize(tensors, Some(metadata)).map_err(|error| broken(&error))
     }
@@ -185,6 +196,7 @@ impl Model {
         let manifest = manifest(bytes, path)?;
         let file = parse(bytes, path)?;
         manifest.check_tensors(&file, path)?;
+        manifest.sha256.iter().try_for_each(|digests| digests.check(&file, path))?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
         let mut executor = model.lock();
         let stores = match manifest.iterations {
@@ -215,18 +227,35 @@ impl Model {
         Ok(model)
     }
 
-    /// Fills the parameters from any safetensors file that has tensors of the right names and shapes in f32; others in
-    /// it are passed over. The optimizer's state stays.
+    /// Fills the parameters from any safetensors file that has tensors of the right names and shapes, in f32, f16, bf16 or
+    /// f64; others in it are passed over. The optimizer's state stays.
+    ///
+    /// The names are this crate's, `dense_0.kernel` \[in, out\], or PyTorch's, `0.weight` or `fc1.weight` \[out, in\]. By
+    /// that rule each layer with parameters is one module, what stands before `.weight`, and the file has no others. Where
+    /// modules differ in a number alone (`0`, `2`, `4`; `fc1`, `fc2`), that is the order of the layers; else their shapes must
+    /// say which is which.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if a tensor is missing or has another shape;
-    /// nothing is changed then.
+    /// [`Error::Io`] if the file cannot be read, [`Error::Checkpoint`] if a tensor is missing, has another shape or numbers
+    /// that are not finite, or it is not clear whose it is; nothing is changed then.
     #[cfg(feature = "native")]
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let bytes = crate::files::read(path.as_ref())?;
-        let file = parse(&bytes, path.as_ref())?;
-        let gathered: Vec<_> =
-            WEIGHTS.iter().map(|&store| self.gather(&file, store, path.as_ref())).collect::<Result<_>>()?;
+        let path = path.as_ref();
+        let bytes = crate::files::read(path)?;
+        let file = parse(&bytes, path)?;
+        if let Some(digests) = description(&bytes, path)?.and_then(|text| Digests::of(&text)) {
+            digests.check(&file, path)?;
+        }
+        let tensors: Vec<_> = self.layout.all().map(|(tensor, _)| tensor).collect();
+        let names = weights::Names::of(&file, &tensors, path)?;
+        let mut gathered = Vec::new();
+        for store in WEIGHTS {
+            let mut buffer = vec![0.0; self.length_of(store)];
+            for tensor in self.tensors_of(store) {
+                tensor.pack(&names.values(&file, tensor, path)?, &mut buffer);
+            }
+            gathered.push(buffer);
+        }
         let mut executor = self.lock();
         WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
     }
@@ -292,17 +321,22 @@ impl Manifest {
 
 /// The tensor of this name, if it is of this shape and in F32.
 fn view<'b>(file: &SafeTensors<'b>, name: &str, shape: &[usize], path: &Path) -> Result<TensorView<'b>> {
-    let expected = format!("tensor {name} of shape {shape:?} in F32");
-    let view = file.tensor(name).map_err(|_| {
-        let mut names = file.names();
-        names.sort_unstable();
-        let found = if names.is_empty() { "no tensors".to_owned() } else { format!("only {}", names.join(", ")) };
-        wrong(path, &expected, found)
-    })?;
+    let view = named(file, name, shape, path)?;
     if view.shape() != shape || view.dtype() != Dtype::F32 {
+        let expected = format!("tensor {name} of shape {shape:?} in F32");
         return Err(wrong(path, expected, format!("shape {:?} in {:?}", view.shape(), view.dtype())));
     }
     Ok(view)
+}
+
+/// The tensor of this name; the shape is for the message.
+fn named<'b>(file: &SafeTensors<'b>, name: &str, shape: &[usize], path: &Path) -> Result<TensorView<'b>> {
+    file.tensor(name).map_err(|_| {
+        let mut names = file.names();
+        names.sort_unstable();
+        let found = if names.is_empty() { "no tensors".to_owned() } else { format!("only {}", names.join(", ")) };
+        wrong(path, format!("tensor {name} of shape {shape:?} in F32"), found)
+    })
 }
 
 /// What [`Model::load`] would refuse is not written.
@@ -320,22 +354,27 @@ fn parse<'b>(bytes: &'b [u8], path: &Path) -> Result<SafeTensors<'b>> {
     SafeTensors::deserialize(bytes).map_err(|error| wrong(path, "a whole safetensors file", error.to_string()))
 }
 
-fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
+/// What a model's description says, if there is one.
+fn description(bytes: &[u8], path: &Path) -> Result<Option<String>> {
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|error| wrong(path, "a whole safetensors file", error.to_string()))?;
-    let text = header.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-    let text = text.ok_or_else(|| {
+    Ok(header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).cloned())
+}
+
+fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
+    let text = description(bytes, path)?.ok_or_else(|| {
         let expected = format!("a model saved by this crate, with metadata {KEY:?}");
         wrong(path, expected, "weights alone; load_weights can take those")
     })?;
     let broken = |found: String| wrong(path, format!("a model's description of version 1 or {VERSION}"), found);
-    let mut value: serde_json::Value = serde_json::from_str(text).map_err(|error| broken(error.to_string()))?;
+    let mut value: serde_json::Value = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
     match value.get("version").and_then(serde_json::Value::as_u64) {
         Some(1) => name_layers(&mut value),
         Some(version) if version == u64::from(VERSION) => {}
         Some(version) => return Err(broken(format!("version {version}"))),
         None => return Err(broken("no version".into())),
     }
+    digests::check_description(&text, &value, path)?;
     serde_json::from_value(value).map_err(|error| broken(error.to_string()))
 }
 

@@ -15,6 +15,7 @@ pub mod npy;
 #[cfg(feature = "native")]
 pub(crate) mod npz;
 mod own;
+mod samples;
 mod select;
 mod streamed;
 pub mod synthetic;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 
 pub use arrays::{InputRows, Inputs, TargetRows, Targets, to_categorical};
 pub use own::{Label, Row};
+pub use samples::Samples;
+pub(crate) use select::sorted_by_class;
 pub use streamed::{AnyDataset, ReadError, StreamedDataset};
 pub(crate) use streamed::{ReadAhead, Windows};
 

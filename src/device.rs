@@ -89,7 +89,15 @@ impl Device {
         DeviceOptions::default().gpu()
     }
 
-    /// The first GPU whose name contains `part`, upper and lower case being the same.
+    /// The first GPU whose name contains `part`, upper and lower case being the same; or whose place in the machine this is
+    /// ([`DeviceInfo::pci_bus_id`]), or part of that; or, as `gpu:0`, `gpu:1` and so on, the GPU of that number in
+    /// [`devices`]. Two GPUs of one name are told apart by place or number.
+    ///
+    /// ```no_run
+    /// let second = wgrad::Device::gpu_named("gpu:1")?;
+    /// println!("{}", second.info()); // such as: NVIDIA L4 (discrete GPU, vulkan, NVIDIA 570.0, PCI 0000:3b:00.0)
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::NoAdapter`](crate::Error::NoAdapter), listing those there are.
@@ -105,7 +113,7 @@ impl Device {
         DeviceOptions::default().gpu_named_async(part).await
     }
 
-    /// A device for `best`, `cpu`, `gpu`, or any part of an adapter's name: what a `--device` option takes.
+    /// A device for `best`, `cpu`, `gpu`, or what [`Device::gpu_named`] takes: what a `--device` option takes.
     ///
     /// # Errors
     /// [`Error::NoAdapter`](crate::Error::NoAdapter) if nothing fits.
@@ -192,6 +200,17 @@ impl Device {
         }
     }
 
+    /// Bytes of the largest storage buffer that can be bound.
+    pub(crate) fn largest_binding(&self) -> u64 {
+        match &self.backend {
+            Backend::Cpu { .. } => u64::MAX,
+            Backend::Gpu(context) => {
+                let limits = context.limits();
+                limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+            }
+        }
+    }
+
     /// The tilings that were chosen for it by measurement, so far.
     pub(crate) fn choices(&self) -> Arc<Choices> {
         match &self.backend {
@@ -228,6 +247,7 @@ fn cpu_info(threads: usize, processor: &Processor) -> DeviceInfo {
         kind: DeviceKind::Cpu,
         backend: "native".into(),
         driver: processor.instructions.set().to_string(),
+        pci_bus_id: None,
         threads: Some(threads),
         subgroup_size: None,
         cooperative_matrix: None,

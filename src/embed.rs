@@ -2,8 +2,8 @@
 //! caller's own command encoder. Nothing here waits or copies to the host unless it says so.
 
 use crate::blocking::block_on;
-use crate::data::Dataset;
 use crate::data::batches::fill_order;
+use crate::data::{Dataset, Samples};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Run, gpu};
 use crate::kernels::gather_batch::INPUT_SLOTS;
@@ -12,7 +12,6 @@ use crate::model::Model;
 use crate::model::binding::check_batch_size;
 use crate::plan::{Mode, STATISTICS_SLOTS};
 use crate::records::metrics::{Meter, Score, StepStatistics};
-use crate::train::Samples;
 
 /// A matrix in a GPU buffer. Rows are padded to four numbers; the padding is zero.
 #[derive(Clone, Debug)]

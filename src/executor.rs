@@ -94,6 +94,15 @@ impl Executor {
         }
     }
 
+    /// Whether a program for this key is there.
+    pub fn has(&self, key: &PlanKey) -> bool {
+        match self {
+            Executor::Cpu(cpu) => cpu.has(key),
+            Executor::Gpu(gpu) => gpu.has(key),
+            Executor::Unavailable(_) => false,
+        }
+    }
+
     /// Makes everything that a plan needs, unless a program for the same key is there, and binds it to a data set.
     pub fn open(
         &mut self,

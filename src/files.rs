@@ -8,8 +8,6 @@ mod replace;
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 #[cfg(all(test, feature = "download"))]
 pub(crate) use faults::fail_at;
 #[cfg(feature = "download")]
@@ -45,10 +43,4 @@ pub(crate) fn user_cache() -> Option<PathBuf> {
 /// A path that an environment variable holds. An empty variable counts as none, as the XDG specification has it.
 pub(crate) fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-/// The SHA-256 of these pieces, one after the other, in hexadecimal digits.
-pub(crate) fn sha256(pieces: &[&[u8]]) -> String {
-    let digest = pieces.iter().fold(Sha256::new(), |digest, piece| digest.chain_update(piece)).finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -44,6 +44,7 @@ mod clock;
 mod cpu;
 pub mod data;
 mod device;
+mod digest;
 mod embed;
 mod error;
 mod executor;
@@ -70,7 +71,7 @@ mod train;
 
 pub use callbacks::{Callback, EarlyStopping, KeepBest, Monitor, Training};
 pub use cpu::machine::InstructionSet;
-pub use data::{AnyDataset, Dataset, StreamedDataset, mnist};
+pub use data::{AnyDataset, Dataset, Samples, StreamedDataset, mnist};
 #[cfg(feature = "native")]
 pub use device::DeviceOptions;
 pub use device::{Device, DeviceInfo, DeviceKind, devices};
@@ -105,5 +106,5 @@ pub use records::history::{EpochRecord, History};
 pub use records::metrics::{ConfusionMatrix, MetricValue, Score};
 pub use snapshot::Snapshot;
 pub use step::{Betas, StepBlock};
-pub use train::{Fit, Samples};
+pub use train::Fit;
 pub use wgpu;

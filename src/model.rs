@@ -3,6 +3,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod buffers;
+pub(crate) mod capacity;
 mod metrics;
 pub(crate) mod training_state;
 

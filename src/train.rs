@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use crate::blocking::block_on;
 use crate::callbacks::Training;
 use crate::clock::Stopwatch;
-use crate::data::{AnyDataset, Dataset};
+use crate::data::{AnyDataset, Dataset, sorted_by_class};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::model::Model;
@@ -22,9 +22,6 @@ use crate::records::metrics::{Meter, Score, StepStatistics};
 use pacer::Pacer;
 use supply::Fed;
 
-#[cfg(feature = "native")]
-pub(crate) use evaluation::EVALUATION_ROWS;
-pub use evaluation::Samples;
 pub use fit::Fit;
 
 /// Bytes of samples that live on the device by default; larger sets are streamed.
@@ -45,6 +42,17 @@ impl Fit<'_> {
     fn judge(&self, found: Divergence) -> Option<Divergence> {
         (!found.loss.is_finite() && !self.allows_divergence).then_some(found)
     }
+}
+
+/// What is odd about a split, for the record and for the log.
+fn warning(training: &AnyDataset, validation: &AnyDataset) -> Option<String> {
+    let (AnyDataset::InMemory(training), AnyDataset::InMemory(validation)) = (training, validation) else {
+        return None;
+    };
+    let warning = sorted_by_class(training, validation)?;
+    #[cfg(feature = "native")]
+    log::warn!("{warning}");
+    Some(warning)
 }
 
 impl Model {
@@ -71,10 +79,12 @@ impl Model {
 
     async fn fit_any(&mut self, data: AnyDataset, mut fit: Fit<'_>) -> Result<History> {
         fit.validate()?;
+        let mut history = History::default();
         let (train, validation) = match fit.validation_data.take() {
             Some(validation) => (data, Some(validation)),
             None if fit.validation_split > 0.0 => {
                 let (train, validation) = data.split_validation(fit.validation_split)?;
+                history.warnings.extend(warning(&train, &validation));
                 (train, Some(validation))
             }
             None => (data, None),
@@ -90,7 +100,6 @@ impl Model {
             Some(data) => Some(self.feed_evaluation(executor, data, fit.budget)?),
             None => None,
         };
-        let mut history = History::default();
         let mut pacer = Pacer::new();
         while state.epoch < fit.epochs && fit.steps > 0 {
             let epoch = state.epoch;

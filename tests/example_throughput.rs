@@ -134,6 +134,16 @@ fn streamed_against_resident() {
 }
 
 #[test]
+fn first_steps_by_depth() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("report.json");
+    let text = text(&run(&["--device", "cpu", "--first-step", "1,3", "--json", file.to_str().unwrap()]));
+    assert!(text.starts_with("1 layers of 64 on CPU") && text.contains("\n3 layers of 64 on CPU"), "{text}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert!(number(&report["first_steps"][1], "/first_seconds") > 0.0, "{report:#}");
+}
+
+#[test]
 fn wrong_flags_are_named() {
     for (flags, message) in [
         (
@@ -148,6 +158,7 @@ fn wrong_flags_are_named() {
         (&["--instructions", "mmx"], "--instructions: instruction set: expected baseline, avx2, avx512 or neon, found"),
         (&["--stream-gb", "1", "--workload", "small-4"], "--stream-gb: expected a net on 784 inputs, found small-4"),
         (&["--stream-gb", "0"], "--stream-gb: expected a number above 0, found \"0\""),
+        (&["--first-step", "0"], "--first-step: expected a whole number from 1, found \"0\""),
         (&["--fast", "1"], "found --fast"),
     ] {
         let output = run(flags);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The floors, lowest first; of a file the longest prefix counts. A new file needs a place here.
 const FLOORS: &[&[&str]] = &[
-    &["error", "blocking", "clock", "random", "step", "shader"],
+    &["error", "blocking", "clock", "digest", "random", "step", "shader"],
     &["files", "cache", "memory", "net"],
     &["data", "cpu"],
     &["kernels"],

@@ -45,6 +45,7 @@ pub struct Arguments {
     pub batches: Vec<usize>,
     pub widths: Vec<usize>,
     pub stream_gb: Option<f64>,
+    pub first_step: Option<Vec<usize>>,
     pub json: Option<PathBuf>,
 }
 
@@ -69,6 +70,7 @@ impl Default for Arguments {
             batches: vec![32, 128, 512, 2048, 8192],
             widths: vec![64, 128, 256, 512, 1024, 2048],
             stream_gb: None,
+            first_step: None,
             json: None,
         }
     }
@@ -167,6 +169,10 @@ fn set(chosen: &mut Arguments, net: &mut Net, flag: &str, value: OsString) -> Re
         "batches" => chosen.batches = text.split(',').map(|text| batch_size(&name, text)).collect::<Result<_, _>>()?,
         "widths" => chosen.widths = text.split(',').map(|text| number(&name, 1, text)).collect::<Result<_, _>>()?,
         "stream-gb" => chosen.stream_gb = Some(above_zero(&name, text)?),
+        "first-step" => {
+            let depths = text.split(',').map(|text| number(&name, 1, text));
+            chosen.first_step = Some(depths.collect::<Result<_, _>>()?);
+        }
         "precision" => chosen.precision = text.parse().map_err(|error| Usage(format!("--{error}")))?,
         "json" => chosen.json = Some(text.into()),
         _ => return Err(Usage(format!("expected one of the flags that --help lists, found {name}"))),

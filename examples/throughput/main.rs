@@ -6,12 +6,14 @@
 //! ```
 //!
 //! This file is the order of events. The flags are in `arguments.rs`, the nets and samples in `workload.rs`, the
-//! measurements in `measure.rs` and `stream.rs`, what a device allows in `ceiling.rs`, results in `report.rs` and `plot.rs`.
+//! measurements in `measure.rs`, `stream.rs` and `first_step.rs`, what a device allows in `ceiling.rs`, results in
+//! `report.rs` and `plot.rs`.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod arguments;
 mod ceiling;
+mod first_step;
 mod measure;
 mod plot;
 mod report;
@@ -62,6 +64,16 @@ fn run(arguments: &Arguments, start: Instant) -> Outcome<()> {
     let mut report = Report { version: env!("CARGO_PKG_VERSION"), ..Report::default() };
     if let Some(gigabytes) = arguments.stream_gb {
         return stream(gigabytes, arguments, report);
+    }
+    if let Some(depths) = &arguments.first_step {
+        for name in devices(arguments)? {
+            for &layers in depths {
+                let found = first_step::measure(&name, layers, arguments)?;
+                print(&found.text())?;
+                report.first_steps.push(found);
+            }
+        }
+        return write_json(arguments, &report);
     }
     for name in devices(arguments)? {
         let mut entries = Vec::new();

@@ -6,6 +6,7 @@ use serde::Serialize;
 use wgrad::{LaunchProfile, Precision, Tuning};
 
 use crate::ceiling::Ceiling;
+use crate::first_step::FirstStep;
 use crate::measure::{Measured, Spread};
 use crate::stream::Streamed;
 use crate::workload::Workload;
@@ -19,6 +20,8 @@ pub struct Report {
     pub curves: Vec<Curve>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub streamed: Vec<Streamed>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub first_steps: Vec<FirstStep>,
 }
 
 /// One workload on one device. What is not known is null.

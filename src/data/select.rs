@@ -234,6 +234,40 @@ impl Dataset {
     }
 }
 
+/// What is to be said of a set whose last samples were set apart: the classes on one side are not those on the other, and
+/// chance would hardly have it so.
+pub(crate) fn sorted_by_class(training: &Dataset, validation: &Dataset) -> Option<String> {
+    let (here, there) = (training.class_counts()?, validation.class_counts()?);
+    let share = validation.len() as f64 / (training.len() + validation.len()) as f64;
+    // The logarithm of the chance that all samples of the classes that are missing on a side came to the other one.
+    let chance = |missing: &[usize], other: &[usize], share: f64| {
+        let samples: usize = missing.iter().zip(other).filter(|(count, _)| **count == 0).map(|(_, other)| other).sum();
+        samples as f64 * share.ln()
+    };
+    let (untrained, unseen) = (chance(&here, &there, share), chance(&there, &here, 1.0 - share));
+    let missing = |counts: &[usize], other: &[usize]| {
+        let classes = (0..counts.len()).filter(|&class| counts[class] == 0 && other[class] > 0);
+        let classes: Vec<_> = classes.map(|class| class.to_string()).collect();
+        match &classes[..] {
+            [one] => format!("class {one}"),
+            few if few.len() <= 10 => format!("classes {}", few.join(", ")),
+            many => format!("{} classes", many.len()),
+        }
+    };
+    let what = match (untrained < UNLIKELY, unseen < UNLIKELY) {
+        (true, _) => format!("no training sample is of {}, which validation samples are of", missing(&here, &there)),
+        (_, true) => format!("no validation sample is of {}, which training samples are of", missing(&there, &here)),
+        _ => return None,
+    };
+    Some(format!(
+        "validation split: {what}; the samples seem to be sorted by class: shuffle them first (Dataset::shuffle), or give \
+         validation data (Dataset::split_stratified)"
+    ))
+}
+
+/// The logarithm of one in ten thousand.
+const UNLIKELY: f64 = -9.2;
+
 fn copying() -> String {
     "copying the samples of a data set".to_owned()
 }

@@ -43,6 +43,7 @@ pub(super) fn describe(info: wgpu::AdapterInfo, limits: wgpu::Limits, features: 
         },
         backend: info.backend.to_string(),
         driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        pci_bus_id: Some(info.device_pci_bus_id).filter(|id| !id.is_empty()),
         threads: None,
         cooperative_matrix: None,
         limits: Some(limits),

@@ -47,6 +47,8 @@ pub struct DeviceInfo {
     pub backend: String,
     /// The driver's name and version, or the instruction set that the CPU device found.
     pub driver: String,
+    /// Where a GPU is plugged in, such as `0000:01:00.0`, if its driver says so: two of one name differ in it.
+    pub pci_bus_id: Option<String>,
     /// Threads that were asked for, the calling one included, for the CPU device. The system may grant fewer.
     pub threads: Option<usize>,
     /// Invocations in a subgroup, for a GPU whose subgroups all have one size and are switched on.
@@ -74,7 +76,11 @@ impl fmt::Display for DeviceInfo {
         match self.threads {
             Some(1) => write!(f, "{} ({}, 1 thread)", self.name, self.driver),
             Some(threads) => write!(f, "{} ({}, {threads} threads)", self.name, self.driver),
-            None => write!(f, "{} ({}, {}, {})", self.name, self.kind, self.backend, self.driver),
+            None => {
+                write!(f, "{} ({}, {}, {}", self.name, self.kind, self.backend, self.driver)?;
+                self.pci_bus_id.iter().try_for_each(|id| write!(f, ", PCI {id}"))?;
+                f.write_str(")")
+            }
         }
     }
 }

@@ -70,15 +70,24 @@ impl DeviceOptions {
     /// # Errors
     /// As [`Device::gpu_named`].
     pub async fn gpu_named_async(&self, part: &str) -> Result<Device> {
-        let adapters = adapters().await;
-        let names: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
-        let wanted = part.to_lowercase();
-        match adapters.into_iter().find(|(_, info)| info.name.to_lowercase().contains(&wanted)) {
-            Some((adapter, info)) => self.open(adapter, info).await,
-            None => Err(Error::NoAdapter {
-                wanted: if part.is_empty() { "any GPU".into() } else { format!("a name containing {part:?}") },
-                available: if names.is_empty() { "none".into() } else { names.join("; ") },
-            }),
+        let mut adapters = adapters().await;
+        let infos: Vec<_> = adapters.iter().map(|(_, info)| info.clone()).collect();
+        match find(&infos, part) {
+            Some(number) => {
+                let (adapter, info) = adapters.swap_remove(number);
+                self.open(adapter, info).await
+            }
+            None => {
+                let gpus: Vec<_> = infos.iter().enumerate().map(|(at, info)| format!("gpu:{at} {info}")).collect();
+                let wanted = match part {
+                    "" => "any GPU".into(),
+                    part => format!("{part:?}, be it a number such as gpu:0, a PCI place or part of a name"),
+                };
+                Err(Error::NoAdapter {
+                    wanted,
+                    available: if gpus.is_empty() { "none".into() } else { gpus.join("; ") },
+                })
+            }
         }
     }
 
@@ -105,5 +114,49 @@ impl DeviceOptions {
 
     async fn open(&self, adapter: wgpu::Adapter, info: DeviceInfo) -> Result<Device> {
         Ok(Device { backend: Backend::Gpu(Arc::new(Context::open(adapter, info, self).await?)) })
+    }
+}
+
+/// Which of these GPUs is meant, by its number, a part of its name or of its place.
+fn find(gpus: &[DeviceInfo], wanted: &str) -> Option<usize> {
+    let wanted = wanted.to_lowercase();
+    if let Some(number) = wanted.strip_prefix("gpu:") {
+        return number.parse().ok().filter(|&number: &usize| number < gpus.len());
+    }
+    let fits = |part: &str| part.to_lowercase().contains(&wanted);
+    gpus.iter().position(|gpu| fits(&gpu.name) || gpu.pci_bus_id.as_deref().is_some_and(fits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_gpus_are_told_apart_by_number_and_by_place() {
+        let gpu = |name: &str, place: Option<&str>| DeviceInfo {
+            name: name.into(),
+            kind: DeviceKind::DiscreteGpu,
+            pci_bus_id: place.map(Into::into),
+            ..Device::cpu().info()
+        };
+        let (first, second) = (gpu("NVIDIA L4", Some("0000:3B:00.0")), gpu("NVIDIA L4", Some("0000:af:00.0")));
+        let gpus = [first, second, gpu("llvmpipe", None)];
+        for (wanted, expected) in [
+            ("", Some(0)),
+            ("l4", Some(0)),
+            ("gpu:0", Some(0)),
+            ("GPU:1", Some(1)),
+            ("0000:af:00.0", Some(1)),
+            ("3b:00", Some(0)),
+            ("gpu:2", Some(2)),
+            ("llvm", Some(2)),
+            ("gpu:3", None),
+            ("gpu:", None),
+            ("gpu:-1", None),
+            ("0000:b0:00.0", None),
+        ] {
+            assert_eq!(find(&gpus, wanted), expected, "{wanted:?}");
+        }
+        assert_eq!(find(&[], ""), None);
     }
 }

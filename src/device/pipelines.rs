@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use super::lock::lock;
 use super::options::DeviceOptions;
 use crate::cache;
-use crate::files::{sha256, user_cache};
+use crate::digest::sha256;
+use crate::files::user_cache;
 
 /// The kind of file.
 const KIND: &str = "pipelines";

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::info::DeviceInfo;
 use super::options::DeviceOptions;
 use crate::cache;
+use crate::digest::sha256;
 use crate::error::Result;
-use crate::files::{sha256, user_cache};
+use crate::files::user_cache;
 use crate::kernels::REGISTRY;
 use crate::kernels::product::{Choices, Product, Size, Tiling, Traits};
 use crate::kernels::storage::Precision;
@@ -52,6 +53,8 @@ impl KeptTilings {
         }
         let directory = options.directory.clone().or_else(user_cache)?.join(KIND);
         // What it is for stands inside in full; a file's name had better be short.
+        // The same card in another place is the same to a tiling.
+        let info = DeviceInfo { pci_bus_id: None, ..info.clone() };
         let device = format!("{info}, {traits:?}");
         let name = format!("{}-wgrad-{}", &sha256(&[device.as_bytes()])[..16], env!("CARGO_PKG_VERSION"));
         Some(KeptTilings { path: directory.join(name), device, traits })

@@ -92,6 +92,10 @@ impl Executor {
         }
     }
 
+    pub fn has(&self, key: &PlanKey) -> bool {
+        self.programs.iter().any(|(plan, _)| plan.key == *key)
+    }
+
     pub fn open(
         &mut self,
         key: PlanKey,

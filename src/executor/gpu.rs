@@ -85,6 +85,10 @@ impl Executor {
         })
     }
 
+    pub fn has(&self, key: &PlanKey) -> bool {
+        self.programs.iter().any(|program| program.plan.key == *key)
+    }
+
     pub fn open(
         &mut self,
         key: PlanKey,

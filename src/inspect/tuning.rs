@@ -13,8 +13,8 @@ use crate::kernels::{Element, Kernel};
 use crate::model::Model;
 use crate::model::binding::check_batch_size;
 use crate::model::buffers::model_buffers;
+use crate::model::capacity::MOST_ROWS;
 use crate::plan::{DataFormat, Launch, Mode, Plan, PlanKey, Recipe, Room, Store};
-use crate::train::EVALUATION_ROWS;
 
 pub use report::{Candidate, TunedProduct, Tuning};
 
@@ -105,7 +105,9 @@ impl Model {
         let (parameters, moving) = (read(Store::Parameters)?, read(Store::Moving)?);
         let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &moving));
         let mut races = Vec::new();
-        for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, EVALUATION_ROWS)] {
+        let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
+        let evaluation = self.rows_that_fit(Mode::Evaluate, format, MOST_ROWS);
+        for (mode, capacity) in [(Mode::Train, batch_size), (Mode::Evaluate, evaluation)] {
             // Anew, with the parameters as they are: updates that are timed spoil their copy.
             let executor = gpu::Executor::new(context.clone(), buffers.clone())?;
             let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();

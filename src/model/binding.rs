@@ -54,7 +54,7 @@ impl Model {
     pub(crate) fn plan_key(&self, mode: Mode, data: &Dataset, weighted: bool, capacity: usize) -> Result<PlanKey> {
         check_not_empty(data.len())?;
         self.check_features(data)?;
-        check_range(data, self.precision(), true)?;
+        check_range(data, self.precision(), |row| row)?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
             self.check_metrics(data)?;
@@ -134,9 +134,8 @@ pub(crate) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Re
     Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
 }
 
-/// Half precision has no number for samples beyond its range. `says_where` if these are samples as the caller counts
-/// them, not a piece of a streamed set.
-pub(crate) fn check_range(data: &Dataset, precision: Precision, says_where: bool) -> Result<()> {
+/// Half precision has no number for samples beyond its range. `row_of` says which row of the caller's set a row of these is.
+pub(crate) fn check_range(data: &Dataset, precision: Precision, row_of: impl Fn(usize) -> usize) -> Result<()> {
     if precision == Precision::F32 {
         return Ok(());
     }
@@ -144,8 +143,8 @@ pub(crate) fn check_range(data: &Dataset, precision: Precision, says_where: bool
     let found = match data.inputs() {
         InputRows::Bytes { scale, .. } => Some(255.0 * scale).filter(beyond).map(|value| (value, String::new())),
         InputRows::Floats(values) => values.iter().position(beyond).map(|at| {
-            let (row, column) = (at / data.features(), at % data.features());
-            (values[at], if says_where { format!(" in row {row}, column {column}") } else { String::new() })
+            let (row, column) = (row_of(at / data.features()), at % data.features());
+            (values[at], format!(" in row {row}, column {column}"))
         }),
     };
     let Some((value, place)) = found else { return Ok(()) };

@@ -2,10 +2,26 @@
 //! no barrier between them, and so no start of their own: a GPU's wait for the last workgroup of one launch, and the first of
 //! the next, are microseconds.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::{Argument, Launch};
+use crate::kernels::product::Family;
 use crate::kernels::{Access, Kernel};
+
+/// Bytes of WGSL that launches in one dispatch may have together. A driver compiles such a shader as one function, in a time
+/// that grows faster than its length: with the square on Mesa's software device. Three updates of wide layers and the step's
+/// end stay within it; tilings for hardware have longer texts.
+const fn most_text(family: Family) -> usize {
+    match family {
+        Family::Hardware => 96 << 10,
+        Family::Software | Family::SoftwareSubgroups => 62 << 10,
+    }
+}
+
+/// The same on a software driver, for a plan whose shared dispatches would have more than that in all. An update and the
+/// step's end stay within it; two updates do not, whose compilation takes longer than that of all other launches.
+const LITTLE_TEXT: usize = 26 << 10;
 
 /// What a dispatch may take of a device. There is none where launches are run one by one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,13 +95,23 @@ fn are_apart(a: &Argument, b: &Argument) -> bool {
 
 /// The launches in groups that share a dispatch, each as long as it can be; `apart` keeps segments apart, where they do not
 /// always run together.
-pub(super) fn dispatches(launches: &[Launch], room: Room, apart: bool) -> Vec<Range<usize>> {
+pub(super) fn dispatches(launches: &[Launch], room: Room, apart: bool, family: Family) -> Vec<Range<usize>> {
+    let most = most_text(family);
+    let groups = grouped(launches, room, apart, most);
+    if family == Family::Hardware || shared_text(launches, &groups) <= most {
+        return groups;
+    }
+    grouped(launches, room, apart, LITTLE_TEXT)
+}
+
+fn grouped(launches: &[Launch], room: Room, apart: bool, most_text: usize) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for index in 0..launches.len() {
         match groups.last_mut() {
             Some(group)
                 if !(apart && launches[group.start].segment != launches[index].segment)
-                    && room.holds(&launches[group.start..=index]) =>
+                    && room.holds(&launches[group.start..=index])
+                    && text(&launches[group.start..=index]) <= most_text =>
             {
                 group.end = index + 1;
             }
@@ -93,6 +119,22 @@ pub(super) fn dispatches(launches: &[Launch], room: Room, apart: bool) -> Vec<Ra
         }
     }
     groups
+}
+
+/// Bytes of these launches' shaders.
+fn text(launches: &[Launch]) -> usize {
+    shaders(launches).map(|text| text.len()).sum()
+}
+
+fn shaders(launches: &[Launch]) -> impl Iterator<Item = String> + '_ {
+    launches.iter().map(|launch| launch.kernel.shader(launch.storage))
+}
+
+/// Bytes of the shaders that several launches have together. Dispatches of the same shapes have one shader.
+fn shared_text(launches: &[Launch], groups: &[Range<usize>]) -> usize {
+    let shared = groups.iter().filter(|group| group.len() > 1);
+    let texts: BTreeSet<String> = shared.map(|group| shaders(&launches[group.clone()]).collect()).collect();
+    texts.iter().map(String::len).sum()
 }
 
 #[cfg(test)]
@@ -152,6 +194,42 @@ mod tests {
         assert_eq!(sizes(Family::Hardware, room), [1, 1, 1, 1, 1, 3, 1]);
         assert_eq!(sizes(Family::Software, room), [1, 1, 1, 1, 1, 4]);
         assert_eq!(sizes(Family::Hardware, Room::default()), [1; 9]);
+    }
+
+    /// Layers that have to be compiled apart, and such of one shape.
+    fn deep(layers: usize, units: impl Fn(usize) -> usize) -> Model {
+        let net = (0..layers)
+            .fold(Sequential::new(2), |net, layer| net.add(Dense::new(units(layer)).activation(Activation::Tanh)));
+        let net = net.add(Dense::new(10).activation(Activation::Softmax));
+        net.compile(&Device::cpu(), RmsProp::default(), Loss::CategoricalCrossentropy).unwrap()
+    }
+
+    /// What a plan's dispatches have a driver compile, each text once: the bytes of all, and of the longest.
+    fn compiled(plan: &Plan) -> (usize, usize) {
+        let texts: BTreeSet<String> = plan.dispatched().map(|launches| shaders(launches).collect()).collect();
+        (texts.iter().map(String::len).sum(), texts.iter().map(String::len).max().unwrap_or(0))
+    }
+
+    #[test]
+    fn what_is_compiled_is_bounded_and_grows_with_the_depth() {
+        for family in [Family::Hardware, Family::Software, Family::SoftwareSubgroups] {
+            let plan = |layers, units: &dyn Fn(usize) -> usize| plan(&deep(layers, units), family, ENOUGH);
+            for layers in 1..=12 {
+                let plan = plan(layers, &|layer| 64 + 4 * layer);
+                assert!(compiled(&plan).1 <= most_text(family), "{family:?}\n{plan}");
+            }
+            // Layers of one shape have one text. Their updates stay apart where they would be compiled for long.
+            let (ten, thirty) = (plan(10, &|_| 64), plan(30, &|_| 64));
+            assert!(compiled(&thirty).0 <= compiled(&ten).0 + most_text(family), "{family:?}");
+            let longest = ten.dispatches.iter().map(Range::len).max().unwrap_or(0);
+            assert!(if family == Family::Hardware { longest > 2 } else { longest == 2 }, "{family:?}\n{ten}");
+            if family != Family::Hardware {
+                assert_eq!(compiled(&ten), compiled(&thirty), "{family:?}");
+            }
+            // Twice the layers, each of a shape of its own: no more than twice the text.
+            let [six, twelve] = [6, 12].map(|layers| compiled(&plan(layers, &|layer| 64 + 4 * layer)).0);
+            assert!(twelve <= 2 * six, "{family:?}: {twelve} and {six}");
+        }
     }
 
     #[test]

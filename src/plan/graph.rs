@@ -253,7 +253,7 @@ impl From<Graph<'_>> for Plan {
         let room = if key.fused { key.room } else { Default::default() };
         Plan {
             key,
-            dispatches: super::dispatches::dispatches(&launches, room, key.accumulates),
+            dispatches: super::dispatches::dispatches(&launches, room, key.accumulates, key.device.family),
             buffers,
             launches,
             step: step.buffer,

@@ -75,6 +75,9 @@ fn short(value: f64) -> String {
 pub struct History {
     /// One record an epoch.
     pub epochs: Vec<EpochRecord>,
+    /// What is odd about the training, though it was done: a validation split of samples that are sorted by class.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl History {
@@ -237,7 +240,10 @@ mod tests {
             samples: random.below(1000),
             learning_rate: random.unit(),
         };
-        History { epochs: (1..=random.below(4)).map(|epoch| record(epoch, random)).collect() }
+        History {
+            epochs: (1..=random.below(4)).map(|epoch| record(epoch, random)).collect(),
+            warnings: (0..random.below(3)).map(|at| format!("warning {at}")).collect(),
+        }
     }
 
     /// Bits and all: NaN is equal to nothing, but prints as itself.
@@ -273,7 +279,7 @@ mod tests {
         let train = Score { loss: 0.125, accuracy: Some(0.5), metrics: metrics.clone() };
         let validation = Some(Score { loss: 1e-5, accuracy: None, metrics });
         let record = EpochRecord { epoch: 1, train, validation, seconds: 2.0, samples: 8, learning_rate: 0.5 };
-        let history = History { epochs: vec![record] };
+        let history = History { epochs: vec![record], ..History::default() };
         let csv = "epoch,loss,accuracy,val_loss,val_accuracy,seconds,learning_rate,auc,f1_by_class_0,f1_by_class_1,\
                    val_auc,val_f1_by_class_0,val_f1_by_class_1\n1,0.125,0.5,0.00001,,2,0.5,0.75,0.5,1,0.75,0.5,1\n";
         assert_eq!(history.to_csv(), csv);

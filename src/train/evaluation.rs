@@ -4,19 +4,17 @@ use super::pacer::Pacer;
 use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
 use crate::blocking::block_on;
-use crate::data::{AnyDataset, Dataset};
-use crate::error::{Error, Result};
+use crate::data::{AnyDataset, Samples};
+use crate::error::Result;
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::plan::Mode;
 use crate::records::metrics::{Score, StepStatistics};
 use crate::step::StepBlock;
 
-/// Rows of a batch in evaluation and prediction. It changes no result beyond rounding.
-pub(crate) const EVALUATION_ROWS: usize = 1024;
-
 impl Model {
-    /// Mean loss and accuracy on `data`, in batches of 1024. Neither the L2 penalty nor label smoothing counts (Keras's
+    /// Mean loss and accuracy on `data`, in batches of 1024, or of fewer where rows are so wide that a batch would take
+    /// much memory; the number changes no result beyond rounding. Neither the L2 penalty nor label smoothing counts (Keras's
     /// own `evaluate` adds both), nor do class weights; the data set's own sample weights count in the loss.
     ///
     /// ```
@@ -49,7 +47,8 @@ impl Model {
     }
 
     pub(super) fn feed_evaluation(&self, executor: &mut Executor, data: &AnyDataset, budget: u64) -> Result<Fed> {
-        self.feed(executor, Mode::Evaluate, data, None, EVALUATION_ROWS, budget)
+        let batch_size = self.rows_at_once(executor, Mode::Evaluate, data)?;
+        self.feed(executor, Mode::Evaluate, data, None, batch_size, budget)
     }
 
     pub(super) async fn score(&self, executor: &mut Executor, fed: &mut Fed) -> Result<Score> {
@@ -90,6 +89,8 @@ impl Model {
     /// model.set_parameters([("dense_0.kernel", &[2.0, -1.0][..]), ("dense_0.bias", &[0.5][..])])?;
     /// let rows = vec![1.0, 1.0, 3.0, 0.0]; // two samples of two features
     /// assert_eq!(model.predict(&rows)?, [1.5, 6.5]);
+    /// assert_eq!(model.predict(&[1.0, 1.0])?, [1.5]);
+    /// assert_eq!(model.predict([[1.0, 1.0], [3.0, 0.0]])?, [1.5, 6.5]);
     /// # Ok::<(), wgrad::Error>(())
     /// ```
     ///
@@ -112,11 +113,10 @@ impl Model {
         if data.is_empty() {
             return Ok(outputs);
         }
-        // Rounded up, so that many calls with few rows share a handful of plans.
-        let capacity = EVALUATION_ROWS.min(data.len().next_power_of_two());
+        let data = AnyDataset::InMemory(data);
         let mut executor = self.executor().await;
-        let mut fed =
-            self.feed(&mut executor, Mode::Predict, &AnyDataset::InMemory(data), None, capacity, DEFAULT_BUDGET)?;
+        let batch_size = self.rows_at_once(&executor, Mode::Predict, &data)?;
+        let mut fed = self.feed(&mut executor, Mode::Predict, &data, None, batch_size, DEFAULT_BUDGET)?;
         let stride = crate::kernels::padded(columns);
         let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
         self.pass(&mut executor, &mut fed, take).await?;
@@ -136,47 +136,5 @@ impl Model {
             row => crate::kernels::targets::first_largest(row.iter().map(|&y| f64::from(y))).unwrap_or(0) as u32,
         };
         Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
-    }
-}
-
-/// Samples to predict: a data set, or rows of floats.
-#[derive(Clone, Copy, Debug)]
-pub enum Samples<'a> {
-    /// The inputs of a data set.
-    Dataset(&'a Dataset),
-    /// Rows of as many numbers as the model has features, one after the other.
-    Rows(&'a [f32]),
-}
-
-impl<'a> From<&'a Dataset> for Samples<'a> {
-    fn from(data: &'a Dataset) -> Self {
-        Samples::Dataset(data)
-    }
-}
-
-impl<'a> From<&'a [f32]> for Samples<'a> {
-    fn from(rows: &'a [f32]) -> Self {
-        Samples::Rows(rows)
-    }
-}
-
-impl<'a> From<&'a Vec<f32>> for Samples<'a> {
-    fn from(rows: &'a Vec<f32>) -> Self {
-        Samples::Rows(rows)
-    }
-}
-
-impl Samples<'_> {
-    pub(crate) fn into_dataset(self, features: usize) -> Result<Dataset> {
-        match self {
-            Samples::Dataset(data) => Ok(data.clone()),
-            Samples::Rows(rows) if rows.len().is_multiple_of(features) => {
-                let count = rows.len() / features;
-                Dataset::from_classes(rows.to_vec(), features, vec![0; count], 1)
-            }
-            Samples::Rows(rows) => {
-                Err(Error::shape("samples to predict", format!("rows of {features} numbers"), rows.len()))
-            }
-        }
     }
 }

@@ -181,7 +181,9 @@ impl<'a> Fit<'a> {
     }
 
     /// Keeps the last share of the samples back (before any shuffling, as in Keras) and evaluates them after each
-    /// epoch; from 0, the default, up to, not including, 1. `fit` refuses a share that leaves either side empty.
+    /// epoch; from 0, the default, up to, not including, 1. `fit` refuses a share that leaves either side empty. Where
+    /// samples in memory are sorted by class, so that one side lacks a class of the other, the
+    /// [history](crate::History::warnings) says so.
     pub fn validation_split(self, share: f64) -> Self {
         Fit { validation_split: share, ..self }
     }

@@ -140,7 +140,7 @@ impl Model {
                 // A pass asks for no more windows than it has; one that is asked for too many has no steps left.
                 let Some(window) = windows.as_mut().and_then(ReadAhead::next) else { return Ok(0) };
                 let window = window?;
-                binding::check_range(&window.data, precision, false)?;
+                binding::check_range(&window.data, precision, |row| window.row(row))?;
                 let weights = binding::sample_weights(&window.data, class_weight.as_deref())?;
                 fed.run.replace(window.data, weights);
                 begin(&mut fed.run, &window.order)

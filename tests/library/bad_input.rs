@@ -264,11 +264,11 @@ fn parameters(device: &Device) -> Outcome {
 fn samples(device: &Device) -> Outcome {
     let (model, _) = model(device)?;
     let message = "samples to predict: expected rows of 6 numbers, found 7";
-    refused(model.predict(&vec![0.0; 7]), message);
-    refused(model.predict_classes(&vec![0.0; 7]), message);
+    refused(model.predict(vec![0.0; 7]), message);
+    refused(model.predict_classes(vec![0.0; 7]), message);
     let message = "samples for layer dense_0: expected 6 features, found 5 features";
-    refused(model.predict(&labelled(9, 5, 3)), message);
-    refused(model.predict(&labelled(9, 5, 3).take(0)), message);
+    refused(model.predict(labelled(9, 5, 3)), message);
+    refused(model.predict(labelled(9, 5, 3).take(0)), message);
     let mut rows = vec![0.0; 12];
     rows[8] = f32::NAN;
     refused(model.predict(&rows), "the inputs: expected finite numbers, found NaN in row 1, column 2");

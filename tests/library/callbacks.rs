@@ -100,7 +100,7 @@ fn a_program_that_trains_is_not_given_up_for_one_that_evaluates(device: &Device)
     model.fit(&data, Fit::new().batch_size(2))?;
     other.fit(&data, Fit::new().batch_size(2))?;
     for rows in (0..15).map(|power| 1 << power) {
-        model.predict(&vec![1.0; rows])?;
+        model.predict(vec![1.0; rows])?;
     }
     let (found, expected) = (model.fit(&data, fit())?, other.fit(&data, fit())?);
     assert_eq!(found.epochs[1].validation, expected.epochs[1].validation);

@@ -199,7 +199,7 @@ fn predictors_do_not_disturb_each_other(_: &Device) -> Outcome {
     let expected = [model.predict(&first)?, model.predict(&second)?];
     let predictors = [model.predictor(&first)?, model.predictor(&second)?];
     // Its last batch is smaller than 1024 rows and does not start at the first.
-    model.predict(&numbers(1500 * 6, 3))?;
+    model.predict(numbers(1500 * 6, 3))?;
     submitted(&gpu, &queue, |encoder| predictors.iter().for_each(|predictor| predictor.record(encoder)));
     for (predictor, expected) in predictors.iter().zip(&expected) {
         let view = predictor.outputs();

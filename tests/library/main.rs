@@ -24,6 +24,7 @@ mod resume;
 mod snapshot;
 mod streamed;
 mod training;
+mod weights;
 
 fn main() {
     if let Some(directory) = std::env::var_os(resume::CHILD) {
@@ -48,5 +49,6 @@ fn main() {
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
     resume::add(&mut suite);
+    weights::add(&mut suite);
     suite.run()
 }

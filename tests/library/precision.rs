@@ -8,7 +8,7 @@ use wgrad::{
 
 use crate::common::{
     Outcome, Suite, assert_close, assert_same_net, bits, classifier, labelled, numbers, parameters, refused, trials,
-    with_rows,
+    with_rows, without_digests,
 };
 
 pub fn add(suite: &mut Suite) {
@@ -236,7 +236,7 @@ fn a_wrong_loss_scale_is_refused(device: &Device) -> Outcome {
     let data = labelled(16, 7, 3);
     let mut model = half(compile(device, &data)?)?;
     model.fit(&data, Fit::new().batch_size(16))?;
-    let bytes = model.to_bytes_with_optimizer()?;
+    let bytes = without_digests(&model.to_bytes_with_optimizer()?)?;
     let (right, wrong) = (b"[32768.0,1]".as_slice(), b"[32769.0,1]".as_slice());
     let at = bytes.windows(right.len()).position(|window| window == right).expect("the scale after one step");
     let mut changed = bytes.clone();
@@ -263,9 +263,10 @@ fn samples_beyond_its_range_are_refused(device: &Device) -> Outcome {
     assert_eq!(bits(&model)?, before);
     let pieces = beyond.clone();
     let pieces = StreamedDataset::from_fn(4, move |rows| Ok(pieces.range(rows)?))?.shuffle_buffer(1)?;
-    let message = "samples in half precision: expected numbers from −65504 to 65504, found 65505";
     refused(model.fit(&pieces, Fit::new().batch_size(1).shuffle(false)), message);
     assert_eq!(model.iterations(), 3, "one step on all, and one each on the samples before");
+    // Whatever the order in which they are read, the row is the set's.
+    refused(model.fit(&pieces.block_size(2)?.shuffle_buffer(4)?, Fit::new()), message);
     Ok(())
 }
 

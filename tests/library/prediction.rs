@@ -1,8 +1,13 @@
 //! `evaluate`, `predict` and `predict_classes`: against computations by hand, over many batches, and at the edges.
 
-use wgrad::{Activation, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd};
+use wgrad::data::TargetRows;
+use wgrad::{
+    Activation, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd, StreamedDataset, wgpu,
+};
 
-use crate::common::{Outcome, Suite, assert_close, classifier, ids, labelled, numbers, trials, with_rows};
+use crate::common::{
+    Outcome, Suite, assert_close, classifier, host_device, ids, labelled, numbers, refused, trials, with_rows,
+};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.everywhere:
@@ -14,7 +19,102 @@ pub fn add(suite: &mut Suite) {
         classes_of_several_outputs,
         classes_of_one_output,
         no_rows_give_no_predictions,
+        whatever_trains_is_evaluated_and_predicted,
+        rows_come_in_many_forms,
     );
+    trials!(suite.on_gpu: what_trains_can_be_tuned);
+}
+
+/// Trains a net of one hidden layer on a few rows, evaluates them as validation data, alone and streamed, and predicts
+/// them; returns the outputs.
+fn used_in_every_way(device: &Device, [features, hidden, outputs]: [usize; 3], rows: usize) -> wgrad::Result<Vec<f32>> {
+    let data = with_rows(rows, features, outputs);
+    let net = Sequential::new(features).add(Dense::new(hidden).activation(Activation::Relu)).add(Dense::new(outputs));
+    let mut model = net.compile(device, Sgd { learning_rate: 1e-6, ..Sgd::default() }, Loss::MeanSquaredError)?;
+    let history = model.fit(&data.take(8), Fit::new().batch_size(4).validation_data(&data))?;
+    let score = model.evaluate(&data)?;
+    assert_eq!(history.epochs[0].validation, Some(score.clone()));
+    let streamed = StreamedDataset::from_fn(rows, {
+        let data = data.clone();
+        move |rows| Ok(data.range(rows)?)
+    })?;
+    let again = model.evaluate(&streamed)?;
+    assert!((again.loss - score.loss).abs() <= 1e-5 * score.loss.abs(), "{again} streamed and {score}");
+    let predicted = model.predict(&data)?;
+    let TargetRows::Rows { values, .. } = data.targets() else { panic!("rows of targets") };
+    let squares = predicted.iter().zip(values).map(|(y, t)| (f64::from(*y) - f64::from(*t)).powi(2));
+    let by_hand = squares.sum::<f64>() / values.len() as f64;
+    assert!((score.loss - by_hand).abs() <= 1e-4 * by_hand, "{score} and by hand {by_hand}");
+    let last = model.predict(&data.range(rows - 1..rows)?)?;
+    let largest = predicted.iter().fold(1e-3_f32, |largest, y| largest.max(y.abs()));
+    assert_close("a row alone", &last, &predicted[predicted.len() - outputs..], 1e-4 * largest);
+    Ok(predicted)
+}
+
+/// Inputs, hidden layers and outputs from 1 to the widest: batches of 1,024 rows of them would not fit in a binding of
+/// WebGPU's default size, 128 MiB, which is 32,768 numbers a row.
+fn whatever_trains_is_evaluated_and_predicted(device: &Device) -> Outcome {
+    let own;
+    let device = match device.wgpu() {
+        Some(_) => {
+            let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
+            own = Device::from_wgpu(gpu, queue)?;
+            &own
+        }
+        None => device,
+    };
+    for (widths, rows) in [
+        ([1, 1, 1], 1030),
+        ([224 * 224, 3, 2], 9),
+        ([40_000, 2, 1], 530),
+        ([3, 40_000, 2], 530),
+        ([3, 2, 40_000], 530),
+        ([260_000, 1, 1], 70),
+        ([1, 1, 260_000], 70),
+    ] {
+        let predicted = used_in_every_way(device, widths, rows).map_err(|error| format!("{widths:?}: {error}"))?;
+        assert_eq!(predicted.len(), rows * widths[2]);
+    }
+    Ok(())
+}
+
+fn what_trains_can_be_tuned(_: &Device) -> Outcome {
+    let (gpu, queue) = host_device(Device::required_limits(), wgpu::Features::empty())?;
+    let device = Device::options().tuned_tilings(false).wrap(gpu, queue)?;
+    let net = Sequential::new(70_000).add(Dense::new(1));
+    let mut model = net.compile(&device, Sgd::default(), Loss::MeanSquaredError)?;
+    model.fit(&with_rows(8, 70_000, 1), Fit::new().batch_size(4))?;
+    assert!(!model.tune(4)?.products.is_empty());
+    Ok(())
+}
+
+#[allow(clippy::needless_borrows_for_generic_args, reason = "borrowed forms are what is tried")]
+fn rows_come_in_many_forms(device: &Device) -> Outcome {
+    let net = Sequential::new(2).add(Dense::new(1));
+    let mut model = net.compile(device, Sgd::default(), Loss::MeanSquaredError)?;
+    model.set_parameters([("dense_0.kernel", &[2.0, -1.0][..]), ("dense_0.bias", &[0.5][..])])?;
+    let (one, two) = (vec![1.0], vec![1.0, 4.5]);
+    assert_eq!(model.predict(&[0.5, 0.5])?, one);
+    assert_eq!(model.predict([0.5, 0.5])?, one);
+    assert_eq!(model.predict(vec![0.5, 0.5, 2.0, 0.0])?, two);
+    let rows: Vec<[f32; 2]> = vec![[0.5, 0.5], [2.0, 0.0]];
+    assert_eq!(model.predict(&rows[..])?, two);
+    assert_eq!(model.predict(&rows)?, two);
+    assert_eq!(model.predict(&[[0.5, 0.5], [2.0, 0.0]])?, two);
+    assert_eq!(model.predict(rows)?, two);
+    let ragged = vec![vec![0.5, 0.5], vec![2.0]];
+    assert_eq!(model.predict(&ragged[..1])?, one);
+    assert_eq!(model.predict(&[[[0.5], [0.5]]])?, one);
+    assert_eq!(model.predict(Dataset::from_classes(vec![0.5, 0.5], 2, vec![0], 1)?)?, one);
+    assert_eq!(model.predict_classes(&[[2.0, 0.0]])?, [1]);
+    // Six numbers are three rows of two, but not if they came as two rows of three.
+    let expected = "samples to predict: expected rows of 2 numbers, found";
+    refused(model.predict(&[[0.0; 3]; 2]), &format!("{expected} rows of 3"));
+    refused(model.predict(&[0.0; 3]), &format!("{expected} 3"));
+    refused(model.predict(&ragged), &format!("{expected} 1 in row 1"));
+    let not_finite = "the inputs: expected finite numbers, found inf in row 1, column 0";
+    refused(model.predict(&[[0.0, 1.0], [f32::INFINITY, 0.0]]), not_finite);
+    Ok(())
 }
 
 fn trained(device: &Device, data: &Dataset) -> wgrad::Result<Model> {
@@ -126,7 +226,7 @@ fn classes_of_one_output(device: &Device) -> Outcome {
         let description = Sequential::new(1).add(Dense::new(1).activation(activation).use_bias(false));
         let mut model = description.compile(device, Sgd::default(), loss)?;
         model.set_parameters([("dense_0.kernel", &[1.0][..])])?;
-        let found = model.predict_classes(&vec![-2.0, 0.0, 0.25, 2.0])?;
+        let found = model.predict_classes(vec![-2.0, 0.0, 0.25, 2.0])?;
         assert_eq!(found, expected, "{activation} with {loss:?}");
         let data = Dataset::from_classes(vec![-2.0, 0.0, 0.25, 2.0], 1, expected.to_vec(), 2)?;
         assert_eq!(model.evaluate(&data)?.accuracy, Some(1.0), "{activation} with {loss:?}");
@@ -137,7 +237,7 @@ fn classes_of_one_output(device: &Device) -> Outcome {
 fn no_rows_give_no_predictions(device: &Device) -> Outcome {
     let data = labelled(20, 6, 3);
     let model = trained(device, &data)?;
-    assert!(model.predict(&Vec::new())?.is_empty());
-    assert!(model.predict_classes(&data.take(0))?.is_empty());
+    assert!(model.predict(Vec::<f32>::new())?.is_empty());
+    assert!(model.predict_classes(data.take(0))?.is_empty());
     Ok(())
 }

@@ -110,7 +110,7 @@ fn a_clone_on_a_lost_device_says_so(_: &Device) -> Outcome {
     let (gpu, _) = device.wgpu().expect("a GPU");
     gpu.destroy();
     let clone = model.clone();
-    refused_for(clone.predict(&vec![0.0; 6]), "could not be made");
+    refused_for(clone.predict(vec![0.0; 6]), "could not be made");
     refused_for(clone.parameter("dense_0.kernel"), "could not be made");
     Ok(())
 }

@@ -9,8 +9,8 @@ use super::names::NAMES;
 use super::names::not_found;
 use crate::data::download::{self, Order, PATIENCE, Progress, Transport};
 use crate::data::idx::{IdxArray, read_idx_within};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
-use crate::files::sha256;
 
 /// A published set: where its files are and what they must hold.
 pub(super) struct Collection {

@@ -166,3 +166,31 @@ fn labels_and_rows_may_be_of_many_types() {
     assert_eq!(message(Dataset::from_classes(ragged, 2, vec![0, 0], 1)), expected);
     assert!(Dataset::from_rows(vec![vec![1.0, 2.0]], 2, vec![[1.0]], 1).is_ok());
 }
+
+#[test]
+fn a_set_that_is_sorted_by_class_is_noticed_and_chance_is_not() {
+    let warning = |ids: Vec<usize>, share: f64| {
+        let data = Dataset::from_classes(vec![0.0; ids.len()], 1, ids, 10).unwrap();
+        let (training, validation) = data.split_validation(share).unwrap();
+        sorted_by_class(&training, &validation)
+    };
+    let sorted: Vec<usize> = (0..1000).map(|row| row / 100).collect();
+    let found = warning(sorted.clone(), 0.1).unwrap();
+    assert!(found.starts_with("validation split: no training sample is of class 9, which validation"), "{found}");
+    // The last class is on both sides; the others are not.
+    let found = warning(sorted.clone(), 0.05).unwrap();
+    assert!(found.contains("no validation sample is of classes 0, 1, 2, 3, 4, 5, 6, 7, 8, which"), "{found}");
+    let mixed = (0..1000).map(|row| row * 7 % 10).collect();
+    assert_eq!(warning(mixed, 0.1), None);
+    // A class of two samples may well be on one side, and so may those of a set of few.
+    let rare = (0..1000).map(|row| if row < 2 { 9 } else { row % 9 }).collect();
+    assert_eq!(warning(rare, 0.1), None);
+    assert_eq!(warning((0..10).collect(), 0.2), None);
+    // One-hot rows name classes too; regression does not.
+    let rows = crate::data::to_categorical(&sorted, 10).unwrap();
+    for (targets, expected) in [(rows, true), (vec![0.5; 10_000], false)] {
+        let data = Dataset::from_rows(vec![0.0; 1000], 1, targets, 10).unwrap();
+        let (training, validation) = data.split_validation(0.1).unwrap();
+        assert_eq!(sorted_by_class(&training, &validation).is_some(), expected);
+    }
+}

@@ -17,6 +17,15 @@ const STREAM: u64 = 0x7769_6e64_6f77_0000;
 pub(crate) struct Window {
     pub data: Dataset,
     pub order: Vec<u32>,
+    /// Which rows of the reader's these are.
+    pieces: Vec<Range<usize>>,
+}
+
+impl Window {
+    /// The reader's row that a row of the window is.
+    pub fn row(&self, row: usize) -> usize {
+        self.pieces.iter().cloned().flatten().nth(row).unwrap_or(row)
+    }
 }
 
 /// The windows of one pass, one after the other.
@@ -83,7 +92,9 @@ impl Windows {
         }
         order.drain(..skipped);
         self.skipped -= skipped;
-        Ok(data.map(|data| Window { data, order }))
+        let first = self.set.rows.start;
+        let pieces = pieces.iter().map(|piece| first + piece.start..first + piece.end).collect();
+        Ok(data.map(|data| Window { data, order, pieces }))
     }
 
     fn read(&self, pieces: &[Range<usize>], rows: usize) -> Result<Dataset> {
