@@ -15,7 +15,7 @@ use crate::kernels::{Access, Kernel};
 const fn most_text(family: Family) -> usize {
     match family {
         Family::Hardware => 96 << 10,
-        Family::Software | Family::SoftwareSubgroups => 62 << 10,
+        Family::Software | Family::SoftwareSubgroups => 64 << 10,
     }
 }
 
