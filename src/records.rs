@@ -3,5 +3,6 @@
 pub(crate) mod counted;
 pub(crate) mod event;
 pub(crate) mod history;
+pub(crate) mod metric_value;
 pub(crate) mod metrics;
 pub(crate) mod number;

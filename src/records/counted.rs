@@ -3,7 +3,7 @@
 use crate::kernels::count_answers::{BUCKETS, Tables};
 use crate::kernels::sum_errors::SUMS;
 use crate::net::metrics::{Average, Metric};
-use crate::records::metrics::{ConfusionMatrix, MetricValue};
+use crate::records::metric_value::{ConfusionMatrix, MetricValue};
 
 /// Classes that a confusion matrix may have: four megabytes of counts.
 pub(crate) const MOST_CLASSES: usize = 1024;

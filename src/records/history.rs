@@ -204,7 +204,7 @@ impl History {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use crate::records::metrics::{ConfusionMatrix, MetricValue};
+    use crate::records::metric_value::{ConfusionMatrix, MetricValue};
 
     /// Any f64 there is, often one that JSON does not have.
     fn figure(random: &mut Random) -> f64 {

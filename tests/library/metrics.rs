@@ -135,7 +135,8 @@ fn assert_measured(score: &Score, recorded: &[(&str, f64)], what: &str) {
 
 fn what_is_measured_is_what_keras_has(device: &Device) -> Outcome {
     type Made = fn(&Device) -> wgrad::Result<(Model, Dataset)>;
-    let cases: [(&str, Made, &[(&str, f64)]); 3] =
+    type Recorded = &'static [(&'static str, f64)];
+    let cases: [(&str, Made, Recorded); 3] =
         [("binary", binary, &BINARY), ("classes", classes, &CLASSES), ("regression", regression, &REGRESSION)];
     for (what, made, recorded) in cases {
         let (mut model, data) = made(device)?;

@@ -10,6 +10,7 @@ use crate::model::Model;
 use crate::net::activation::Activation;
 use crate::net::layers::{BatchNormalization, Dense, Dropout, LayerNormalization, Rescaling};
 use crate::net::losses::{Loss, LossFunction};
+use crate::net::metrics::Metric;
 use crate::net::optimizers::{Adagrad, Adam, Clip, Optimizer, RmsProp, Sgd};
 use crate::net::regularizers::Regularizer;
 use crate::net::sequential::Sequential;
@@ -49,13 +50,14 @@ impl Net {
 }
 
 /// Together they have every operation that a plan can have.
-pub(super) const NETS: [Net; 6] = [
+pub(super) const NETS: [Net; 7] = [
     Net { name: "clipped", build: clipped, data: classes },
     Net { name: "normalized", build: normalized, data: bytes },
     Net { name: "frozen", build: frozen, data: weighted },
     Net { name: "riding RMSprop", build: riding_rmsprop, data: classes },
     Net { name: "riding Adam", build: riding_adam, data: classes },
     Net { name: "Adagrad", build: adagrad, data: classes },
+    Net { name: "measured", build: measured, data: classes },
 ];
 
 /// The net whose products are computed by one tiling after the other.
@@ -146,6 +148,13 @@ fn riding_adam(device: &Device, width: usize) -> Result<Model> {
 
 fn adagrad(device: &Device, width: usize) -> Result<Model> {
     riding(device, width, Adagrad::default())
+}
+
+/// What both operations of metrics count.
+fn measured(device: &Device, width: usize) -> Result<Model> {
+    let mut model = riding(device, width, Sgd::default())?;
+    model.set_metrics([Metric::ConfusionMatrix, Metric::Auc, Metric::TopKAccuracy(2), Metric::R2Score])?;
+    Ok(model)
 }
 
 fn products(device: &Device, width: usize) -> Result<Model> {
