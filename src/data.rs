@@ -29,7 +29,7 @@ pub use own::{Label, Row};
 pub use samples::Samples;
 pub(crate) use select::sorted_by_class;
 pub use streamed::{AnyDataset, ReadError, StreamedDataset};
-pub(crate) use streamed::{ReadAhead, Windows};
+pub(crate) use streamed::{Check, ReadAhead, Windows};
 
 use crate::error::{Error, Result};
 use crate::memory::shared;

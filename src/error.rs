@@ -82,6 +82,20 @@ pub enum Error {
         /// Whether the labels are those of somebody who counts from 1: all from 1 to `classes`, and none is 0.
         from_one: bool,
     },
+    /// A target that does not suit the loss.
+    #[error("targets for {loss}: expected {expected}, found {found} in row {row}; {advice}")]
+    Target {
+        /// The loss, by its name.
+        loss: String,
+        /// The row, counted from 0.
+        row: usize,
+        /// What the loss takes.
+        expected: String,
+        /// What stands there instead.
+        found: String,
+        /// What to write instead, by what all the targets look like.
+        advice: String,
+    },
     /// A NaN or an infinity where a finite number is needed.
     #[error("{what}: expected finite numbers, found {value} in row {row}, column {column}")]
     NotFinite {

@@ -5,6 +5,7 @@ pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod capacity;
 mod metrics;
+mod targets;
 pub(crate) mod training_state;
 
 use std::sync::Arc;

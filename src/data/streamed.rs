@@ -17,6 +17,9 @@ pub(crate) use windows::{ReadAhead, Windows};
 /// What goes wrong in a reader: any error that may cross threads. `?` turns other errors into it.
 pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a user of the samples has to say of them, its rows counted from the first.
+pub(crate) type Check = Arc<dyn Fn(&Dataset) -> Result<()> + Send + Sync>;
+
 type Read = dyn Fn(Range<usize>) -> Result<Dataset, ReadError> + Send + Sync;
 
 /// Bytes of samples that are shuffled together, unless told otherwise: 42 thousand images of MNIST's size.
@@ -188,6 +191,15 @@ impl StreamedDataset {
         }
     }
 
+    /// The same, held against a check, of which an error names the row of the whole set.
+    fn read_checked(&self, range: Range<usize>, check: Option<&Check>) -> Result<Dataset> {
+        let data = self.read(range.clone())?;
+        let Some(check) = check else { return Ok(data) };
+        let rows = self.rows.start + range.start..self.rows.start + range.end;
+        check(&data).map_err(|error| reader(rows.clone(), counted_from(rows.start, error.into())))?;
+        Ok(data)
+    }
+
     /// The first `samples` samples, or all where there are fewer.
     pub fn take(&self, samples: usize) -> Self {
         self.part(0..samples.min(self.len()))
@@ -287,7 +299,9 @@ fn checked(read: &Read, rows: Range<usize>) -> Result<Dataset> {
 
 /// What a reader says of a row of the data set that it was about to return, counted from the start of the whole set.
 fn counted_from(start: usize, mut source: ReadError) -> ReadError {
-    if let Some(Error::LabelOutOfRange { row, .. } | Error::NotFinite { row, .. }) = source.downcast_mut::<Error>() {
+    if let Some(Error::LabelOutOfRange { row, .. } | Error::NotFinite { row, .. } | Error::Target { row, .. }) =
+        source.downcast_mut::<Error>()
+    {
         *row = row.saturating_add(start);
     }
     source

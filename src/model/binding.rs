@@ -1,10 +1,14 @@
 //! Where a model meets a data set: the checks that they fit, and what makes a run of both.
 
-use crate::data::{Dataset, InputRows, StreamedDataset, TargetRows};
+use std::sync::Arc;
+
+use super::targets;
+use crate::data::{Check, Dataset, InputRows, StreamedDataset, TargetRows};
 use crate::error::{Error, Result};
 use crate::executor::{Executor, Feed, Run};
 use crate::kernels::storage::LARGEST_HALF;
 use crate::kernels::storage::Precision;
+use crate::kernels::targets::first_largest;
 use crate::model::Model;
 use crate::net::losses::Wanted;
 use crate::plan::{DataFormat, Mode, PlanKey, Room};
@@ -57,13 +61,14 @@ impl Model {
         check_range(data, self.precision(), |row| row)?;
         if mode != Mode::Predict {
             self.check_targets(data)?;
+            targets::check(self.loss().loss, data)?;
             self.check_metrics(data)?;
         }
         let byte_scale = match data.inputs() {
             InputRows::Bytes { scale, .. } => Some(scale),
             InputRows::Floats(_) => None,
         };
-        let ids = matches!(data.targets(), TargetRows::Classes { .. });
+        let ids = is_ids(data);
         let format = DataFormat { byte_scale, target_ids: (mode != Mode::Predict).then_some(ids), weighted };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
         let accumulates = mode == Mode::Train && self.optimizer().gradient_accumulation_steps() > 1;
@@ -93,16 +98,22 @@ impl Model {
         }
     }
 
+    /// Whether a target has as many numbers as the last layer has outputs.
     fn check_targets(&self, data: &Dataset) -> Result<()> {
         let outputs = self.outputs();
+        let several = self.loss().loss.targets() == Wanted::Distribution;
         let (fits, found) = match data.targets() {
+            // One output can stand for two classes, but not where outputs share a whole.
             TargetRows::Classes { classes, .. } => {
-                // One output can stand for two classes, but not where outputs share a whole.
-                let several = self.loss().loss.targets() == Wanted::Distribution;
-                let one_for_two = outputs == 1 && classes == 2 && !several;
-                (classes == outputs || one_for_two, format!("{classes} classes"))
+                let fits = classes == outputs || (outputs == 1 && classes == 2 && !several);
+                (fits, format!("{classes} classes; a last layer of {classes} units fits them"))
             }
-            TargetRows::Rows { width, .. } => (width == outputs, format!("target rows of {width}")),
+            TargetRows::Rows { width: 1, .. } if several => {
+                (outputs == 1, "target rows of 1; Dataset::from_classes takes class ids".to_owned())
+            }
+            TargetRows::Rows { width, .. } => {
+                (width == outputs, format!("target rows of {width}; a last layer of {width} units fits them"))
+            }
         };
         if fits {
             return Ok(());
@@ -111,27 +122,59 @@ impl Model {
         Err(Error::shape(format!("targets for layer {layer}"), format!("{outputs} outputs"), found))
     }
 
+    /// What samples of a streamed set are held against as they are read.
+    pub(crate) fn target_check(&self, mode: Mode) -> Check {
+        let loss = self.loss().loss;
+        Arc::new(move |data| if mode == Mode::Predict { Ok(()) } else { targets::check(loss, data) })
+    }
+
     /// Whether accuracy means anything: not for regression.
     pub(crate) fn counts_answers(&self, data: &Dataset) -> bool {
-        self.loss().loss.classifies() || matches!(data.targets(), TargetRows::Classes { .. })
+        self.loss().loss.classifies() || is_ids(data)
     }
 }
 
-/// Sample weights times class weights; `None` where every sample weighs 1.
+/// Sample weights times class weights; `None` where every sample weighs 1. The class of a row of targets is where its
+/// largest stands, as in Keras; of a single number, 1 is class 1, and 0 or −1 class 0.
 pub(crate) fn sample_weights(data: &Dataset, class_weight: Option<&[f32]>) -> Result<Option<Vec<f32>>> {
     let own = data.sample_weights();
     let Some(class_weight) = class_weight else { return Ok(own.map(<[f32]>::to_vec)) };
-    let TargetRows::Classes { ids, classes } = data.targets() else {
-        return Err(Error::configuration("class weights", "targets that are class ids", "target rows"));
-    };
+    let classes = data.target_width().max(if is_ids(data) { 1 } else { 2 });
     if class_weight.len() != classes {
         return Err(Error::shape("class weights", format!("{classes} numbers"), class_weight.len()));
     }
     if let Some(weight) = class_weight.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
         return Err(Error::configuration("class weights", "finite numbers that are not negative", weight));
     }
+    let mut weights = crate::memory::room(data.len(), || format!("weighing {} samples by class", data.len()))?;
     let own_weight = |row: usize| own.map_or(1.0, |own| own[row]);
-    Ok(Some(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)).collect()))
+    match data.targets() {
+        TargetRows::Classes { ids, .. } => {
+            weights.extend(ids.iter().enumerate().map(|(row, &id)| class_weight[id as usize] * own_weight(row)));
+        }
+        TargetRows::Rows { values, width } => {
+            for (row, targets) in values.chunks_exact(width).enumerate() {
+                weights.push(class_weight[class_of(targets, row)?] * own_weight(row));
+            }
+        }
+    }
+    Ok(Some(weights))
+}
+
+fn is_ids(data: &Dataset) -> bool {
+    matches!(data.targets(), TargetRows::Classes { .. })
+}
+
+fn class_of(targets: &[f32], row: usize) -> Result<usize> {
+    match targets {
+        [1.0] => Ok(1),
+        [0.0 | -1.0] => Ok(0),
+        [other] => {
+            let expected = "targets that name classes: class ids, one-hot rows, or rows of a single 0 or 1";
+            Err(Error::configuration("class weights", expected, format!("{other} in row {row}")))
+        }
+        several => Ok(first_largest(several.iter().map(|&target| target.into())).unwrap_or(0)),
+    }
 }
 
 /// Half precision has no number for samples beyond its range. `row_of` says which row of the caller's set a row of these is.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
 use super::layer::Layer;
-use super::losses::LossFunction;
+use super::losses::{LossFunction, Wanted};
 use super::shape::{MAX_FEATURES, Shape};
 use super::tensor::TensorSpec;
 use crate::error::{Error, Result};
@@ -146,16 +146,27 @@ impl Sequential {
 
     /// Whether the loss can follow what the stack ends with.
     fn check_ending(&self, loss: &LossFunction, placed: &[Placed]) -> Result<()> {
+        let name = self.last_layer().or(placed.len().checked_sub(1)).map_or("none", |last| placed[last].name.as_str());
+        let outputs = placed.last().map_or(0, |placed| placed.output.features());
+        if loss.loss.targets() == Wanted::Distribution && outputs == 1 {
+            let found =
+                "1, whose share of the whole is always 1; for two classes end in sigmoid with binary_crossentropy";
+            return Err(Error::configuration(format!("{} after layer {name}", loss.loss), "2 outputs or more", found));
+        }
         let Some(wanted) = loss.loss.activation() else { return Ok(()) };
         let last = self.last_activation();
         if last == wanted || (loss.from_logits && last == Activation::Linear) {
             return Ok(());
         }
-        let name = self.last_layer().or(placed.len().checked_sub(1)).map_or("none", |last| placed[last].name.as_str());
+        let found = match (wanted, last) {
+            (Activation::Sigmoid, Activation::Softmax) => "softmax, which goes with categorical_crossentropy".into(),
+            (Activation::Softmax, Activation::Sigmoid) => "sigmoid, which goes with binary_crossentropy".into(),
+            _ => last.to_string(),
+        };
         Err(Error::configuration(
             format!("{} after layer {name}", loss.loss),
             format!("activation {wanted}, or linear with a loss that says from_logits"),
-            last,
+            found,
         ))
     }
 }

@@ -189,7 +189,8 @@ impl<'a> Fit<'a> {
     }
 
     /// Multiplies each sample's loss by its class's weight: one number a class, in the order of the classes, none below
-    /// 0. `fit` refuses them where targets are not class ids. They do not count in validation.
+    /// 0. Of a row of targets the class is where its largest stands, as in Keras; rows of a single 0 or 1 (−1 or 1) are of
+    /// two classes. `fit` refuses them for other single numbers. They do not count in validation.
     pub fn class_weight(self, weights: impl Into<Vec<f32>>) -> Self {
         Fit { class_weight: Some(weights.into()), ..self }
     }

@@ -1,7 +1,7 @@
 //! What a run is fed with: a set in memory, bound once, or a streamed one, window after window.
 
 use crate::data::batches::fill_order;
-use crate::data::{AnyDataset, ReadAhead, StreamedDataset, Windows};
+use crate::data::{AnyDataset, Check, ReadAhead, StreamedDataset, Windows};
 use crate::error::Result;
 use crate::executor::{Executor, Feed, Run};
 use crate::model::{Model, binding};
@@ -31,6 +31,7 @@ enum Supply {
 struct Streamed {
     data: StreamedDataset,
     class_weight: Option<Vec<f32>>,
+    check: Check,
     /// Those of the pass under way.
     windows: Option<ReadAhead>,
 }
@@ -75,7 +76,8 @@ impl Fed {
                 order.drain(..skipped);
             }
             Supply::Streamed(streamed) => {
-                let windows = Windows::new(&streamed.data, batch_size, shuffle).after(skipped);
+                let windows =
+                    Windows::new(&streamed.data, batch_size, shuffle).after(skipped).checked(streamed.check.clone());
                 streamed.windows = Some(ReadAhead::new(windows));
             }
         }
@@ -108,7 +110,8 @@ impl Model {
                 let feed = Feed { budget, batch_size, window: Some(Windows::rows(data, batch_size)) };
                 let run = self.open_streamed(executor, mode, data, weighted, feed)?;
                 let class_weight = class_weight.map(<[f32]>::to_vec);
-                let streamed = Streamed { data: data.clone(), class_weight, windows: None };
+                let check = self.target_check(mode);
+                let streamed = Streamed { data: data.clone(), class_weight, check, windows: None };
                 (run, data.example(), Supply::Streamed(Box::new(streamed)))
             }
         };

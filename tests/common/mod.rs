@@ -125,6 +125,18 @@ pub fn with_rows(samples: usize, features: usize, width: usize) -> Dataset {
     Dataset::from_rows(numbers(samples * features, 1), features, targets, width).expect("a valid data set")
 }
 
+/// Positive numbers in rows of so many, each row divided by its sum: soft labels.
+pub fn shares(numbers: &[f32], width: usize) -> Vec<f32> {
+    let whole = |row: &[f32]| row.iter().map(|x| x.abs()).sum::<f32>();
+    numbers.chunks_exact(width).flat_map(|row| row.iter().map(move |x| x.abs() / whole(row))).collect()
+}
+
+/// A set with soft labels, which suit every loss.
+pub fn with_shares(samples: usize, features: usize, width: usize) -> Dataset {
+    let targets = shares(&numbers(samples * width, 2), width);
+    Dataset::from_rows(numbers(samples * features, 1), features, targets, width).expect("a valid data set")
+}
+
 /// Bytes or floats, ids or rows, weighted or not.
 pub fn every_format(samples: usize, features: usize, classes: usize) -> wgrad::Result<Vec<Dataset>> {
     let floats = numbers(samples * features, 3);
@@ -132,7 +144,7 @@ pub fn every_format(samples: usize, features: usize, classes: usize) -> wgrad::R
     let inputs = [Inputs::Floats(floats.clone().into()), Inputs::Bytes { values: bytes.into(), scale: 1.0 / 255.0 }];
     let targets = [
         Targets::Classes { ids: ids(&floats, features, classes).into(), classes },
-        Targets::Rows { values: numbers(samples * classes, 4).iter().map(|x| x.abs()).collect(), width: classes },
+        Targets::Rows { values: shares(&numbers(samples * classes, 4), classes).into(), width: classes },
     ];
     let mut sets = Vec::new();
     for inputs in inputs {

@@ -1,6 +1,6 @@
 //! What bad input gets: an error whose text names the layer, row or setting, and a model that is as it was.
 
-use wgrad::data::{Inputs, Targets};
+use wgrad::data::{Inputs, TargetRows, Targets};
 use wgrad::{
     Activation, Adagrad, Adam, Clip, Dataset, Dense, Device, Fit, Ftrl, Lion, Loss, LossFunction, MAX_FEATURES, Model,
     Optimizer, RmsProp, Sequential, Sgd,
@@ -107,6 +107,12 @@ fn losses_without_their_activation(device: &Device) -> Outcome {
     );
     refuse(
         Activation::Softmax,
+        Loss::BinaryCrossentropy.into(),
+        "binary_crossentropy after layer dense_1: expected activation sigmoid, or linear with a loss that says \
+         from_logits, found softmax, which goes with categorical_crossentropy",
+    );
+    refuse(
+        Activation::Softmax,
         Loss::CategoricalCrossentropy.label_smoothing(1.0),
         "label smoothing: expected a share from 0 up to, not including, 1, found 1",
     );
@@ -200,14 +206,22 @@ fn data_that_does_not_fit_the_model(device: &Device) -> Outcome {
         refused(model.verify(data, 4, 1), message);
     };
     refuse(&labelled(9, 7, 3), "samples for layer dense_0: expected 6 features, found 7 features");
-    refuse(&labelled(9, 6, 4), "targets for layer dense_1: expected 3 outputs, found 4 classes");
-    refuse(&with_rows(9, 6, 2), "targets for layer dense_1: expected 3 outputs, found target rows of 2");
+    refuse(
+        &labelled(9, 6, 4),
+        "targets for layer dense_1: expected 3 outputs, found 4 classes; a last layer of 4 units fits them",
+    );
+    refuse(
+        &with_rows(9, 6, 2),
+        "targets for layer dense_1: expected 3 outputs, found target rows of 2; a last layer of 2 units fits them",
+    );
     refuse(&labelled(9, 6, 3).take(0), "data set: expected at least one sample, found none");
     assert_eq!((bits(&model)?, model.iterations()), (before, 0));
     let description = Sequential::new(6).add(Dense::new(1).activation(Activation::Softmax));
-    let mut single = description.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
-    let message = "targets for layer dense_0: expected 1 outputs, found 2 classes";
-    refused(single.fit(&labelled(9, 6, 2), Fit::new()), message);
+    refused(
+        description.compile(device, RmsProp::default(), Loss::CategoricalCrossentropy),
+        "categorical_crossentropy after layer dense_0: expected 2 outputs or more, found 1, whose share of the whole is \
+         always 1; for two classes end in sigmoid with binary_crossentropy",
+    );
     Ok(())
 }
 
@@ -237,8 +251,11 @@ fn class_weights(device: &Device) -> Outcome {
     refuse(&data, &[1.0, 2.0], "class weights: expected 3 numbers, found 2");
     refuse(&data, &[1.0, -2.0, 1.0], "class weights: expected finite numbers that are not negative, found -2");
     refuse(&data, &[1.0, f32::NAN, 1.0], "class weights: expected finite numbers that are not negative, found NaN");
-    let rows = with_rows(9, 6, 3);
-    refuse(&rows, &[1.0; 3], "class weights: expected targets that are class ids, found target rows");
+    let rows = with_rows(9, 6, 1);
+    let message =
+        "class weights: expected targets that name classes: class ids, one-hot rows, or rows of a single 0 or 1";
+    let TargetRows::Rows { values, .. } = rows.targets() else { panic!("rows of targets") };
+    refuse(&rows, &[1.0; 2], &format!("{message}, found {} in row 0", values[0]));
     assert_eq!(bits(&model)?, before);
     Ok(())
 }

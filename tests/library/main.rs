@@ -23,6 +23,7 @@ mod reproducible;
 mod resume;
 mod snapshot;
 mod streamed;
+mod targets;
 mod training;
 mod weights;
 
@@ -38,6 +39,7 @@ fn main() {
     losses::add(&mut suite);
     metrics::add(&mut suite);
     optimizers::add(&mut suite);
+    targets::add(&mut suite);
     checkpoint::add(&mut suite);
     bad_input::add(&mut suite);
     devices::add(&mut suite);

@@ -8,7 +8,7 @@ use wgrad::{
 
 use crate::common::{
     Outcome, Suite, assert_close, assert_same_net, bits, classifier, labelled, numbers, parameters, refused, trials,
-    with_rows, without_digests,
+    with_shares, without_digests,
 };
 
 pub fn add(suite: &mut Suite) {
@@ -75,7 +75,7 @@ fn every_launch_agrees_with_its_reference(device: &Device) -> Outcome {
         (Loss::MeanSquaredError, Activation::Softmax),
     ];
     let hidden = [Activation::Relu, Activation::Silu, Activation::Softmax, Activation::Elu(0.5)];
-    let data = with_rows(37, 11, 5);
+    let data = with_shares(37, 11, 5);
     for (index, (loss, last)) in losses.into_iter().enumerate() {
         for fused in [true, false] {
             let description = Sequential::new(11)

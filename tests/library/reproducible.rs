@@ -6,7 +6,7 @@ use wgrad::{
 };
 
 use crate::common::{
-    Outcome, Suite, assert_same_net, bits, classifier, every_format, labelled, parameters, trials, with_rows,
+    Outcome, Suite, assert_same_net, bits, classifier, every_format, labelled, parameters, trials, with_shares,
 };
 
 pub fn add(suite: &mut Suite) {
@@ -149,7 +149,7 @@ fn fusion_changes_rounding_alone(device: &Device) -> Outcome {
         (Loss::BinaryCrossentropy.into(), Activation::Sigmoid),
         (Loss::MeanSquaredError.into(), Activation::Tanh),
     ];
-    let data = with_rows(50, 9, 3);
+    let data = with_shares(50, 9, 3);
     for hidden in ACTIVATIONS {
         for (loss, last) in losses {
             let train = |fused| -> wgrad::Result<_> {

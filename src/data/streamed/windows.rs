@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::StreamedDataset;
+use super::{Check, StreamedDataset};
 use crate::data::{Dataset, InputRows, Inputs, TargetRows, Targets, Weights};
 use crate::error::Result;
 use crate::memory;
@@ -40,6 +40,8 @@ pub(crate) struct Windows {
     rest: Range<usize>,
     /// For shuffling within windows.
     random: Option<Random>,
+    /// What all samples are held against.
+    check: Option<Check>,
     /// Samples at the pass's start that are left out.
     skipped: usize,
 }
@@ -55,12 +57,17 @@ impl Windows {
         }
         let rest = if random.is_some() { 0..0 } else { 0..set.len() };
         let (rows, blocks) = (Self::rows(set, batch_size), blocks.into_iter());
-        Windows { set: set.clone(), rows, blocks, rest, random, skipped: 0 }
+        Windows { set: set.clone(), rows, blocks, rest, random, skipped: 0, check: None }
     }
 
     /// The same pass without its first samples.
     pub fn after(self, samples: usize) -> Self {
         Windows { skipped: samples, ..self }
+    }
+
+    /// The same, all that is read being held against this.
+    pub fn checked(self, check: Check) -> Self {
+        Windows { check: Some(check), ..self }
     }
 
     /// How many samples a window has at most.
@@ -99,11 +106,11 @@ impl Windows {
 
     fn read(&self, pieces: &[Range<usize>], rows: usize) -> Result<Dataset> {
         if let [piece] = pieces {
-            return self.set.read(piece.clone());
+            return self.set.read_checked(piece.clone(), self.check.as_ref());
         }
         let mut joined = Joined::like(&self.set.example, rows)?;
         for piece in pieces {
-            joined.append(&self.set.read(piece.clone())?);
+            joined.append(&self.set.read_checked(piece.clone(), self.check.as_ref())?);
         }
         Ok(joined.finish())
     }
@@ -209,7 +216,7 @@ pub(crate) enum ReadAhead {
     /// Dropping it waits for the read under way, so that nothing is read any more when a call has returned.
     #[cfg(feature = "native")]
     Thread(native::Reader),
-    Inline(Windows),
+    Inline(Box<Windows>),
 }
 
 impl ReadAhead {
@@ -217,13 +224,13 @@ impl ReadAhead {
     pub fn new(windows: Windows) -> Self {
         match native::Reader::spawn(windows.clone()) {
             Ok(reader) => ReadAhead::Thread(reader),
-            Err(_) => ReadAhead::Inline(windows),
+            Err(_) => ReadAhead::Inline(Box::new(windows)),
         }
     }
 
     #[cfg(not(feature = "native"))]
     pub fn new(windows: Windows) -> Self {
-        ReadAhead::Inline(windows)
+        ReadAhead::Inline(Box::new(windows))
     }
 
     /// The next window; `None` after the last.

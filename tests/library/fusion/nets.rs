@@ -194,7 +194,13 @@ impl Net {
     pub fn samples(&self, rows: usize) -> (Vec<f32>, Vec<f32>) {
         let (features, outputs) = (self.features(), self.outputs());
         let inputs = numbers(rows * features, self.seed + 1000).iter().map(|x| (128.0 * x).round() / 128.0).collect();
-        let targets = numbers(rows * outputs, self.seed + 2000).iter().map(|t| 0.5 + 0.5 * t).collect();
+        let mut targets: Vec<f32> = numbers(rows * outputs, self.seed + 2000).iter().map(|t| 0.5 + 0.5 * t).collect();
+        if self.loss.loss == Loss::CategoricalCrossentropy {
+            for row in targets.chunks_exact_mut(outputs) {
+                let sum: f32 = row.iter().sum();
+                row.iter_mut().for_each(|target| *target /= sum);
+            }
+        }
         if !self.ids {
             return (inputs, targets);
         }
