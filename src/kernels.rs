@@ -146,6 +146,8 @@ registry! {
     gradient_scales GradientScales: "The factors by which clipping by norm shrinks the gradients.",
     rmsprop_update RmspropUpdate: "RMSprop's update.",
     optimizer_update OptimizerUpdate: "Any other optimizer's update.",
+    average_weights AverageWeights: "The moving average of the weights.",
+    constrain Constrain: "Holds a tensor within bounds.",
     count_answers CountAnswers: "Counts answers for metrics, in tables.",
     sum_errors SumErrors: "Sums up errors for metrics.",
     advance_step AdvanceStep: "Adds up the step's statistics and moves the step block on.",

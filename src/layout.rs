@@ -9,6 +9,7 @@ use crate::kernels::shares::{COLUMN_UNIT, Shares, share_of};
 use crate::kernels::sum_squares::CHUNK;
 use crate::kernels::update::{TENSOR_ALIGNMENT, TensorSettings};
 use crate::kernels::{blocks, padded};
+use crate::net::constraints::Constraint;
 use crate::net::layer::Layer;
 use crate::net::optimizers::Optimizer;
 use crate::net::regularizers::Regularizer;
@@ -33,6 +34,8 @@ pub(crate) struct Tensor {
     pub shares: usize,
     /// What its size costs.
     pub regularizer: Regularizer,
+    /// What it is held to.
+    pub constraint: Constraint,
     /// What the learning rate is multiplied by for it.
     pub learning_rate_factor: f32,
     /// Whether training changes it.
@@ -113,6 +116,7 @@ fn tensor(name: &str, spec: &TensorSpec, layer: &Layer, threads: usize) -> Tenso
         offset: 0,
         shares: if is_matrix { Shares::of_kernel(columns, threads) } else { 1 },
         regularizer: spec.regularizer,
+        constraint: layer.constraint(spec.name),
         learning_rate_factor: layer.learning_rate_factor(),
         trainable: layer.is_trainable(),
     }

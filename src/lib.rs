@@ -87,6 +87,7 @@ pub use kernels::storage::Precision;
 pub use model::Model;
 pub use model::binding::MAX_BATCH_SIZE;
 pub use net::activation::Activation;
+pub use net::constraints::Constraint;
 pub use net::initializers::Initializer;
 pub use net::layer::Layer;
 pub use net::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};

@@ -1,6 +1,7 @@
 //! A compiled model: the description together with its parameters on a device. Where it meets a data set is
 //! `model/binding.rs`; training, evaluation and prediction are in `train`, files in `checkpoint.rs`.
 
+mod averages;
 pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod capacity;
@@ -32,7 +33,9 @@ use crate::step::StepBlock;
 /// that order must not depend on the number of threads.
 fn shared_by(device: &Device, layout: &Layout, optimizer: &Optimizer) -> usize {
     let penalised = layout.tensors.iter().any(Tensor::is_penalised);
-    let summed = penalised || matches!(optimizer.clip(), Clip::Norm(_) | Clip::GlobalNorm(_));
+    // Of a constrained kernel columns are looked at, which are whole where it is not shared out.
+    let constrained = layout.tensors.iter().any(|tensor| !tensor.constraint.is_none());
+    let summed = penalised || constrained || matches!(optimizer.clip(), Clip::Norm(_) | Clip::GlobalNorm(_));
     if summed { 1 } else { device.info().threads.unwrap_or(1) }
 }
 

@@ -3,7 +3,8 @@
 //! one of `plan/lower`, and one line in [`for_layers!`](crate::net::layer).
 
 pub(crate) mod activation;
-pub(crate) mod describe;
+pub(crate) mod constraints;
+mod describe;
 pub(crate) mod initializers;
 pub(crate) mod layer;
 pub(crate) mod layers;

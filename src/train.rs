@@ -101,6 +101,7 @@ impl Model {
             None => None,
         };
         let mut pacer = Pacer::new();
+        let (mut interrupted, mut stopped) = (false, false);
         while state.epoch < fit.epochs && fit.steps > 0 {
             let epoch = state.epoch;
             training.begin_pass(fit.order_of(epoch), state.step);
@@ -122,7 +123,7 @@ impl Model {
             let record =
                 EpochRecord { epoch: epoch + 1, train, validation, seconds, samples: meter.rows(), learning_rate };
             history.epochs.push(record.clone());
-            let mut ends = flow.is_break() | fit.tell(Event::Epoch(record.clone())).is_break();
+            interrupted = flow.is_break() | fit.tell(Event::Epoch(record.clone())).is_break();
             if let Some(Divergence { monitor, step, loss }) = diverged {
                 let tensors = self.not_finite(executor).await?;
                 return Err(Error::Diverged {
@@ -139,12 +140,17 @@ impl Model {
                 // What one of them has restored moved the model, not the training.
                 self.note_training(&state);
                 let mut training = Training { model: self, executor };
-                ends |= callback.epoch_end(&mut training, &record).await?.is_break();
+                stopped |= callback.epoch_end(&mut training, &record).await?.is_break();
             }
             self.note_training(&state);
-            if ends {
+            if interrupted || stopped {
                 break;
             }
+        }
+        // Not where the training may go on: it was interrupted, or its steps were up.
+        let ended = !interrupted && (stopped || state.epoch >= fit.epochs);
+        if fit.averages_at_end && ended && !history.epochs.is_empty() {
+            self.take_averages(executor).await?;
         }
         for callback in &mut fit.callbacks {
             callback.train_end(&mut Training { model: self, executor }).await?;
@@ -243,7 +249,7 @@ impl Model {
     /// # Errors
     /// As [`Model::fit`].
     pub fn train_on_batch(&mut self, data: &Dataset) -> Result<Score> {
-        let fit = Fit::new().batch_size(data.len().max(1)).shuffle(false);
+        let fit = Fit::new().batch_size(data.len().max(1)).shuffle(false).average_at_end(false);
         let history = self.fit(data, fit)?;
         Ok(history.last().map_or_else(Score::default, |record| record.train.clone()))
     }

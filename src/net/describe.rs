@@ -1,6 +1,7 @@
 //! What every layer says of itself.
 
 use super::activation::Activation;
+use super::constraints::Constraint;
 use super::shape::Shape;
 use super::tensor::TensorSpec;
 use crate::error::{Error, Result};
@@ -30,6 +31,11 @@ pub(crate) trait Describe {
     /// What the learning rate is multiplied by for its tensors.
     fn learning_rate_factor(&self) -> f32 {
         1.0
+    }
+
+    /// What one of its tensors is held to.
+    fn constraint(&self, _tensor: &str) -> Constraint {
+        Constraint::None
     }
 
     /// The activation that it ends with.

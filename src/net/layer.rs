@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
+use super::constraints::Constraint;
 use super::describe::Describe;
 use super::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
 use super::shape::Shape;
@@ -90,6 +91,11 @@ impl Layer {
     /// What the learning rate is multiplied by for its tensors; 1 for those that cannot be told.
     pub fn learning_rate_factor(&self) -> f32 {
         self.described().learning_rate_factor()
+    }
+
+    /// What one of its tensors is held to.
+    pub(crate) fn constraint(&self, tensor: &str) -> Constraint {
+        self.described().constraint(tensor)
     }
 
     /// The activation that it ends with; linear for none.

@@ -155,8 +155,25 @@ impl Optimizer {
         every!(self, o => o.betas())
     }
 
-    pub(crate) fn slots(&self) -> Vec<Slot> {
+    /// The state tensors of its rule.
+    pub(crate) fn rule_slots(&self) -> Vec<Slot> {
         every!(self, o => o.slots())
+    }
+
+    /// All its state tensors: those of the rule, then the average of the weights.
+    pub(crate) fn slots(&self) -> Vec<Slot> {
+        let average = self.average().map(|_| Slot::new("average", true));
+        self.rule_slots().into_iter().chain(average).collect()
+    }
+
+    /// Which of the slots is the average of the weights.
+    pub(crate) fn average_slot(&self) -> Option<usize> {
+        self.average().map(|_| self.rule_slots().len())
+    }
+
+    /// How the weights are averaged, if they are: momentum, and how often they become their average, 0 for never.
+    pub(crate) fn average(&self) -> Option<(f32, u32)> {
+        every!(self, o => o.use_ema.then(|| (o.ema_momentum, o.ema_overwrite_frequency.unwrap_or(0))))
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
@@ -171,6 +188,13 @@ impl Optimizer {
         }
         if self.gradient_accumulation_steps() == 0 {
             return Err(Error::configuration("gradient_accumulation_steps", "at least 1", 0));
+        }
+        let (momentum, frequency) = every!(self, o => (o.ema_momentum, o.ema_overwrite_frequency));
+        if !(0.0..=1.0).contains(&momentum) {
+            return Err(Error::configuration("ema_momentum", "a share from 0 to 1", momentum));
+        }
+        if frequency == Some(0) {
+            return Err(Error::configuration("ema_overwrite_frequency", "at least 1, or None", 0));
         }
         match self.clip() {
             Clip::None => {}

@@ -112,6 +112,10 @@ pub(super) fn lower(graph: &mut Graph<'_>) {
         update::update(graph);
     }
     graph.segment = Segment::End;
+    if lowest.is_some() && mode == Mode::Train {
+        update::average(graph);
+        update::constrain(graph);
+    }
     update::advance(graph, rows, penalties);
 }
 

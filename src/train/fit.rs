@@ -47,6 +47,7 @@ pub struct Fit<'a> {
     pub(super) observer: Option<Observer<'a>>,
     pub(super) callbacks: Vec<Box<dyn Callback + 'a>>,
     pub(super) allows_divergence: bool,
+    pub(super) averages_at_end: bool,
     /// Steps that are left.
     pub(super) steps: usize,
     /// A training that was stopped, to go on with.
@@ -86,6 +87,7 @@ impl<'a> Fit<'a> {
             observer: None,
             callbacks: Vec::new(),
             allows_divergence: false,
+            averages_at_end: true,
             steps: usize::MAX,
             resumes: None,
         }
@@ -199,6 +201,14 @@ impl<'a> Fit<'a> {
     /// bit. The CPU device reads samples where they are.
     pub fn device_budget(self, bytes: u64) -> Self {
         Fit { budget: bytes, ..self }
+    }
+
+    /// Whether the averages of the weights, where the optimizer keeps them (`use_ema`), become the weights when training has
+    /// ended, as in Keras; they do by default. After a training that an observer interrupts, that [`Fit::steps`] ends, or
+    /// that diverges they do not, and neither after [`Model::train_on_batch`](crate::Model::train_on_batch). Say false where training goes
+    /// on later: then one call of five epochs and five of one are alike.
+    pub fn average_at_end(self, averages_at_end: bool) -> Self {
+        Fit { averages_at_end, ..self }
     }
 
     /// Calls `observer` after every step and every epoch.

@@ -234,6 +234,45 @@ def weight_decay_exclusions(name):
     return with_data(case, random, 110, 60, largest_of(random.normal(0, 1, (9, 5))))
 
 
+def averaged_weights(name):
+    """Averages of the weights, which become the weights after every third update; a constraint that comes after."""
+    layers = [
+        dense(12, activation="relu", kernel_constraint={"name": "max_norm", "max_value": 0.9}),
+        dense(4, activation="softmax"),
+    ]
+    optimizer = {
+        "name": "adam",
+        "learning_rate": 0.03,
+        "use_ema": True,
+        "ema_momentum": 0.8,
+        "ema_overwrite_frequency": 3,
+        "gradient_accumulation_steps": 2,
+    }
+    case = described(name, [7], layers, {"name": "categorical_crossentropy"}, optimizer, epochs=4, batch_size=16)
+    random = np.random.default_rng(10)
+    return with_data(case, random, 110, 60, largest_of(random.normal(0, 1, (7, 4))))
+
+
+def constraints(name):
+    """Every constraint, on kernels and on biases; averages beside them, which nobody takes."""
+    layers = [
+        dense(13, activation="tanh", kernel_constraint={"name": "unit_norm"}, bias_constraint={"name": "non_neg"}),
+        dense(
+            9,
+            activation="sigmoid",
+            kernel_constraint={"name": "min_max_norm", "min_value": 0.8, "max_value": 1.1, "rate": 0.6},
+            bias_constraint={"name": "max_norm", "max_value": 0.2},
+        ),
+        dense(6, activation="tanh", kernel_constraint={"name": "non_neg"}, bias_constraint={"name": "unit_norm"}),
+        dense(3, kernel_constraint={"name": "max_norm", "max_value": 0.7, "axis": 0}),
+    ]
+    optimizer = {"name": "rmsprop", "learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9}
+    case = described(name, [8], layers, {"name": "mean_squared_error"}, optimizer, epochs=3, batch_size=20)
+    random = np.random.default_rng(11)
+    teacher = random.normal(0, 0.5, (8, 3))
+    return with_data(case, random, 90, 50, lambda inputs: np.cos(inputs @ teacher))
+
+
 ALL = (
     adagrad_l1_activations,
     inverse_time_decay,
@@ -242,6 +281,8 @@ ALL = (
     adadelta,
     ftrl,
     weight_decay_exclusions,
+    averaged_weights,
+    constraints,
 )
 
 CASES = {make.__name__: make for make in ALL}

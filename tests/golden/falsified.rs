@@ -119,7 +119,15 @@ fn names() -> Vec<Falsification> {
         put("unknown_optimizer", "optimizer", "name", json!("sgdw"), "unknown optimizer \"sgdw\""),
         put("unknown_optimizer_setting", "optimizer", "rho_2", json!(0.9), ": rho_2"),
         put("gradient_accumulation", "optimizer", "gradient_accumulation_steps", json!(2), "loss of step"),
-        put("average_of_weights", "optimizer", "use_ema", json!(true), "use_ema true of "),
+        put("average_momentum", "optimizer", "ema_momentum", json!(1.5), "ema_momentum: expected a share"),
+        put(
+            "unknown_constraint",
+            "dense_0",
+            "kernel_constraint",
+            json!("orthogonal"),
+            "unknown constraint \"orthogonal\"",
+        ),
+        put("another_constraint", "dense_0", "kernel_constraint", json!("unit_norm"), "loss of step"),
         put("unknown_schedule", "optimizer", "learning_rate", sawtooth, "unknown schedule \"sawtooth\""),
         put("unknown_metric", "eval_metrics", "speed", json!(1.0), "unknown metric \"speed\""),
     ]
@@ -131,6 +139,14 @@ fn tensors() -> Vec<Falsification> {
             let (name, way) = trained(recorded)?;
             recorded.tensors.0.get_mut(&format!("final/{name}"))?.values[0] += (2.0 * TOLERANCE.weights * way) as f32;
             Some(format!("{name} is "))
+        }),
+        Falsification::new("average_tensor", |recorded| {
+            let (name, _) = trained(recorded)?;
+            let initial = recorded.tensors.get(&format!("initial/{name}")).ok()?.clone();
+            let average = recorded.tensors.0.get_mut(&format!("average/{name}"))?;
+            let way = way(&initial, average);
+            average.values[0] += (2.0 * TOLERANCE.weights * way) as f32;
+            Some(format!("of the averages {name} is "))
         }),
         Falsification::new("trained_tensor_said_to_be_frozen", |recorded| {
             let (name, _) = trained(recorded)?;

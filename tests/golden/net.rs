@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use wgrad::{
-    Activation, ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, Layer, LayerNormalization, Loss,
-    LossFunction, Regularizer, Rescaling, Sequential,
+    Activation, ActivationLayer, BatchNormalization, Constraint, Dense, Dropout, Flatten, Layer, LayerNormalization,
+    Loss, LossFunction, Regularizer, Rescaling, Sequential,
 };
 
 use crate::settings::Settings;
@@ -45,6 +45,8 @@ fn layer(settings: &mut Settings) -> Result<Layer, String> {
             .use_bias(settings.get_or("use_bias", true)?)
             .kernel_regularizer(regularizer(settings, "kernel_regularizer")?)
             .bias_regularizer(regularizer(settings, "bias_regularizer")?)
+            .kernel_constraint(constraint(settings, "kernel_constraint")?)
+            .bias_constraint(constraint(settings, "bias_constraint")?)
             .trainable(settings.get_or("trainable", true)?)
             .into(),
         "activation" => ActivationLayer::new(activation(settings.get("activation")?)?).into(),
@@ -93,6 +95,41 @@ fn regularizer(settings: &mut Settings, key: &str) -> Result<Regularizer, String
     let built = Regularizer::l1_l2(factors.get_or("l1", 0.0)?, factors.get_or("l2", 0.0)?);
     factors.finish()?;
     Ok(built)
+}
+
+/// A constraint by its name, by its name and settings, or as Keras's configurations have it, with its class's name.
+fn constraint(settings: &mut Settings, key: &str) -> Result<Constraint, String> {
+    let (name, own) = match settings.find::<Value>(key)? {
+        None => return Ok(Constraint::None),
+        Some(Value::String(name)) => (name, Map::new()),
+        Some(Value::Object(mut own)) => {
+            let name = own.remove("name").or_else(|| own.remove("class_name"));
+            let name =
+                name.as_ref().and_then(Value::as_str).ok_or_else(|| format!("{key} without a name"))?.to_string();
+            if let Some(Value::Object(config)) = own.remove("config") {
+                own.extend(config);
+            }
+            // How Keras finds the class.
+            ["module", "registered_name"].into_iter().for_each(|key| drop(own.remove(key)));
+            (name, own)
+        }
+        Some(other) => return Err(format!("{key} is a name or an object, not {other}")),
+    };
+    let mut own = Settings::new(key, &own);
+    let built = match name.as_str() {
+        "non_neg" | "NonNeg" => Constraint::NonNeg,
+        "max_norm" | "MaxNorm" => Constraint::max_norm(own.get_or("max_value", 2.0)?),
+        "unit_norm" | "UnitNorm" => Constraint::UnitNorm,
+        "min_max_norm" | "MinMaxNorm" => {
+            let (min_value, max_value) = (own.get_or("min_value", 0.0)?, own.get_or("max_value", 1.0)?);
+            Constraint::MinMaxNorm { min_value, max_value, rate: own.get_or("rate", 1.0)? }
+        }
+        _ => return Err(format!("unknown constraint {name:?}")),
+    };
+    match own.get_or("axis", 0)? {
+        0 => own.finish().map(|()| built),
+        axis => Err(format!("axis {axis} of {key}: norms are those of columns, axis 0")),
+    }
 }
 
 /// A loss by its name.

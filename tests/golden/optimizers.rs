@@ -16,14 +16,16 @@ pub fn optimizer(settings: &Map<String, Value>) -> Result<Optimizer, String> {
     let s = &mut settings;
     let (decay, clip) = (s.get_or("weight_decay", 0.0)?, clip(s)?);
     let excluded: Vec<String> = s.get_or("exclude_from_weight_decay", Vec::new())?;
-    must_be_off(s)?;
+    let use_ema = s.get_or("use_ema", false)?;
+    let (ema_momentum, overwrite) = (s.get_or("ema_momentum", 0.99)?, s.find::<u32>("ema_overwrite_frequency")?);
     let steps = s.get_or("gradient_accumulation_steps", 1)?;
     let rate = learning_rate(s.get("learning_rate")?)?;
     macro_rules! finished {
         ($plain:expr) => {{
             let decayed = $plain.weight_decay(decay).exclude_from_weight_decay(excluded).clip(clip);
             let decayed = decayed.learning_rate(rate);
-            decayed.gradient_accumulation_steps(steps).into()
+            let averaged = decayed.use_ema(use_ema).ema_momentum(ema_momentum).ema_overwrite_frequency(overwrite);
+            averaged.gradient_accumulation_steps(steps).into()
         }};
     }
     let built: Optimizer = match name.as_str() {
@@ -121,12 +123,6 @@ fn learning_rate(value: Value) -> Result<LearningRate, String> {
     };
     settings.finish()?;
     Ok(built)
-}
-
-/// What Keras's optimizers have and these do not. The momentum of an average that is off means nothing.
-fn must_be_off(settings: &mut Settings) -> Result<(), String> {
-    settings.must_be_off("use_ema")?;
-    settings.find::<f32>("ema_momentum").map(|_| ())
 }
 
 fn clip(settings: &mut Settings) -> Result<Clip, String> {

@@ -78,7 +78,14 @@ SCHEDULES = {
 }
 
 # Of an optimizer's settings those that only say how Keras goes about it, none of which a case may change.
-NOT_RECORDED = {"ema_overwrite_frequency": None, "loss_scale_factor": None}
+NOT_RECORDED = {"loss_scale_factor": None}
+
+CONSTRAINTS = {
+    "non_neg": keras.constraints.NonNeg,
+    "max_norm": keras.constraints.MaxNorm,
+    "unit_norm": keras.constraints.UnitNorm,
+    "min_max_norm": keras.constraints.MinMaxNorm,
+}
 
 
 def activation(value):
@@ -101,6 +108,10 @@ def layer(settings):
     for key in ("kernel_regularizer", "bias_regularizer"):
         if key in settings:
             settings[key] = keras.regularizers.L1L2(**settings[key])
+    for key in ("kernel_constraint", "bias_constraint"):
+        if key in settings:
+            own = dict(settings[key])
+            settings[key] = CONSTRAINTS[own.pop("name")](**own)
     return kind(**settings)
 
 
@@ -125,6 +136,8 @@ def optimizer_settings(case, built):
     for key, value in NOT_RECORDED.items():
         if config.pop(key) != value:
             sys.exit(f"{key} cannot be recorded")
+    if config["ema_overwrite_frequency"] is None:
+        del config["ema_overwrite_frequency"]
     if isinstance(case["optimizer"]["learning_rate"], dict):
         config["learning_rate"] = case["optimizer"]["learning_rate"]
     # What is set by a method is not in Keras's configuration.
@@ -245,7 +258,16 @@ def record(case, tensors):
         "eval_metrics": metrics,
     }
     final = {f"final/{name}": np.asarray(weight) for name, weight in weights_by_name(model).items()}
-    return found, {**tensors, **final, "eval_outputs": outputs}
+    return found, {**tensors, **final, **averages(model), "eval_outputs": outputs}
+
+
+def averages(model):
+    """The averages of the weights, where the optimizer keeps them."""
+    if not model.optimizer.use_ema:
+        return {}
+    names = {id(weight): name for name, weight in weights_by_name(model).items()}
+    pairs = zip(model.trainable_weights, model.optimizer._model_variables_moving_average)
+    return {f"average/{names[id(weight)]}": np.asarray(average) for weight, average in pairs}
 
 
 def arrays(found, expected):

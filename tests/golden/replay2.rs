@@ -76,7 +76,25 @@ pub fn replay(recorded: &Recorded, device: &Device) -> Result<(), String> {
     check_steps(&case, &steps)?;
     check_evaluation(&case, tensors, &mut model)?;
     let compared = tensors.of_kind("final").filter(|(name, _)| !case.undetermined.iter().any(|one| one == name));
-    compared.map(|(name, _)| name).try_for_each(|name| TOLERANCE.weights(name, tensors, &model))
+    compared.map(|(name, _)| name).try_for_each(|name| TOLERANCE.weights(name, tensors, &model))?;
+    check_averages(tensors, &mut model)
+}
+
+/// The averages of the weights, if the case has them, which are compared as if they were the weights.
+fn check_averages(tensors: &Tensors, model: &mut Model) -> Result<(), String> {
+    let averages: Vec<_> =
+        tensors.of_kind("average").map(|(name, tensor)| (name.to_string(), tensor.clone())).collect();
+    if averages.is_empty() {
+        return Ok(());
+    }
+    model.swap_averages().map_err(message)?;
+    let mut as_weights = tensors.clone();
+    for (name, tensor) in &averages {
+        as_weights.0.insert(format!("final/{name}"), tensor.clone());
+    }
+    averages.iter().try_for_each(|(name, _)| {
+        TOLERANCE.weights(name, &as_weights, model).map_err(|error| format!("of the averages {error}"))
+    })
 }
 
 /// Whether the case has the tensors that the model has and those that a case needs, and no others.
@@ -92,6 +110,10 @@ fn check_tensors(case: &Case, tensors: &Tensors, model: &Model) -> Result<(), St
                 return Err(format!("{name} has shape {found:?}, the model's has {shape:?}"));
             }
             expected.insert(name);
+        }
+        let average = format!("average/{name}");
+        if tensors.get(&average).is_ok_and(|tensor| tensor.shape == shape) {
+            expected.insert(average);
         }
     }
     if let Some(name) = tensors.0.keys().find(|name| !expected.contains(*name)) {
@@ -119,7 +141,9 @@ fn train(case: &Case, tensors: &Tensors, model: &mut Model) -> Result<Steps, Str
         }
         ControlFlow::Continue(())
     };
-    let fit = Fit::new().epochs(case.epochs).batch_size(case.batch_size).shuffle(case.shuffle).observer(observe);
+    let fit = Fit::new().epochs(case.epochs).batch_size(case.batch_size).shuffle(case.shuffle);
+    // Cases are recorded batch by batch, after which Keras leaves averages where they are.
+    let fit = fit.average_at_end(false).observer(observe);
     model.fit(&data, fit).map_err(message)?;
     Ok(Steps { losses, learning_rates })
 }
@@ -140,10 +164,12 @@ fn dataset(case: &Case, tensors: &Tensors, model: &Model, prefix: &str) -> Resul
     data.map_err(message)
 }
 
-/// One number a sample is the id of its class; a row is its targets.
+/// One number a sample is the id of its class, or the target of a net's one output; a row is its targets.
 fn labels(tensor: &Tensor, outputs: usize) -> Result<Labels, String> {
+    let is_class = |label: &f32| label.fract() == 0.0 && *label >= 0.0;
     match tensor.shape.as_slice() {
-        [_] => match tensor.values.iter().find(|label| label.fract() != 0.0 || **label < 0.0) {
+        [_] if outputs == 1 && !tensor.values.iter().all(is_class) => Ok(Labels::Rows(tensor.values.clone())),
+        [_] => match tensor.values.iter().find(|label| !is_class(label)) {
             None => Ok(Labels::Classes(tensor.values.iter().map(|&label| label as u32).collect())),
             Some(label) => Err(format!("label {label} is no class")),
         },

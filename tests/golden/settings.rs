@@ -36,14 +36,6 @@ impl Settings {
         serde_json::from_value(value).map_err(|error| format!("{key} of {}: {error}", self.of))
     }
 
-    /// A setting that the library does not have: it must be left out, null or false.
-    pub fn must_be_off(&mut self, key: &str) -> Result<(), String> {
-        match self.left.remove(key) {
-            None | Some(Value::Null | Value::Bool(false)) => Ok(()),
-            Some(value) => Err(format!("{key} {value} of {} is not known", self.of)),
-        }
-    }
-
     /// Whether every setting was asked for.
     pub fn finish(self) -> Result<(), String> {
         let left: Vec<_> = self.left.keys().map(String::as_str).collect();

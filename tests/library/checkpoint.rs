@@ -133,7 +133,7 @@ fn optimizers() -> [Optimizer; 14] {
         Adagrad::default().into(),
         Adam::default().amsgrad(true).exclude_from_weight_decay(["bias"]).weight_decay(0.1).into(),
         Nadam::default().gradient_accumulation_steps(3).into(),
-        Lion::default().into(),
+        Lion::default().use_ema(true).ema_momentum(0.7).ema_overwrite_frequency(3).into(),
         Adamax::default().into(),
         Adadelta::default().into(),
         Ftrl::default().into(),
@@ -144,7 +144,7 @@ fn training_goes_on(device: &Device) -> Outcome {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("model.safetensors");
     let data = labelled(50, 6, 3);
-    let fit = || Fit::new().batch_size(16);
+    let fit = || Fit::new().batch_size(16).average_at_end(false);
     for optimizer in optimizers() {
         let compile = || classifier(6, 5, 3).compile(device, optimizer.clone(), Loss::CategoricalCrossentropy);
         let mut uninterrupted = compile()?;

@@ -1,7 +1,10 @@
 //! What optimizers are told of single tensors: learning-rate factors of layers, and what weight decay leaves out.
 
+use std::ops::ControlFlow;
+
 use wgrad::{
-    Adagrad, Clip, Dataset, Dense, Device, Fit, LayerNormalization, Loss, Model, Nadam, Optimizer, Sequential, Sgd,
+    Adagrad, Clip, Constraint, Dataset, Dense, Device, Fit, LayerNormalization, Loss, Model, Nadam, Optimizer,
+    Sequential, Sgd,
 };
 
 use crate::common::{Outcome, Suite, labelled, numbers, refused, trials};
@@ -12,6 +15,8 @@ pub fn add(suite: &mut Suite) {
         a_factor_is_a_learning_rate_of_the_layer,
         a_factor_of_zero_is_not_frozen,
         decay_leaves_out_what_it_is_told_to,
+        averages_become_the_weights_at_the_end_alone,
+        constraints_hold_fused_or_not,
     );
 }
 
@@ -99,5 +104,59 @@ fn decay_leaves_out_what_it_is_told_to(device: &Device) -> Outcome {
             assert_eq!(loaded.optimizer(), &Optimizer::from(optimizer.clone()));
         }
     }
+    Ok(())
+}
+
+/// Of the kernel alone: after the first update the average is the weights, so one batch shows nothing.
+fn averages_become_the_weights_at_the_end_alone(device: &Device) -> Outcome {
+    let optimizer = || Sgd::default().use_ema(true).ema_momentum(0.5);
+    let data = regression()?;
+    let fit = || Fit::new().batch_size(4).shuffle(false);
+    let compile = || net(1.0).compile(device, optimizer(), Loss::MeanSquaredError);
+    let kernel = |model: &Model| model.parameter("dense_0.kernel");
+    let (mut plain, mut averaged, mut stopped) = (compile()?, compile()?, compile()?);
+    plain.fit(&data, fit().average_at_end(false))?;
+    averaged.fit(&data, fit())?;
+    stopped.fit(&data, fit().epochs(2).observer(|_| ControlFlow::Break(())))?;
+    let weights = kernel(&plain)?;
+    plain.swap_averages()?;
+    assert_ne!(kernel(&plain)?, weights);
+    assert_eq!(kernel(&plain)?, kernel(&averaged)?);
+    plain.swap_averages()?;
+    assert_eq!(kernel(&plain)?, weights);
+    // A file takes the averages along, and training goes on with the bits that it had.
+    let mut loaded = Model::from_bytes(&plain.to_bytes_with_optimizer()?, "averages".as_ref(), device)?;
+    for model in [&mut plain, &mut loaded] {
+        model.fit(&data, fit())?;
+    }
+    assert_eq!(kernel(&plain)?, kernel(&loaded)?);
+    let before = kernel(&stopped)?;
+    stopped.swap_averages()?;
+    stopped.swap_averages()?;
+    assert_eq!(kernel(&stopped)?, before);
+    let mut without = net(1.0).compile(device, Sgd::default(), Loss::MeanSquaredError)?;
+    let expected = "optimizer: expected one that keeps averages of the weights: `use_ema(true)`, found sgd";
+    refused(without.swap_averages(), expected);
+    let bad = net(1.0).compile(device, optimizer().ema_overwrite_frequency(0), Loss::MeanSquaredError);
+    refused(bad, "ema_overwrite_frequency: expected at least 1, or None, found 0");
+    Ok(())
+}
+
+fn constraints_hold_fused_or_not(device: &Device) -> Outcome {
+    let layer = |constraint| Dense::new(40).kernel_constraint(constraint).bias_constraint(Constraint::NonNeg);
+    let net = |constraint| Sequential::new(5).add(layer(constraint)).add(Dense::new(2));
+    for fused in [true, false] {
+        let model = trained(device, net(Constraint::max_norm(0.25)), Sgd::default().learning_rate(0.1), fused)?;
+        let kernel = model.parameter("dense_0.kernel")?;
+        for column in 0..40 {
+            let norm = (0..5).map(|row| kernel[40 * row + column].powi(2)).sum::<f32>().sqrt();
+            assert!((norm - 0.25).abs() < 1e-5, "norm {norm}");
+        }
+        assert!(model.parameter("dense_0.bias")?.iter().all(|&b| b >= 0.0));
+        let loaded = Model::from_bytes(&model.to_bytes()?, "constraints".as_ref(), device)?;
+        assert_eq!(loaded.description(), model.description());
+    }
+    let bad = net(Constraint::min_max_norm(2.0, 1.0)).compile(device, Sgd::default(), Loss::MeanSquaredError);
+    refused(bad, "layer dense_0: expected min_value from 0 up to max_value, and a rate from 0 to 1, found …");
     Ok(())
 }

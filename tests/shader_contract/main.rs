@@ -30,20 +30,50 @@ use wgrad::kernels::targets::TargetLayout;
 use wgrad::kernels::update::{Common, Rule, TensorSettings};
 use wgrad::kernels::{Access, Binding, Kernel, REGISTRY, Workgroup, blocks};
 use wgrad::kernels::{
-    activation_backward::ActivationBackward, activation_forward::ActivationForward, adadelta::Adadelta,
-    adagrad::Adagrad, adam::Adam, adamax::Adamax, advance_step::AdvanceStep, batch_norm_backward::BatchNormBackward,
-    batch_norm_forward::BatchNormForward, batch_norm_inference_backward::BatchNormInferenceBackward,
-    batch_norm_inference_forward::BatchNormInferenceForward, count_answers::CountAnswers, count_answers::Tables,
-    dense_backward_input::DenseBackwardInput, dense_backward_update::DenseBackwardUpdate,
-    dense_backward_weights::DenseBackwardWeights, dense_forward::DenseForward, dense_loss::DenseLoss,
-    dropout_backward::DropoutBackward, dropout_forward::DropoutForward, ftrl::Ftrl, gather_batch::GatherBatch,
-    gaussian_noise_forward::GaussianNoiseForward, gradient_scales::GradientScales,
-    layer_norm_backward::LayerNormBackward, layer_norm_backward_parameters::LayerNormBackwardParameters,
-    layer_norm_forward::LayerNormForward, lion::Lion, nadam::Nadam, optimizer_update::OptimizerUpdate,
-    output_loss::OutputLoss, relu_backward::ReluBackward, relu_forward::ReluForward, rescale_backward::RescaleBackward,
-    rescale_forward::RescaleForward, rmsprop::Rmsprop, rmsprop_update::RmspropUpdate, sgd::Sgd,
-    softmax_backward::SoftmaxBackward, softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward,
-    sum_errors::SumErrors, sum_squares::SumSquares,
+    activation_backward::ActivationBackward,
+    activation_forward::ActivationForward,
+    adadelta::Adadelta,
+    adagrad::Adagrad,
+    adam::Adam,
+    adamax::Adamax,
+    advance_step::AdvanceStep,
+    average_weights::AverageWeights,
+    batch_norm_backward::BatchNormBackward,
+    batch_norm_forward::BatchNormForward,
+    batch_norm_inference_backward::BatchNormInferenceBackward,
+    batch_norm_inference_forward::BatchNormInferenceForward,
+    constrain::{Bounds, Constrain},
+    count_answers::{CountAnswers, Tables},
+    dense_backward_input::DenseBackwardInput,
+    dense_backward_update::DenseBackwardUpdate,
+    dense_backward_weights::DenseBackwardWeights,
+    dense_forward::DenseForward,
+    dense_loss::DenseLoss,
+    dropout_backward::DropoutBackward,
+    dropout_forward::DropoutForward,
+    ftrl::Ftrl,
+    gather_batch::GatherBatch,
+    gaussian_noise_forward::GaussianNoiseForward,
+    gradient_scales::GradientScales,
+    layer_norm_backward::LayerNormBackward,
+    layer_norm_backward_parameters::LayerNormBackwardParameters,
+    layer_norm_forward::LayerNormForward,
+    lion::Lion,
+    nadam::Nadam,
+    optimizer_update::OptimizerUpdate,
+    output_loss::OutputLoss,
+    relu_backward::ReluBackward,
+    relu_forward::ReluForward,
+    rescale_backward::RescaleBackward,
+    rescale_forward::RescaleForward,
+    rmsprop::Rmsprop,
+    rmsprop_update::RmspropUpdate,
+    sgd::Sgd,
+    softmax_backward::SoftmaxBackward,
+    softmax_cross_entropy::SoftmaxCrossEntropy,
+    softmax_forward::SoftmaxForward,
+    sum_errors::SumErrors,
+    sum_squares::SumSquares,
 };
 use wgrad::{Activation, Betas, Loss, Regularizer, StepBlock};
 
@@ -344,6 +374,7 @@ fn without_products() -> Vec<Kernel> {
         all.push(advance(256, 3 * usize::from(flag)).into());
     }
     all.extend(updates());
+    all.extend(after_updates());
     all.extend(last_layers());
     all
 }
@@ -512,6 +543,19 @@ fn updates() -> Vec<Kernel> {
                 all.push(RmspropUpdate { common, rule }.into());
             }
             all.push(OptimizerUpdate { common, rule }.into());
+        }
+    }
+    all
+}
+
+fn after_updates() -> Vec<Kernel> {
+    let mut all: Vec<Kernel> = Vec::new();
+    for overwrite in [0, 3] {
+        all.push(AverageWeights { length: 640, momentum: 0.9, overwrite }.into());
+    }
+    for bounds in [Bounds::NotNegative, Bounds::Norm { low: 0.5, high: 1.0, rate: 0.9 }] {
+        for (rows, columns, is_vector) in [(784, 10, false), (3, 1, false), (1, 10, true)] {
+            all.push(Constrain { rows, columns, is_vector, bounds }.into());
         }
     }
     all

@@ -8,10 +8,11 @@ use crate::kernels::gaussian_noise_forward::GaussianNoiseForward;
 use crate::kernels::hash::Draws;
 use crate::model::Model;
 use crate::net::activation::Activation;
+use crate::net::constraints::Constraint;
 use crate::net::layers::{BatchNormalization, Dense, Dropout, LayerNormalization, Rescaling};
 use crate::net::losses::{Loss, LossFunction};
 use crate::net::metrics::Metric;
-use crate::net::optimizers::{Adagrad, Adam, Clip, Optimizer, RmsProp, Sgd};
+use crate::net::optimizers::{Adadelta, Adagrad, Adam, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
 use crate::net::regularizers::Regularizer;
 use crate::net::sequential::Sequential;
 use crate::random::Random;
@@ -50,7 +51,7 @@ impl Net {
 }
 
 /// Together they have every operation that a plan can have.
-pub(super) const NETS: [Net; 7] = [
+pub(super) const NETS: [Net; 8] = [
     Net { name: "clipped", build: clipped, data: classes },
     Net { name: "normalized", build: normalized, data: bytes },
     Net { name: "frozen", build: frozen, data: weighted },
@@ -58,6 +59,43 @@ pub(super) const NETS: [Net; 7] = [
     Net { name: "riding Adam", build: riding_adam, data: classes },
     Net { name: "Adagrad", build: adagrad, data: classes },
     Net { name: "measured", build: measured, data: classes },
+    Net { name: "constrained", build: constrained, data: rows },
+];
+
+/// What a whole examination has besides: the rules of the other optimizers and the formulas of the other losses, which the
+/// same operations take.
+pub(super) const MORE: [Net; 15] = [
+    Net { name: "riding Nadam", build: |device, width| riding(device, width, Nadam::default()), data: classes },
+    Net { name: "riding Lion", build: |device, width| riding(device, width, Lion::default()), data: classes },
+    Net { name: "riding Adamax", build: |device, width| riding(device, width, Adamax::default()), data: classes },
+    Net { name: "riding Adadelta", build: |device, width| riding(device, width, Adadelta::default()), data: classes },
+    Net { name: "riding Ftrl", build: |device, width| riding(device, width, Ftrl::default()), data: classes },
+    Net { name: "riding SGD", build: riding_sgd, data: classes },
+    Net { name: "KL divergence", build: |device, width| between(device, width, Loss::KlDivergence), data: classes },
+    Net {
+        name: "categorical hinge",
+        build: |device, width| between(device, width, Loss::CategoricalHinge),
+        data: classes,
+    },
+    Net {
+        name: "cosine similarity",
+        build: |device, width| between(device, width, Loss::CosineSimilarity),
+        data: shares,
+    },
+    Net { name: "Poisson", build: |device, width| between(device, width, Loss::Poisson), data: shares },
+    Net {
+        name: "absolute error",
+        build: |device, width| between(device, width, Loss::MeanAbsoluteError),
+        data: shares,
+    },
+    Net {
+        name: "logarithmic error",
+        build: |device, width| between(device, width, Loss::MeanSquaredLogarithmicError),
+        data: shares,
+    },
+    Net { name: "log cosh", build: |device, width| between(device, width, Loss::LogCosh), data: shares },
+    Net { name: "hinge", build: |device, width| between(device, width, Loss::Hinge), data: signs },
+    Net { name: "squared hinge", build: |device, width| between(device, width, Loss::SquaredHinge), data: signs },
 ];
 
 /// The net whose products are computed by one tiling after the other.
@@ -91,6 +129,21 @@ fn bytes(scale: Scale) -> Result<Dataset> {
 fn rows(scale: Scale) -> Result<Dataset> {
     let (inputs, targets) = (numbers(scale.samples * FEATURES, 0), numbers(scale.samples * CLASSES, 1));
     Dataset::from_rows(inputs, FEATURES, targets, CLASSES)
+}
+
+/// Targets from 0 to 1.
+fn shares(scale: Scale) -> Result<Dataset> {
+    with_targets(scale, f32::abs)
+}
+
+/// Targets of −1 and 1.
+fn signs(scale: Scale) -> Result<Dataset> {
+    with_targets(scale, f32::signum)
+}
+
+fn with_targets(scale: Scale, target: fn(f32) -> f32) -> Result<Dataset> {
+    let targets = numbers(scale.samples * CLASSES, 1).into_iter().map(target).collect();
+    Dataset::from_rows(numbers(scale.samples * FEATURES, 0), FEATURES, targets, CLASSES)
 }
 
 fn weighted(scale: Scale) -> Result<Dataset> {
@@ -155,6 +208,26 @@ fn measured(device: &Device, width: usize) -> Result<Model> {
     let mut model = riding(device, width, Sgd::default())?;
     model.set_metrics([Metric::ConfusionMatrix, Metric::Auc, Metric::TopKAccuracy(2), Metric::R2Score])?;
     Ok(model)
+}
+
+fn riding_sgd(device: &Device, width: usize) -> Result<Model> {
+    riding(device, width, Sgd::default().momentum(0.9))
+}
+
+/// Outputs from 0 to 1.
+fn between(device: &Device, width: usize, loss: Loss) -> Result<Model> {
+    Sequential::new(FEATURES)
+        .add(Dense::new(9 * width).activation(Activation::Tanh))
+        .add(Dense::new(CLASSES).activation(Activation::Sigmoid))
+        .compile(device, Sgd::default(), loss)
+}
+
+/// Weights within bounds, with their moving averages.
+fn constrained(device: &Device, width: usize) -> Result<Model> {
+    Sequential::new(FEATURES)
+        .add(Dense::new(6 * width).kernel_constraint(Constraint::MaxNorm { max_value: 0.5 }))
+        .add(Dense::new(CLASSES).kernel_constraint(Constraint::UnitNorm).bias_constraint(Constraint::NonNeg))
+        .compile(device, Adam::default().use_ema(true), Loss::MeanSquaredError)
 }
 
 fn products(device: &Device, width: usize) -> Result<Model> {

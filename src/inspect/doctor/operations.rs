@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::nets::{NETS, Net, PRODUCTS, SCALES, Scale, alone};
+use super::nets::{MORE, NETS, Net, PRODUCTS, SCALES, Scale, alone};
 use super::parts::Notes;
 use super::report::{Check, Mismatch};
 use crate::device::Device;
@@ -78,7 +78,8 @@ pub(super) fn runs(device: &Device, quick: bool) -> Result<Vec<Run>> {
         for &precision in precisions {
             for fused in [true, false] {
                 // Riding updates do not ride where nothing is fused: the operations are those of other nets.
-                let nets = NETS.into_iter().filter(|net| fused || !net.name.starts_with("riding"));
+                let more = MORE.into_iter().filter(|_| !quick);
+                let nets = NETS.into_iter().chain(more).filter(|net| fused || !net.name.starts_with("riding"));
                 runs.extend(nets.map(|net| Run { net, scale, precision, fused, tiling: None }));
             }
         }

@@ -34,6 +34,9 @@ pub const TENSOR_ALIGNMENT: usize = 64;
 /// coefficient, learning-rate factor, and two that are not used.
 pub const TENSOR_ENTRY: usize = 8;
 
+/// Where in an entry stands whether the tensor is trained.
+pub(crate) const TRAINED: usize = 2;
+
 /// Where in an entry the clipping factor stands.
 pub(crate) const CLIPPING_FACTOR: usize = 3;
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::net::activation::Activation;
+use crate::net::constraints::Constraint;
 use crate::net::describe::{Describe, check_learning_rate_factor, is_one, one};
 use crate::net::initializers::Initializer;
 use crate::net::regularizers::Regularizer;
@@ -33,6 +34,10 @@ pub struct Dense {
     pub(crate) kernel_regularizer: Regularizer,
     #[serde(default)]
     pub(crate) bias_regularizer: Regularizer,
+    #[serde(default, skip_serializing_if = "Constraint::is_none")]
+    pub(crate) kernel_constraint: Constraint,
+    #[serde(default, skip_serializing_if = "Constraint::is_none")]
+    pub(crate) bias_constraint: Constraint,
     #[serde(default = "yes")]
     pub(crate) trainable: bool,
     #[serde(default = "one", skip_serializing_if = "is_one")]
@@ -54,6 +59,8 @@ impl Dense {
             kernel_initializer: Initializer::GlorotUniform,
             kernel_regularizer: Regularizer::NONE,
             bias_regularizer: Regularizer::NONE,
+            kernel_constraint: Constraint::None,
+            bias_constraint: Constraint::None,
             trainable: true,
             learning_rate_factor: 1.0,
         }
@@ -82,6 +89,16 @@ impl Dense {
     /// What the size of b costs; nothing by default.
     pub fn bias_regularizer(self, bias_regularizer: Regularizer) -> Self {
         Dense { bias_regularizer, ..self }
+    }
+
+    /// What W is held to after each update; nothing by default.
+    pub fn kernel_constraint(self, kernel_constraint: Constraint) -> Self {
+        Dense { kernel_constraint, ..self }
+    }
+
+    /// What b is held to after each update; nothing by default.
+    pub fn bias_constraint(self, bias_constraint: Constraint) -> Self {
+        Dense { bias_constraint, ..self }
     }
 
     /// Adds λ·Σ W² to the loss: short for `kernel_regularizer(Regularizer::l2(λ))`.
@@ -121,6 +138,8 @@ impl Describe for Dense {
             return Err(Error::configuration(format!("layer {name}"), expected, self.units));
         }
         check_learning_rate_factor(name, self.learning_rate_factor)?;
+        self.kernel_constraint.validate(name)?;
+        self.bias_constraint.validate(name)?;
         self.kernel_regularizer.validate(name)?;
         self.bias_regularizer.validate(name)?;
         self.activation.validate(name)
@@ -154,6 +173,10 @@ impl Describe for Dense {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn constraint(&self, tensor: &str) -> Constraint {
+        if tensor == "kernel" { self.kernel_constraint } else { self.bias_constraint }
     }
 
     fn learning_rate_factor(&self) -> f32 {

@@ -16,7 +16,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn new(name: &'static str, used: bool) -> Self {
+    pub(super) fn new(name: &'static str, used: bool) -> Self {
         Slot { name, used, initial: 0.0 }
     }
 }

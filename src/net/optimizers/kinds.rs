@@ -27,6 +27,15 @@ macro_rules! optimizer {
             /// What the learning rate of each batch is; none by default.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub schedule: Option<Schedule>,
+            /// Whether an exponential moving average of the weights is kept; false by default.
+            #[serde(skip_serializing_if = "is_off")]
+            pub use_ema: bool,
+            /// How much of itself the average keeps; 0.99 by default.
+            #[serde(skip_serializing_if = "is_usual")]
+            pub ema_momentum: f32,
+            /// After how many updates, time and again, the weights become their average; never by default.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub ema_overwrite_frequency: Option<u32>,
             /// Batches whose mean gradient makes an update; 1 by default.
             #[serde(skip_serializing_if = "is_one")]
             pub gradient_accumulation_steps: u32,
@@ -41,6 +50,9 @@ macro_rules! optimizer {
                     exclude_from_weight_decay: Vec::new(),
                     clip: Clip::None,
                     schedule: None,
+                    use_ema: false,
+                    ema_momentum: EMA_MOMENTUM,
+                    ema_overwrite_frequency: None,
                     gradient_accumulation_steps: 1,
                 }
             }
@@ -80,6 +92,24 @@ macro_rules! optimizer {
                 $Name { clip, ..self }
             }
 
+            /// Whether an exponential moving average of the weights is kept: after each batch average ← momentum·average +
+            /// (1 − momentum)·w, from the weights after the first update on. `fit` makes it the weights when it has ended, as
+            /// in Keras: see [`Fit::average_at_end`](crate::Fit::average_at_end). To look at the model with its averages
+            /// before that: [`Model::swap_averages`](crate::Model::swap_averages). False by default.
+            pub fn use_ema(self, use_ema: bool) -> Self {
+                $Name { use_ema, ..self }
+            }
+
+            /// How much of itself the average keeps, from 0 to 1; 0.99 by default.
+            pub fn ema_momentum(self, ema_momentum: f32) -> Self {
+                $Name { ema_momentum, ..self }
+            }
+
+            /// After how many updates, time and again, the weights become their average; `None`, the default, is never.
+            pub fn ema_overwrite_frequency(self, ema_overwrite_frequency: impl Into<Option<u32>>) -> Self {
+                $Name { ema_overwrite_frequency: ema_overwrite_frequency.into(), ..self }
+            }
+
             /// Batches whose mean gradient makes an update, as Keras has it: those of an epoch's end that make none go on
             /// into the next epoch. 1 by default.
             pub fn gradient_accumulation_steps(self, gradient_accumulation_steps: u32) -> Self {
@@ -96,6 +126,12 @@ macro_rules! optimizer {
 
 fn is_one(steps: &u32) -> bool {
     *steps == 1
+}
+
+const EMA_MOMENTUM: f32 = 0.99;
+
+fn is_usual(momentum: &f32) -> bool {
+    *momentum == EMA_MOMENTUM
 }
 
 fn is_off(flag: &bool) -> bool {

@@ -1,6 +1,8 @@
 //! What follows the gradients: norms and penalties, the optimizer's update of all parameters, and the end of the step.
 
 use crate::kernels::advance_step::{self, AdvanceStep};
+use crate::kernels::average_weights::AverageWeights;
+use crate::kernels::constrain::{Bounds, Constrain};
 use crate::kernels::gradient_scales::GradientScales;
 use crate::kernels::optimizer_update::OptimizerUpdate;
 use crate::kernels::rmsprop_update::RmspropUpdate;
@@ -9,6 +11,7 @@ use crate::kernels::update::{Common, Rule};
 use crate::kernels::{Kernel, padded};
 use crate::kernels::{adadelta, adagrad, adam, adamax, ftrl, lion, nadam, rmsprop, sgd};
 use crate::layout::Tensor;
+use crate::net::constraints::Constraint;
 use crate::net::optimizers::{Clip, Optimizer};
 use crate::plan::graph::Graph;
 use crate::plan::{Argument, Mode, Phase, STATISTICS_SLOTS, Store};
@@ -80,7 +83,7 @@ pub(super) fn update(graph: &mut Graph<'_>) {
 fn slots(graph: &mut Graph<'_>) -> Vec<Argument> {
     let layout = graph.recipe.layout;
     let mut arguments = Vec::new();
-    for (index, slot) in graph.recipe.optimizer.slots().iter().enumerate() {
+    for (index, slot) in graph.recipe.optimizer.rule_slots().iter().enumerate() {
         let whole = graph.buffer(slot.name, Store::Slot(index), layout.slot_length(slot.used));
         arguments.push(if slot.used { whole } else { Argument { words: 4, ..whole } });
     }
@@ -130,6 +133,43 @@ pub(in crate::plan) fn updates(kernel: &Kernel) -> Option<(Rule, f32)> {
         _ => return None,
     };
     Some((rule, common.clip_value))
+}
+
+/// The average of the weights moves with every batch, as Keras has it, and comes before constraints.
+pub(super) fn average(graph: &mut Graph<'_>) {
+    let (optimizer, layout) = (graph.recipe.optimizer, graph.recipe.layout);
+    let (Some((momentum, overwrite)), Some(slot)) = (optimizer.average(), optimizer.average_slot()) else { return };
+    let length = layout.length;
+    let arguments = [
+        graph.step,
+        graph.tensors(),
+        graph.buffer("tensor_of", Store::TensorOf, layout.tensor_of().len()),
+        graph.parameters(),
+        graph.buffer("average", Store::Slot(slot), length),
+    ];
+    graph.launch(Phase::Update, "average", AverageWeights { length, momentum, overwrite }, &arguments);
+}
+
+/// What holds tensors within their constraints, with every batch too.
+pub(super) fn constrain(graph: &mut Graph<'_>) {
+    let parameters = graph.parameters();
+    let constrained = |tensor: &&Tensor| tensor.trainable && tensor.constraint != Constraint::None;
+    for tensor in graph.recipe.layout.tensors.iter().filter(constrained) {
+        let bounds = match tensor.constraint {
+            Constraint::None => continue,
+            Constraint::NonNeg => Bounds::NotNegative,
+            Constraint::MaxNorm { max_value } => Bounds::Norm { low: 0.0, high: max_value, rate: 1.0 },
+            Constraint::UnitNorm => Bounds::Norm { low: 1.0, high: 1.0, rate: 1.0 },
+            Constraint::MinMaxNorm { min_value, max_value, rate } => {
+                Bounds::Norm { low: min_value, high: max_value, rate }
+            }
+        };
+        let is_vector = tensor.shape.len() == 1;
+        let kernel =
+            Constrain { rows: if is_vector { 1 } else { tensor.rows }, columns: tensor.columns, is_vector, bounds };
+        let range = Argument { offset: tensor.offset, words: tensor.padded_length(), ..parameters };
+        graph.launch(Phase::Update, format!("{}.constraint", tensor.name), kernel, &[graph.step, range]);
+    }
 }
 
 /// Adds up the step's figures, and moves on.
