@@ -53,7 +53,7 @@ const TOLERANCE: f64 = 1e-7;
 /// A reference does not depend on the tiling.
 const TILING: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 64 };
 
-const ACTIVATIONS: [Activation; 10] = [
+const ACTIVATIONS: [Activation; 21] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
@@ -64,6 +64,17 @@ const ACTIVATIONS: [Activation; 10] = [
     Activation::Silu,
     Activation::Gelu,
     Activation::Softplus,
+    Activation::GeluExact,
+    Activation::ReluWith { negative_slope: 0.1, max_value: Some(0.75), threshold: 0.0 },
+    Activation::ReluWith { negative_slope: 0.1, max_value: None, threshold: -0.5 },
+    Activation::Selu,
+    Activation::Celu(0.5),
+    Activation::Softsign,
+    Activation::HardSigmoid,
+    Activation::HardTanh,
+    Activation::HardSilu,
+    Activation::Mish,
+    Activation::Exponential,
 ];
 
 /// Random numbers: a linear congruence, of which the high bits are used.

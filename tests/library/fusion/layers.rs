@@ -99,7 +99,9 @@ pub fn softmax(z: &[f64]) -> Vec<(f64, f64)> {
 pub fn activated(activation: Activation, z: &Matrix) -> Matrix {
     match activation {
         Activation::Softmax => z.map_rows(|_, row| softmax(row)),
-        Activation::Relu | Activation::LeakyRelu(_) => z.map(|z| activation.activate(z), |y| UNIT * y.abs()),
+        Activation::Relu | Activation::LeakyRelu(_) | Activation::ReluWith { .. } => {
+            z.map(|z| activation.activate(z), |y| UNIT * y.abs())
+        }
         _ => z.map(|z| activation.activate(z), |y| 2.0 * EXPONENTIAL * (1.0 + y.abs())),
     }
 }
@@ -118,7 +120,7 @@ pub fn differentiated(activation: Activation, trace: &Trace, dy: &Matrix) -> Mat
     }
     let kept = if activation.keeps_input() { &trace.z } else { &trace.y };
     let own = match activation {
-        Activation::Relu | Activation::LeakyRelu(_) => UNIT,
+        Activation::Relu | Activation::LeakyRelu(_) | Activation::ReluWith { .. } => UNIT,
         _ => 4.0 * EXPONENTIAL,
     };
     kept.zip(dy, |kept, dy| activation.derivative(kept) * dy, move |dy, _| own * dy.abs())

@@ -23,7 +23,10 @@ impl Drawn {
     /// Without a kink in its activation.
     fn smooth(&mut self) {
         let (Drawn::Dense { activation, .. } | Drawn::Activation(activation)) = self else { return };
-        if matches!(activation, Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu(_)) {
+        if matches!(
+            activation,
+            Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu(_) | Activation::ReluWith { .. }
+        ) {
             *activation = Activation::Softplus;
         }
     }
@@ -45,7 +48,7 @@ pub struct Net {
     pub weighted: bool,
 }
 
-pub const ACTIVATIONS: [Activation; 10] = [
+pub const ACTIVATIONS: [Activation; 12] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
@@ -56,6 +59,8 @@ pub const ACTIVATIONS: [Activation; 10] = [
     Activation::Gelu,
     Activation::Softplus,
     Activation::Softmax,
+    Activation::RELU6,
+    Activation::GeluExact,
 ];
 
 /// How much of its averages a batch normalization keeps, and what both normalizations add to variances, as Keras has it.
