@@ -86,7 +86,9 @@ pub use model::binding::MAX_BATCH_SIZE;
 pub use net::activation::Activation;
 pub use net::initializers::Initializer;
 pub use net::layer::Layer;
-pub use net::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
+pub use net::layers::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+};
 pub use net::losses::{Loss, LossFunction};
 pub use net::optimizers::{Adagrad, Adam, AdamW, Clip, Optimizer, RmsProp, Sgd};
 pub use net::regularizers::Regularizer;

@@ -31,6 +31,9 @@ use wgrad::kernels::hash::Draws;
 use wgrad::kernels::layer_norm_backward::LayerNormBackward;
 use wgrad::kernels::layer_norm_backward_parameters::LayerNormBackwardParameters;
 use wgrad::kernels::layer_norm_forward::LayerNormForward;
+use wgrad::kernels::prelu_backward::PreluBackward;
+use wgrad::kernels::prelu_backward_parameters::PreluBackwardParameters;
+use wgrad::kernels::prelu_forward::PreluForward;
 use wgrad::kernels::loss::{Formula, RowLoss};
 use wgrad::kernels::mean_squared_error::MeanSquaredError;
 use wgrad::kernels::norm::Affine;
@@ -222,6 +225,19 @@ fn range_of(affine: Affine, columns: usize, random: &mut Random) -> (Vec<f64>, V
     let mut weights = vec![0.0; 64 + padded(columns)];
     places.iter().for_each(|&at| weights[at] = random.away_from_zero());
     (weights, places)
+}
+
+#[test]
+fn prelu() {
+    let (rows, columns) = (5, 6);
+    let mut random = Random(13);
+    let (x, dy, alpha) = (random.matrix(rows, columns), random.matrix(rows, columns), random.matrix(1, columns));
+    let loss = |x: &[f64], alpha: &[f64]| dot(&dy, &run(PreluForward { columns }, rows, &[x, alpha], x.len()));
+    let dx = run(PreluBackward { columns }, rows, &[&dy, &x, &alpha], x.len());
+    check("prelu", |x| loss(x, &alpha), &x, real(rows, columns), &dx);
+    let kernel = PreluBackwardParameters { columns, keep: Keep::Overwrite };
+    let gradients = run(kernel, rows, &[&dy, &x], alpha.len());
+    check("prelu's slopes", |alpha| loss(&x, alpha), &alpha, real(1, columns), &gradients);
 }
 
 #[test]

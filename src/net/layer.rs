@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
 use super::describe::Describe;
-use super::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
+use super::layers::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+};
 use super::shape::Shape;
 use super::tensor::TensorSpec;
 use crate::error::Result;
@@ -20,6 +22,10 @@ macro_rules! for_layers {
             Activation(ActivationLayer): activation, "activation";
             /// A share of the numbers becomes zero, in training.
             Dropout(Dropout): dropout, "dropout";
+            /// Normal numbers are added, in training.
+            GaussianNoise(GaussianNoise): gaussian_noise, "gaussian_noise";
+            /// y = x above zero, α·x below, α being trained.
+            Prelu(Prelu): prelu, "prelu";
             /// Features normalized over the batch.
             BatchNormalization(BatchNormalization): batch_normalization, "batch_normalization";
             /// Samples normalized over their features.
@@ -54,6 +60,10 @@ macro_rules! declare {
                 match self { $(Layer::$Variant(layer) => layer,)* }
             }
 
+            fn described_mut(&mut self) -> &mut dyn Describe {
+                match self { $(Layer::$Variant(layer) => layer,)* }
+            }
+
             /// Keras's name of its type in snake case, which its own name begins with: `dense`.
             pub fn type_name(&self) -> &'static str {
                 match self { $(Layer::$Variant(_) => $type_name,)* }
@@ -85,6 +95,11 @@ impl Layer {
     /// Whether training changes its tensors, if it has any.
     pub fn is_trainable(&self) -> bool {
         self.described().is_trainable()
+    }
+
+    /// Says whether training changes its tensors; `false` if it has none by its kind.
+    pub(crate) fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.described_mut().set_trainable(trainable)
     }
 
     /// The activation that it ends with; linear for none.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use wgrad::{
-    Activation, ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, Layer, LayerNormalization, Loss,
-    LossFunction, Regularizer, Rescaling, Sequential,
+    Activation, ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, Layer, LayerNormalization,
+    Loss, LossFunction, Prelu, Regularizer, Rescaling, Sequential,
 };
 
 use crate::settings::Settings;
@@ -49,6 +49,11 @@ fn layer(settings: &mut Settings) -> Result<Layer, String> {
             .into(),
         "activation" => ActivationLayer::new(activation(settings.get("activation")?)?).into(),
         "dropout" => Dropout::new(settings.get("rate")?).into(),
+        "gaussian_noise" => GaussianNoise::new(settings.get("stddev")?).into(),
+        "prelu" => Prelu::new()
+            .alpha_regularizer(regularizer(settings, "alpha_regularizer")?)
+            .trainable(settings.get_or("trainable", true)?)
+            .into(),
         "batch_normalization" => BatchNormalization::new()
             .momentum(settings.get_or("momentum", 0.99)?)
             .epsilon(settings.get_or("epsilon", 1e-3)?)

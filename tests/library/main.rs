@@ -22,6 +22,7 @@ mod resume;
 mod snapshot;
 mod streamed;
 mod training;
+mod transfer;
 
 fn main() {
     if let Some(directory) = std::env::var_os(resume::CHILD) {
@@ -44,5 +45,6 @@ fn main() {
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
     resume::add(&mut suite);
+    transfer::add(&mut suite);
     suite.run()
 }

@@ -41,7 +41,8 @@ use wgrad::kernels::{
     gradient_scales::GradientScales, layer_norm_backward::LayerNormBackward,
     layer_norm_backward_parameters::LayerNormBackwardParameters, layer_norm_forward::LayerNormForward,
     mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
-    rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
+    prelu_backward::PreluBackward,
+    prelu_backward_parameters::PreluBackwardParameters, prelu_forward::PreluForward, rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };
@@ -335,7 +336,7 @@ fn without_products() -> Vec<Kernel> {
     all
 }
 
-/// Layers beside activations that have no parameters.
+/// Layers beside activations that have no parameters, and PReLU.
 fn without_parameters(columns: usize) -> Vec<Kernel> {
     let draws = Draws { seed: u64::MAX, layer: 7 };
     let mut all: Vec<Kernel> = vec![
@@ -343,6 +344,10 @@ fn without_parameters(columns: usize) -> Vec<Kernel> {
         RescaleBackward { columns, scale: 1.0 / 127.5 }.into(),
     ];
     all.push(GaussianNoiseForward { columns, deviation: 0.1, draws }.into());
+    all.extend([PreluForward { columns }.into(), PreluBackward { columns }.into()]);
+    for keep in [Keep::Overwrite, Keep::Accumulate] {
+        all.push(PreluBackwardParameters { columns, keep }.into());
+    }
     for rate in [0.0, 0.3, 1.0] {
         let forward = DropoutForward { columns, rate, draws };
         all.extend([forward.clone().into(), DropoutBackward { forward }.into()]);

@@ -29,6 +29,8 @@ pub struct Dense {
     pub(crate) use_bias: bool,
     #[serde(default)]
     pub(crate) kernel_initializer: Initializer,
+    #[serde(default = "Initializer::zeros", skip_serializing_if = "Initializer::is_zeros")]
+    pub(crate) bias_initializer: Initializer,
     #[serde(default)]
     pub(crate) kernel_regularizer: Regularizer,
     #[serde(default)]
@@ -50,6 +52,7 @@ impl Dense {
             activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
             kernel_regularizer: Regularizer::NONE,
             bias_regularizer: Regularizer::NONE,
             trainable: true,
@@ -69,6 +72,11 @@ impl Dense {
     /// How the kernel starts; glorot-uniform by default.
     pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Self {
         Dense { kernel_initializer, ..self }
+    }
+
+    /// How the bias starts; at zero by default.
+    pub fn bias_initializer(self, bias_initializer: Initializer) -> Self {
+        Dense { bias_initializer, ..self }
     }
 
     /// What the size of W costs; nothing by default.
@@ -127,14 +135,14 @@ impl Describe for Dense {
         let kernel = TensorSpec {
             name: "kernel",
             shape: vec![input.features(), self.units],
-            initializer: self.kernel_initializer,
+            initializer: self.kernel_initializer.clone(),
             regularizer: self.kernel_regularizer,
             kind: Kind::Trained,
         };
         let bias = TensorSpec {
             name: "bias",
             shape: vec![self.units],
-            initializer: Initializer::Zeros,
+            initializer: self.bias_initializer.clone(),
             regularizer: self.bias_regularizer,
             kind: Kind::Trained,
         };
@@ -143,6 +151,11 @@ impl Describe for Dense {
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.trainable = trainable;
+        true
     }
 
     fn activation(&self) -> Activation {

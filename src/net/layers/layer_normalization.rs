@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::norm;
 use crate::error::Result;
 use crate::net::describe::Describe;
+use crate::net::initializers::Initializer;
 use crate::net::shape::Shape;
 use crate::net::tensor::TensorSpec;
 
@@ -22,18 +23,29 @@ use crate::net::tensor::TensorSpec;
 /// assert_eq!(model.parameter("layer_normalization_0.gamma")?, [1.0; 16]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LayerNormalization {
     pub(crate) epsilon: f32,
     pub(crate) center: bool,
     pub(crate) scale: bool,
     pub(crate) trainable: bool,
+    #[serde(skip_serializing_if = "Initializer::is_ones")]
+    pub(crate) gamma_initializer: Initializer,
+    #[serde(skip_serializing_if = "Initializer::is_zeros")]
+    pub(crate) beta_initializer: Initializer,
 }
 
 impl Default for LayerNormalization {
     fn default() -> Self {
-        LayerNormalization { epsilon: 1e-3, center: true, scale: true, trainable: true }
+        LayerNormalization {
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            trainable: true,
+            gamma_initializer: Initializer::Ones,
+            beta_initializer: Initializer::Zeros,
+        }
     }
 }
 
@@ -58,6 +70,16 @@ impl LayerNormalization {
         LayerNormalization { scale, ..self }
     }
 
+    /// How γ starts; at one by default.
+    pub fn gamma_initializer(self, gamma_initializer: Initializer) -> Self {
+        LayerNormalization { gamma_initializer, ..self }
+    }
+
+    /// How β starts; at zero by default.
+    pub fn beta_initializer(self, beta_initializer: Initializer) -> Self {
+        LayerNormalization { beta_initializer, ..self }
+    }
+
     /// Whether training changes γ and β; it does by default.
     pub fn trainable(self, trainable: bool) -> Self {
         LayerNormalization { trainable, ..self }
@@ -74,10 +96,21 @@ impl Describe for LayerNormalization {
     }
 
     fn tensors(&self, input: &Shape) -> Vec<TensorSpec> {
-        norm::affine(input, self.scale, self.center)
+        norm::affine(
+            input,
+            [
+                self.scale.then_some(("gamma", &self.gamma_initializer)),
+                self.center.then_some(("beta", &self.beta_initializer)),
+            ],
+        )
     }
 
     fn is_trainable(&self) -> bool {
         self.trainable
+    }
+
+    fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.trainable = trainable;
+        true
     }
 }

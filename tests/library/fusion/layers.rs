@@ -125,3 +125,18 @@ pub fn differentiated(activation: Activation, trace: &Trace, dy: &Matrix) -> Mat
     };
     kept.zip(dy, |kept, dy| activation.derivative(kept) * dy, move |dy, _| own * dy.abs())
 }
+
+/// α of each of the numbers.
+fn slopes_of<'a>(x: &'a Matrix, alpha: &'a [f32]) -> Matrix {
+    let values = (0..x.values.len()).map(|at| f64::from(alpha[at % x.columns])).collect();
+    Matrix { values, errors: vec![0.0; x.values.len()], ..*x }
+}
+
+pub fn prelu(x: &Matrix, alpha: &[f32]) -> Matrix {
+    x.zip(&slopes_of(x, alpha), |x, alpha| if x < 0.0 { alpha * x } else { x }, |_, y| UNIT * y.abs())
+}
+
+pub fn prelu_backward(x: &Matrix, dy: &Matrix, alpha: &[f32]) -> Matrix {
+    let slopes = x.zip(&slopes_of(x, alpha), |x, alpha| if x > 0.0 { 1.0 } else { alpha }, |_, _| 0.0);
+    slopes.zip(dy, |slope, dy| slope * dy, |_, dx| UNIT * dx.abs())
+}

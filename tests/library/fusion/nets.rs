@@ -2,8 +2,8 @@
 //! optimizer and clipping that there is, in any order that makes sense.
 
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten, LayerNormalization,
-    Loss, LossFunction, Optimizer, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
+    Activation, Adagrad, Adam, AdamW, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten, GaussianNoise,
+    LayerNormalization, Loss, LossFunction, Optimizer, Prelu, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::numbers;
@@ -16,6 +16,8 @@ pub enum Drawn {
     Flatten,
     Rescaling { scale: f32, offset: f32 },
     Dropout { rate: f32 },
+    Noise { stddev: f32 },
+    Prelu { trained: bool, regularizer: Regularizer },
     Normalization { batch: bool, gamma: bool, beta: bool, trained: bool },
 }
 
@@ -112,6 +114,8 @@ impl Drawn {
             Drawn::Flatten => "flatten",
             Drawn::Rescaling { .. } => "rescaling",
             Drawn::Dropout { .. } => "dropout",
+            Drawn::Noise { .. } => "gaussian_noise",
+            Drawn::Prelu { .. } => "prelu",
             Drawn::Normalization { batch: true, .. } => "batch_normalization",
             Drawn::Normalization { .. } => "layer_normalization",
         }
@@ -146,6 +150,8 @@ impl Net {
         }
         let loss = ending(&mut draws, &mut layers);
         if half {
+            // PReLU has a kink too.
+            layers.retain(|layer| !matches!(layer, Drawn::Prelu { .. }));
             layers.iter_mut().for_each(Drawn::smooth);
         }
         let rows = draws.of(if half { &ROWS[3..] } else { &ROWS });
@@ -173,6 +179,10 @@ impl Net {
             Drawn::Flatten => net.add(Flatten),
             Drawn::Rescaling { scale, offset } => net.add(Rescaling::new(scale).offset(offset)),
             Drawn::Dropout { rate } => net.add(Dropout::new(rate)),
+            Drawn::Noise { stddev } => net.add(GaussianNoise::new(stddev)),
+            Drawn::Prelu { trained, regularizer } => {
+                net.add(Prelu::new().trainable(trained).alpha_regularizer(regularizer))
+            }
             Drawn::Normalization { batch: true, gamma, beta, trained } => {
                 net.add(BatchNormalization::new().momentum(MOMENTUM).scale(gamma).center(beta).trainable(trained))
             }
@@ -256,6 +266,13 @@ fn hidden(draws: &mut Draws, layers: &mut Vec<Drawn>) {
     }
     if draws.once_in(2) {
         layers.push(Drawn::Activation(apart));
+    }
+    if draws.once_in(6) {
+        let regularizer = draws.of(&[Regularizer::NONE, Regularizer::l1_l2(0.02, 0.01)]);
+        layers.push(Drawn::Prelu { trained: !draws.once_in(3), regularizer });
+    }
+    if draws.once_in(6) {
+        layers.push(Drawn::Noise { stddev: draws.of(&[0.0, 0.3]) });
     }
     if draws.once_in(4) {
         layers.push(Drawn::Dropout { rate: draws.of(&[0.0, 0.25, 0.6]) });
