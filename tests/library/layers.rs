@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use wgrad::{
     Activation, Adam, BatchNormalization, Dataset, Dense, Device, Dropout, Event, ExponentialDecay, Fit, Flatten,
-    GaussianNoise, Initializer, LayerNormalization, Loss, Model, Optimizer, Prelu, Rescaling, RmsProp, Schedule, Sequential, Sgd,
+    GaussianNoise, Initializer, LayerNormalization, Loss, Model, Optimizer, Prelu, Rescaling, RmsProp, Schedule,
+    Sequential, Sgd,
 };
 
 use crate::common::{Outcome, Suite, bits, labelled, numbers, refused_for, trials, with_rows};
@@ -329,7 +330,8 @@ fn noise_is_for_training_alone(device: &Device) -> Outcome {
         let last = Dense::new(3).activation(Activation::Softmax);
         Sequential::new(6).add(GaussianNoise::new(stddev)).add(last)
     };
-    let compile = |stddev| net(stddev).compile(device, Sgd::default().learning_rate(0.0), Loss::CategoricalCrossentropy);
+    let compile =
+        |stddev| net(stddev).compile(device, Sgd::default().learning_rate(0.0), Loss::CategoricalCrossentropy);
     let (mut with, mut without) = (compile(2.0)?, compile(0.0)?);
     assert_eq!(with.predict(&data)?, without.predict(&data)?);
     assert_eq!(with.evaluate(&data)?, without.evaluate(&data)?);

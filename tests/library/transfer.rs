@@ -1,8 +1,6 @@
 //! Training on: layers that are frozen and set free between two fits, and layers that another model takes over.
 
-use wgrad::{
-    Activation, BatchNormalization, Clip, Dense, Device, Dropout, Fit, Loss, Model, RmsProp, Sequential, Sgd,
-};
+use wgrad::{Activation, BatchNormalization, Clip, Dense, Device, Dropout, Fit, Loss, Model, RmsProp, Sequential, Sgd};
 
 use crate::common::{Outcome, Suite, labelled, refused_for, trials};
 
@@ -117,7 +115,10 @@ fn what_cannot_be_is_refused(device: &Device) -> Outcome {
     let other = other.compile(device, Sgd::default(), Loss::MeanSquaredError)?;
     refused_for(model.copy_layers(&other, ["dense_1", "dense_0"]), "dense_0.kernel: expected shape [6, 9]");
     refused_for(model.copy_layers(&other, ["dense_2"]), "shape [3]");
-    refused_for(model.copy_layers(&other, ["batch_normalization_0"]), "a layer with tensors of the other model: dense_0");
+    refused_for(
+        model.copy_layers(&other, ["batch_normalization_0"]),
+        "a layer with tensors of the other model: dense_0",
+    );
     refused_for(model.copy_layers(&other, ["dropout_0"]), "a layer with tensors of this model");
     assert!(model.to_bytes()? == before, "nothing is changed then");
     Ok(())

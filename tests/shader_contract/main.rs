@@ -40,9 +40,9 @@ use wgrad::kernels::{
     dropout_forward::DropoutForward, gather_batch::GatherBatch, gaussian_noise_forward::GaussianNoiseForward,
     gradient_scales::GradientScales, layer_norm_backward::LayerNormBackward,
     layer_norm_backward_parameters::LayerNormBackwardParameters, layer_norm_forward::LayerNormForward,
-    mean_squared_error::MeanSquaredError, relu_backward::ReluBackward, relu_forward::ReluForward,
-    prelu_backward::PreluBackward,
-    prelu_backward_parameters::PreluBackwardParameters, prelu_forward::PreluForward, rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
+    mean_squared_error::MeanSquaredError, prelu_backward::PreluBackward,
+    prelu_backward_parameters::PreluBackwardParameters, prelu_forward::PreluForward, relu_backward::ReluBackward,
+    relu_forward::ReluForward, rescale_backward::RescaleBackward, rescale_forward::RescaleForward, rmsprop::Rmsprop,
     rmsprop_update::RmspropUpdate, sgd::Sgd, sgd_update::SgdUpdate, softmax_backward::SoftmaxBackward,
     softmax_cross_entropy::SoftmaxCrossEntropy, softmax_forward::SoftmaxForward, sum_squares::SumSquares,
 };

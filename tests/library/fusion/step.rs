@@ -129,9 +129,10 @@ impl Net {
         kernel.reference(&step, &[Input::Floats(&zeros)], &mut [Output::Floats(&mut noise)]);
         let noise = (0..x.values.len()).map(|at| noise[at / x.columns * stride + at % x.columns]);
         let values: Vec<f64> = x.values.iter().zip(noise.clone()).map(|(x, noise)| x + noise).collect();
-        let errors = x.errors.iter().zip(values.iter().zip(noise)).map(|(error, (y, noise))| {
-            error + UNIT * (18.0 * f64::from(stddev) + 21.0 * noise.abs() + 2.0 * y.abs())
-        });
+        let errors =
+            x.errors.iter().zip(values.iter().zip(noise)).map(|(error, (y, noise))| {
+                error + UNIT * (18.0 * f64::from(stddev) + 21.0 * noise.abs() + 2.0 * y.abs())
+            });
         Matrix { errors: errors.collect(), values, ..*x }
     }
 
