@@ -241,8 +241,7 @@ impl Layout {
         let mut stream = 0;
         for ((tensor, kind), spec) in self.all().zip(placed.iter().flat_map(|placed| &placed.tensors)) {
             let mut random = Random::new(model.seed, stream);
-            let draw = |_| spec.initializer.draw(&mut random, tensor.rows, tensor.columns);
-            let values: Vec<_> = (0..tensor.rows * tensor.columns).map(draw).collect();
+            let values = spec.initializer.numbers(&mut random, &spec.shape);
             tensor.pack(&values, if kind == Kind::Trained { &mut parameters } else { &mut moving });
             // Kernels count even where they are not drawn, so that how one starts does not change the others.
             stream += u64::from(spec.shape.len() > 1 || spec.initializer.is_random());

@@ -90,7 +90,9 @@ pub use net::activation::Activation;
 pub use net::constraints::Constraint;
 pub use net::initializers::Initializer;
 pub use net::layer::Layer;
-pub use net::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
+pub use net::layers::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+};
 pub use net::losses::{Loss, LossFunction};
 pub use net::metrics::{Average, Metric};
 pub use net::optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};

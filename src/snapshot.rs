@@ -1,6 +1,8 @@
 //! A model's numbers on the host: parameters, moving averages, the optimizer's state, and how far training has come. From one
 //! a model goes on as if nothing had been, on its own device or on another.
 
+mod transfer;
+
 use std::sync::Arc;
 
 use crate::blocking::block_on;

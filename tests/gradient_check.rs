@@ -33,6 +33,9 @@ use wgrad::kernels::layer_norm_forward::LayerNormForward;
 use wgrad::kernels::loss::RowLoss;
 use wgrad::kernels::norm::Affine;
 use wgrad::kernels::output_loss::OutputLoss;
+use wgrad::kernels::prelu_backward::PreluBackward;
+use wgrad::kernels::prelu_backward_parameters::PreluBackwardParameters;
+use wgrad::kernels::prelu_forward::PreluForward;
 use wgrad::kernels::product::Tiling;
 use wgrad::kernels::relu_backward::ReluBackward;
 use wgrad::kernels::relu_forward::ReluForward;
@@ -52,7 +55,7 @@ const TOLERANCE: f64 = 1e-7;
 /// A reference does not depend on the tiling.
 const TILING: Tiling = Tiling::Direct { rows: 1, columns: 1, workgroup: 64 };
 
-const ACTIVATIONS: [Activation; 10] = [
+const ACTIVATIONS: [Activation; 21] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
@@ -63,6 +66,17 @@ const ACTIVATIONS: [Activation; 10] = [
     Activation::Silu,
     Activation::Gelu,
     Activation::Softplus,
+    Activation::GeluExact,
+    Activation::ReluWith { negative_slope: 0.1, max_value: Some(0.75), threshold: 0.0 },
+    Activation::ReluWith { negative_slope: 0.1, max_value: None, threshold: -0.5 },
+    Activation::Selu,
+    Activation::Celu(0.5),
+    Activation::Softsign,
+    Activation::HardSigmoid,
+    Activation::HardTanh,
+    Activation::HardSilu,
+    Activation::Mish,
+    Activation::Exponential,
 ];
 
 /// Random numbers: a linear congruence, of which the high bits are used.
@@ -210,6 +224,19 @@ fn range_of(affine: Affine, columns: usize, random: &mut Random) -> (Vec<f64>, V
     let mut weights = vec![0.0; 64 + padded(columns)];
     places.iter().for_each(|&at| weights[at] = random.away_from_zero());
     (weights, places)
+}
+
+#[test]
+fn prelu() {
+    let (rows, columns) = (5, 6);
+    let mut random = Random(13);
+    let (x, dy, alpha) = (random.matrix(rows, columns), random.matrix(rows, columns), random.matrix(1, columns));
+    let loss = |x: &[f64], alpha: &[f64]| dot(&dy, &run(PreluForward { columns }, rows, &[x, alpha], x.len()));
+    let dx = run(PreluBackward { columns }, rows, &[&dy, &x, &alpha], x.len());
+    check("prelu", |x| loss(x, &alpha), &x, real(rows, columns), &dx);
+    let kernel = PreluBackwardParameters { columns, keep: Keep::Overwrite };
+    let gradients = run(kernel, rows, &[&dy, &x], alpha.len());
+    check("prelu's slopes", |alpha| loss(&x, alpha), &alpha, real(1, columns), &gradients);
 }
 
 #[test]

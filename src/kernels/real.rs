@@ -8,6 +8,8 @@ pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send
     fn wide(self) -> f64;
     /// The nearest value to an f64.
     fn near(value: f64) -> Self;
+    /// 1 − erf: of an f64 to 10⁻¹⁴, of an f32 as the shaders have it, to 4·10⁻⁷; see [`erf`](crate::kernels::parts::activation::erf).
+    fn erfc(self) -> Self;
 }
 
 impl Real for f32 {
@@ -20,6 +22,10 @@ impl Real for f32 {
     fn near(value: f64) -> Self {
         value as f32
     }
+    #[inline(always)]
+    fn erfc(self) -> Self {
+        super::parts::activation::erf::by_polynomial(self)
+    }
 }
 
 impl Real for f64 {
@@ -31,6 +37,9 @@ impl Real for f64 {
     }
     fn near(value: f64) -> Self {
         value
+    }
+    fn erfc(self) -> Self {
+        super::parts::activation::erf::exact(self)
     }
 }
 

@@ -38,6 +38,11 @@ pub(crate) trait Describe {
         Constraint::None
     }
 
+    /// Says whether training changes its tensors; `false` from a kind that never has any.
+    fn set_trainable(&mut self, _trainable: bool) -> bool {
+        false
+    }
+
     /// The activation that it ends with.
     fn activation(&self) -> Activation {
         Activation::Linear

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::activation::Activation;
 use super::constraints::Constraint;
 use super::describe::Describe;
-use super::layers::{ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, LayerNormalization, Rescaling};
+use super::layers::{
+    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+};
 use super::shape::Shape;
 use super::tensor::TensorSpec;
 use crate::error::Result;
@@ -21,6 +23,10 @@ macro_rules! for_layers {
             Activation(ActivationLayer): activation, "activation";
             /// A share of the numbers becomes zero, in training.
             Dropout(Dropout): dropout, "dropout";
+            /// Normal numbers are added, in training.
+            GaussianNoise(GaussianNoise): gaussian_noise, "gaussian_noise";
+            /// y = x above zero, α·x below, α being trained.
+            Prelu(Prelu): prelu, "prelu";
             /// Features normalized over the batch.
             BatchNormalization(BatchNormalization): batch_normalization, "batch_normalization";
             /// Samples normalized over their features.
@@ -52,6 +58,10 @@ macro_rules! declare {
 
         impl Layer {
             fn described(&self) -> &dyn Describe {
+                match self { $(Layer::$Variant(layer) => layer,)* }
+            }
+
+            fn described_mut(&mut self) -> &mut dyn Describe {
                 match self { $(Layer::$Variant(layer) => layer,)* }
             }
 
@@ -96,6 +106,11 @@ impl Layer {
     /// What one of its tensors is held to.
     pub(crate) fn constraint(&self, tensor: &str) -> Constraint {
         self.described().constraint(tensor)
+    }
+
+    /// Says whether training changes its tensors; `false` if it has none by its kind.
+    pub(crate) fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.described_mut().set_trainable(trainable)
     }
 
     /// The activation that it ends with; linear for none.

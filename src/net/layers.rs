@@ -5,8 +5,10 @@ mod batch_normalization;
 mod dense;
 mod dropout;
 mod flatten;
+mod gaussian_noise;
 mod layer_normalization;
 mod norm;
+mod prelu;
 mod rescaling;
 
 pub use activation::ActivationLayer;
@@ -14,5 +16,7 @@ pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;
 pub use flatten::Flatten;
+pub use gaussian_noise::GaussianNoise;
 pub use layer_normalization::LayerNormalization;
+pub use prelu::Prelu;
 pub use rescaling::Rescaling;

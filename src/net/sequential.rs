@@ -53,6 +53,39 @@ impl Sequential {
         self
     }
 
+    /// Takes the last layer off, as Keras's `pop` does: what is left, with another layer on top, is how a model is trained on
+    /// for something else ([`Model::copy_layers`](crate::Model::copy_layers)).
+    ///
+    /// ```
+    /// use wgrad::{Dense, Sequential};
+    ///
+    /// let net = Sequential::new(4).add(Dense::new(8)).add(Dense::new(3));
+    /// assert_eq!(net.pop().add(Dense::new(2)).layers().len(), 2);
+    /// ```
+    pub fn pop(mut self) -> Self {
+        self.layers.pop();
+        self
+    }
+
+    /// Says of a layer, by its name, whether training changes its tensors. Of a compiled model
+    /// [`Model::set_trainable`](crate::Model::set_trainable) says it.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] if no layer with tensors has that name.
+    pub fn set_trainable(&mut self, name: &str, trainable: bool) -> Result<()> {
+        let names = self.names();
+        let found = self.layers.iter_mut().zip(&names).find(|(_, own)| *own == name);
+        if found.is_some_and(|(layer, _)| layer.set_trainable(trainable)) {
+            return Ok(());
+        }
+        // Whether a layer can be told so does not depend on what it is told, nor does it change a copy.
+        let can = |layer: &Layer| layer.clone().set_trainable(true);
+        let known: Vec<_> =
+            self.layers.iter().zip(names).filter(|(layer, _)| can(layer)).map(|(_, name)| name).collect();
+        let expected = format!("the name of a layer that can be trained: {}", known.join(", "));
+        Err(Error::configuration("trainable layer", expected, format!("{name:?}")))
+    }
+
     /// Sets the seed of the initial weights; 0 by default.
     pub fn seed(self, seed: u64) -> Self {
         Sequential { seed, ..self }
@@ -133,6 +166,9 @@ impl Sequential {
         let placed = self.placed()?;
         // Whatever is counted later then fits in 64 bits, and each index in a shader's 32.
         for Placed { name, tensors, .. } in &placed {
+            for tensor in tensors {
+                tensor.initializer.validate(&format!("{name}.{}", tensor.name), &tensor.shape)?;
+            }
             let sizes = tensors.iter().map(|tensor| tensor.shape.iter().map(|&size| size as u128).product::<u128>());
             let weights = sizes.max().unwrap_or(0);
             if weights > u128::from(u32::MAX) {

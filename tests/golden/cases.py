@@ -51,6 +51,8 @@ def initial(case, random):
                 found[f"{name}.gamma"] = random.normal(1, 0.1, width)
             if settings.get("center", True):
                 found[f"{name}.beta"] = random.normal(0, 0.1, width)
+        if kind == "prelu":
+            found[f"{name}.alpha"] = random.uniform(0, 0.5, width)
         if kind == "batch_normalization":
             found[f"{name}.moving_mean"] = random.normal(0, 0.1, width)
             found[f"{name}.moving_variance"] = random.uniform(0.5, 1.5, width)
@@ -273,6 +275,46 @@ def constraints(name):
     return with_data(case, random, 90, 50, lambda inputs: np.cos(inputs @ teacher))
 
 
+def prelu(name):
+    """Trained slopes, one layer with a penalty and one that is not trained; exact GELU and noise that is none."""
+    layers = [
+        dense(16),
+        {"type": "prelu", "alpha_regularizer": {"l1": 0.001, "l2": 0.002}},
+        {"type": "gaussian_noise", "stddev": 0.0},
+        dense(13, activation="gelu"),
+        {"type": "prelu", "trainable": False},
+        dense(11),
+        {"type": "prelu"},
+        dense(3, activation="softmax"),
+    ]
+    optimizer = {"name": "rmsprop", "learning_rate": 0.01, "momentum": 0.3}
+    loss = {"name": "categorical_crossentropy"}
+    case = described(name, [9], layers, loss, optimizer, epochs=3)
+    random = np.random.default_rng(6)
+    return with_data(case, random, 130, 70, largest_of(random.normal(0, 1, (9, 3))))
+
+
+def many_activations(name):
+    """One layer for each activation that no other case has, by Keras's names."""
+    layers = [
+        dense(12, activation="mish"),
+        dense(12, activation="selu"),
+        dense(12, activation={"name": "celu", "alpha": 0.5}),
+        dense(12, activation="softsign"),
+        dense(12, activation="hard_silu"),
+        dense(12, activation="hard_tanh"),
+        dense(12, activation="relu6"),
+        dense(12, activation={"name": "relu", "negative_slope": 0.2, "max_value": 1.3, "threshold": -0.4}),
+        dense(12, activation="hard_sigmoid"),
+        dense(4, activation="exponential"),
+    ]
+    optimizer = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9}
+    case = described(name, [10], layers, {"name": "mean_squared_error"}, optimizer, epochs=3)
+    random = np.random.default_rng(7)
+    teacher = random.normal(0, 0.5, (10, 4))
+    return with_data(case, random, 130, 70, lambda inputs: np.abs(np.tanh(inputs @ teacher)) + 0.3)
+
+
 ALL = (
     adagrad_l1_activations,
     inverse_time_decay,
@@ -283,6 +325,8 @@ ALL = (
     weight_decay_exclusions,
     averaged_weights,
     constraints,
+    prelu,
+    many_activations,
 )
 
 CASES = {make.__name__: make for make in ALL}

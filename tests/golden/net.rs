@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use wgrad::{
-    Activation, ActivationLayer, BatchNormalization, Constraint, Dense, Dropout, Flatten, Layer, LayerNormalization,
-    Loss, LossFunction, Regularizer, Rescaling, Sequential,
+    Activation, ActivationLayer, BatchNormalization, Constraint, Dense, Dropout, Flatten, GaussianNoise, Layer,
+    LayerNormalization, Loss, LossFunction, Prelu, Regularizer, Rescaling, Sequential,
 };
 
 use crate::settings::Settings;
@@ -51,6 +51,11 @@ fn layer(settings: &mut Settings) -> Result<Layer, String> {
             .into(),
         "activation" => ActivationLayer::new(activation(settings.get("activation")?)?).into(),
         "dropout" => Dropout::new(settings.get("rate")?).into(),
+        "gaussian_noise" => GaussianNoise::new(settings.get("stddev")?).into(),
+        "prelu" => Prelu::new()
+            .alpha_regularizer(regularizer(settings, "alpha_regularizer")?)
+            .trainable(settings.get_or("trainable", true)?)
+            .into(),
         "batch_normalization" => BatchNormalization::new()
             .momentum(settings.get_or("momentum", 0.99)?)
             .epsilon(settings.get_or("epsilon", 1e-3)?)
@@ -70,9 +75,11 @@ fn layer(settings: &mut Settings) -> Result<Layer, String> {
     })
 }
 
-/// An activation by its name, or by its name and its one setting, `{"name": "leaky_relu", "negative_slope": 0.1}`.
+/// An activation by Keras's name, or by that and its settings, `{"name": "leaky_relu", "negative_slope": 0.1}`. Keras's
+/// `gelu` is the exact one.
 fn activation(value: Value) -> Result<Activation, String> {
     let settings = match value {
+        Value::String(name) if name == "gelu" => return Ok(Activation::GeluExact),
         Value::String(name) => return name.parse().map_err(message),
         Value::Object(settings) => settings,
         other => return Err(format!("an activation is a name or an object, not {other}")),
@@ -81,6 +88,12 @@ fn activation(value: Value) -> Result<Activation, String> {
     let name: String = settings.get("name")?;
     settings.are_of(&name);
     let built = match name.parse().map_err(message)? {
+        Activation::Relu => Activation::ReluWith {
+            negative_slope: settings.get_or("negative_slope", 0.0)?,
+            max_value: settings.find("max_value")?,
+            threshold: settings.get_or("threshold", 0.0)?,
+        },
+        Activation::Celu(_) => Activation::Celu(settings.get("alpha")?),
         Activation::LeakyRelu(_) => Activation::LeakyRelu(settings.get("negative_slope")?),
         Activation::Elu(_) => Activation::Elu(settings.get("alpha")?),
         plain => plain,

@@ -28,6 +28,8 @@ LOSS_RELATIVE, LOSS_ABSOLUTE, OUTPUTS, TENSORS, METRICS, LEARNING_RATE = 1e-5, 2
 
 LAYERS = {
     "dense": keras.layers.Dense,
+    "prelu": keras.layers.PReLU,
+    "gaussian_noise": keras.layers.GaussianNoise,
     "activation": keras.layers.Activation,
     "batch_normalization": keras.layers.BatchNormalization,
     "layer_normalization": keras.layers.LayerNormalization,
@@ -105,7 +107,7 @@ def layer(settings):
     kind = LAYERS[settings.pop("type")]
     if "activation" in settings:
         settings["activation"] = activation(settings["activation"])
-    for key in ("kernel_regularizer", "bias_regularizer"):
+    for key in ("kernel_regularizer", "bias_regularizer", "alpha_regularizer"):
         if key in settings:
             settings[key] = keras.regularizers.L1L2(**settings[key])
     for key in ("kernel_constraint", "bias_constraint"):

@@ -11,11 +11,16 @@ use crate::harness::{batches, step_of};
 
 /// What computing f adds to a result of this size. Comparisons and one product are exact or rounded once. The others take
 /// an exponential to a quotient: each gives a few units of what the exponential is worth, at most 1 beside sums with 1,
-/// and gelu and silu multiply that by |z| where it is not yet small. Softplus takes a logarithm as well.
+/// and gelu and silu multiply that by |z| where it is not yet small. Softplus takes a logarithm as well. An exponential alone
+/// is exp2 of z·log₂e, whose rounding counts for as much as z is large; below the smallest normal number it may be zero.
 pub fn own_error(activation: Activation, y: f64) -> f64 {
     match activation {
         Activation::Linear | Activation::Relu | Activation::LeakyRelu(_) => UNIT * y.abs(),
         Activation::Softplus => EXPONENTIAL + LOGARITHM + 4.0 * UNIT * y.abs(),
+        Activation::Exponential => {
+            let size = y.max(f64::from(f32::MIN_POSITIVE));
+            (EXPONENTIAL + 2.0 * UNIT * size.ln().abs()) * y + f64::from(f32::MIN_POSITIVE)
+        }
         _ => EXPONENTIAL * (1.0 + y.abs()),
     }
 }
@@ -24,7 +29,12 @@ pub fn own_error(activation: Activation, y: f64) -> f64 {
 pub fn slope(activation: Activation) -> f64 {
     match activation {
         Activation::LeakyRelu(slope) => f64::from(slope).max(1.0),
-        Activation::Silu | Activation::Gelu => 1.2,
+        Activation::ReluWith { negative_slope, .. } => f64::from(negative_slope).max(1.0),
+        Activation::Silu | Activation::Gelu | Activation::GeluExact | Activation::Mish => 1.2,
+        Activation::HardSilu => 1.5,
+        Activation::Selu => 1.76,
+        // The trials' z are 6 at most.
+        Activation::Exponential => 404.0,
         _ => 1.0,
     }
 }

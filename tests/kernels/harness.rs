@@ -50,7 +50,7 @@ pub const BATCHES: [usize; 8] = [1, 2, 3, 5, 7, 127, 128, 129];
 pub const COLUMNS: [usize; 12] = [1, 2, 3, 4, 5, 10, 31, 33, 64, 65, 127, 784];
 
 /// Every activation of one number, with the slopes and scales that have their own meaning.
-pub const ACTIVATIONS: [(&str, Activation); 12] = [
+pub const ACTIVATIONS: [(&str, Activation); 24] = [
     ("linear", Activation::Linear),
     ("relu", Activation::Relu),
     ("leaky_relu_0.2", Activation::LeakyRelu(0.2)),
@@ -63,6 +63,19 @@ pub const ACTIVATIONS: [(&str, Activation); 12] = [
     ("silu", Activation::Silu),
     ("gelu", Activation::Gelu),
     ("softplus", Activation::Softplus),
+    ("gelu_exact", Activation::GeluExact),
+    ("relu6", Activation::RELU6),
+    // The threshold above zero and below, a limit that half precision does not hold, and none.
+    ("relu_with_0.5", Activation::ReluWith { negative_slope: 0.1, max_value: Some(1.3), threshold: 0.5 }),
+    ("relu_with_-0.7", Activation::ReluWith { negative_slope: 1.5, max_value: None, threshold: -0.7 }),
+    ("selu", Activation::Selu),
+    ("celu_0.4", Activation::Celu(0.4)),
+    ("softsign", Activation::Softsign),
+    ("hard_sigmoid", Activation::HardSigmoid),
+    ("hard_tanh", Activation::HardTanh),
+    ("hard_silu", Activation::HardSilu),
+    ("mish", Activation::Mish),
+    ("exponential", Activation::Exponential),
 ];
 
 /// A step block for a batch of this many rows; what an operation does not read has values that would show.

@@ -176,8 +176,8 @@ fn optimizers(device: &Device) -> Outcome {
 fn names(_: &Device) -> Outcome {
     refused(
         "sofmax".parse::<Activation>(),
-        "activation: expected linear, relu, leaky_relu, elu, sigmoid, tanh, silu, \
-                                             gelu, softplus or softmax, found \"sofmax\"",
+        "activation: expected linear, relu, leaky_relu, elu, sigmoid, tanh, silu, gelu, softplus, softmax, gelu_exact, \
+         relu6, selu, celu, softsign, hard_sigmoid, hard_tanh, hard_silu, mish or exponential, found \"sofmax\"",
     );
     refused(
         "rmsprob".parse::<Optimizer>(),

@@ -39,7 +39,7 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
     let nets: Vec<_> = MANY.map(|seed| Net::draw(seed, false)).collect();
     let found: BTreeSet<_> = nets.iter().flat_map(options).collect();
     // Losses, smoothed or not, but for squares; logits, ids, weights; clipping; optimizers; layers; regularizers.
-    let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 4 + 4;
+    let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 2 + 4 + 4 + 4;
     assert_eq!(found.len(), 5 + 8 + 4 * 2 + 12 + layers + 4 + 3, "{found:#?}");
     Ok(())
 }
@@ -73,6 +73,10 @@ fn options(net: &Net) -> Vec<String> {
             Drawn::Flatten => found.push("layer flatten".into()),
             Drawn::Rescaling { .. } => found.push("layer rescaling".into()),
             Drawn::Dropout { rate } => found.push(format!("layer dropout {rate}")),
+            Drawn::Noise { stddev } => found.push(format!("layer gaussian noise {stddev}")),
+            Drawn::Prelu { trained, regularizer } => {
+                found.push(format!("layer prelu, trained {trained}, penalised {}", regularizer.l2 > 0.0));
+            }
             Drawn::Normalization { batch, gamma, beta, trained } => found.extend([
                 format!("normalization with gamma {gamma}, beta {beta}"),
                 format!("normalization over batch {batch}, trained {trained}"),

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use wgrad::{
     Activation, Adam, AnyDataset, BatchNormalization, Dataset, Dense, Device, Dropout, Event, ExponentialDecay, Fit,
-    Flatten, LayerNormalization, Loss, Model, Optimizer, Rescaling, RmsProp, Schedule, Sequential, Sgd,
-    StreamedDataset,
+    Flatten, GaussianNoise, Initializer, LayerNormalization, Loss, Model, Optimizer, Prelu, Rescaling, RmsProp,
+    Schedule, Sequential, Sgd, StreamedDataset,
 };
 
 use crate::common::{Outcome, Suite, bits, labelled, numbers, refused_for, trials, with_rows};
@@ -25,6 +25,9 @@ pub fn add(suite: &mut Suite) {
         five_calls_of_one_epoch_are_one_of_five,
         layers_that_cannot_be_are_refused,
         a_net_without_parameters_predicts,
+        tensors_start_as_they_are_told,
+        softmax_has_a_temperature,
+        noise_is_for_training_alone,
     );
     trials!(suite.in_half: the_same_seed_gives_the_same_bits);
     trials!(suite.on_gpu: masks_are_those_of_the_cpu, plans_have_as_many_launches_as_said);
@@ -39,7 +42,9 @@ fn net() -> Sequential {
         .add(BatchNormalization::new().momentum(0.9))
         .add(Activation::Relu)
         .add(Dropout::new(0.25))
+        .add(GaussianNoise::new(0.1))
         .add(Dense::new(7).activation(Activation::Gelu))
+        .add(Prelu::new())
         .add(LayerNormalization::new())
         .add(Dropout::new(0.5))
         .add(Dense::new(3).activation(Activation::Softmax))
@@ -255,6 +260,11 @@ fn five_calls_of_one_epoch_are_one_of_five(device: &Device) -> Outcome {
 fn layers_that_cannot_be_are_refused(device: &Device) -> Outcome {
     let compile = |net: Sequential| net.compile(device, Sgd::default(), Loss::MeanSquaredError);
     refused_for(compile(Sequential::new(3).add(Dropout::new(1.0))), "layer dropout_0");
+    refused_for(compile(Sequential::new(3).add(GaussianNoise::new(-0.1))), "layer gaussian_noise_0");
+    refused_for(compile(Sequential::new([3, 2]).add(Prelu::new())), "Flatten");
+    refused_for(compile(Sequential::new(3).add(Activation::Celu(0.0))), "layer activation_0");
+    let start = Dense::new(2).bias_initializer(Initializer::Orthogonal { gain: 1.0 });
+    refused_for(compile(Sequential::new(3).add(start)), "start of dense_0.bias");
     refused_for(compile(Sequential::new(3).add(BatchNormalization::new().momentum(1.5))), "momentum from 0 to 1");
     refused_for(compile(Sequential::new(3).add(LayerNormalization::new().epsilon(0.0))), "epsilon");
     refused_for(compile(Sequential::new([3, 2]).add(BatchNormalization::new())), "Flatten");
@@ -270,6 +280,71 @@ fn a_net_without_parameters_predicts(device: &Device) -> Outcome {
     assert_eq!(model.predict(vec![1.0, 2.0, 3.0, 4.0])?, [2.0, 4.0, 6.0, 8.0]);
     let data = Dataset::from_rows(vec![1.0; 8], 4, vec![2.0; 8], 4)?;
     assert_eq!(model.fit(&data, Fit::new())?.epochs[0].train.loss, 0.0);
+    Ok(())
+}
+
+fn tensors_start_as_they_are_told(device: &Device) -> Outcome {
+    let net = |start: Initializer| {
+        Sequential::new(2)
+            .add(Dense::new(3).bias_initializer(Initializer::Values(vec![1.0, 2.0, 3.0])))
+            .add(LayerNormalization::new().gamma_initializer(Initializer::Constant(0.5)).beta_initializer(start))
+            .add(BatchNormalization::new().gamma_initializer(Initializer::Constant(2.0)))
+            .add(Prelu::new().alpha_initializer(Initializer::Constant(0.25)))
+            .add(Dense::new(3).kernel_initializer(Initializer::Identity { gain: 2.0 }))
+    };
+    let compile = |net: Sequential| net.compile(device, Sgd::default(), Loss::MeanSquaredError);
+    let model = compile(net(Initializer::Ones))?;
+    assert_eq!(model.parameter("dense_0.bias")?, [1.0, 2.0, 3.0]);
+    assert_eq!(model.parameter("layer_normalization_0.gamma")?, [0.5; 3]);
+    assert_eq!(model.parameter("layer_normalization_0.beta")?, [1.0; 3]);
+    assert_eq!(model.parameter("batch_normalization_0.gamma")?, [2.0; 3]);
+    assert_eq!(model.parameter("prelu_0.alpha")?, [0.25; 3]);
+    assert_eq!(model.parameter("dense_1.kernel")?, [2.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 2.0]);
+    // A file keeps how tensors started.
+    let again = Model::from_bytes(&model.to_bytes()?, std::path::Path::new("memory"), device)?;
+    assert_eq!(again.description(), model.description());
+    // Drawn numbers repeat with the seed, and are others with another.
+    let drawn = |seed| -> wgrad::Result<_> {
+        let start = Initializer::RandomNormal { mean: 1.0, stddev: 0.5 };
+        compile(net(start).seed(seed))?.parameter("layer_normalization_0.beta")
+    };
+    assert_eq!(drawn(3)?, drawn(3)?);
+    assert_ne!(drawn(3)?, drawn(4)?);
+    Ok(())
+}
+
+/// Softmax of z / T is `Rescaling` before it, in training too: the loss takes the softmax upon itself behind it.
+fn softmax_has_a_temperature(device: &Device) -> Outcome {
+    let net = Sequential::new(3).add(Rescaling::new(1.0 / 4.0)).add(Activation::Softmax);
+    let mut model = net.compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?;
+    let z = [1.0f64, -2.0, 4.0];
+    let exponentials = z.map(|z| (z / 4.0).exp());
+    let sum: f64 = exponentials.iter().sum();
+    for (found, expected) in model.predict(&vec![1.0, -2.0, 4.0])?.iter().zip(exponentials) {
+        assert!((f64::from(*found) - expected / sum).abs() < 1e-6, "{found} for {}", expected / sum);
+    }
+    let data = Dataset::from_classes(vec![1.0, -2.0, 4.0], 3, vec![1], 3)?;
+    let loss = model.train_on_batch(&data)?.loss;
+    assert!((loss + (exponentials[1] / sum).ln()).abs() < 1e-6, "{loss}");
+    Ok(())
+}
+
+fn noise_is_for_training_alone(device: &Device) -> Outcome {
+    let data = labelled(20, 6, 3);
+    let net = |stddev| {
+        let last = Dense::new(3).activation(Activation::Softmax);
+        Sequential::new(6).add(GaussianNoise::new(stddev)).add(last)
+    };
+    let compile =
+        |stddev| net(stddev).compile(device, Sgd::default().learning_rate(0.0), Loss::CategoricalCrossentropy);
+    let (mut with, mut without) = (compile(2.0)?, compile(0.0)?);
+    assert_eq!(with.predict(&data)?, without.predict(&data)?);
+    assert_eq!(with.evaluate(&data)?, without.evaluate(&data)?);
+    let mut losses = Vec::new();
+    for _ in 0..2 {
+        losses.push(with.train_on_batch(&data)?.loss);
+    }
+    assert!(losses[0] != losses[1] && losses[0] != without.train_on_batch(&data)?.loss, "{losses:?}");
     Ok(())
 }
 
@@ -294,5 +369,9 @@ fn plans_have_as_many_launches_as_said(device: &Device) -> Outcome {
     // One more backward, for the gradients of γ and β.
     assert_eq!(launches(Some(LayerNormalization::new().into()))?, plain + 5);
     assert_eq!(launches(Some(Flatten.into()))?, plain);
+    // One forward and none backward: only the activation no longer rides; its derivative does.
+    assert_eq!(launches(Some(GaussianNoise::new(0.1).into()))?, plain + 2);
+    // As layer normalization, for α.
+    assert_eq!(launches(Some(Prelu::new().into()))?, plain + 5);
     Ok(())
 }

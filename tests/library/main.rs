@@ -25,6 +25,7 @@ mod snapshot;
 mod streamed;
 mod targets;
 mod training;
+mod transfer;
 mod weights;
 
 fn main() {
@@ -51,6 +52,7 @@ fn main() {
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
     resume::add(&mut suite);
+    transfer::add(&mut suite);
     weights::add(&mut suite);
     suite.run()
 }

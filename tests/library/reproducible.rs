@@ -129,7 +129,7 @@ fn epochs_in_two_calls(device: &Device) -> Outcome {
     Ok(())
 }
 
-const ACTIVATIONS: [Activation; 10] = [
+const ACTIVATIONS: [Activation; 12] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
@@ -140,6 +140,8 @@ const ACTIVATIONS: [Activation; 10] = [
     Activation::Gelu,
     Activation::Softplus,
     Activation::Softmax,
+    Activation::GeluExact,
+    Activation::RELU6,
 ];
 
 /// Plain gradient descent, since RMSprop and Adam divide by the gradient's size and so magnify rounding near zero.

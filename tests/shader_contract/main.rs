@@ -62,6 +62,9 @@ use wgrad::kernels::{
     nadam::Nadam,
     optimizer_update::OptimizerUpdate,
     output_loss::OutputLoss,
+    prelu_backward::PreluBackward,
+    prelu_backward_parameters::PreluBackwardParameters,
+    prelu_forward::PreluForward,
     relu_backward::ReluBackward,
     relu_forward::ReluForward,
     rescale_backward::RescaleBackward,
@@ -82,18 +85,7 @@ const STORAGE_BUFFERS: usize = 8;
 const INVOCATIONS: u32 = 256;
 const WORKGROUP_BYTES: usize = 16 * 1024;
 
-const ACTIVATIONS: [Activation; 10] = [
-    Activation::Linear,
-    Activation::Relu,
-    Activation::LeakyRelu(0.2),
-    Activation::Elu(1.0),
-    Activation::Sigmoid,
-    Activation::Tanh,
-    Activation::Silu,
-    Activation::Gelu,
-    Activation::Softplus,
-    Activation::Softmax,
-];
+const ACTIVATIONS: [Activation; 20] = Activation::ALL;
 
 /// One output, one and several invocations a row, a whole workgroup a row.
 const COLUMNS: [usize; 5] = [1, 10, 33, 512, 70_000];
@@ -379,7 +371,7 @@ fn without_products() -> Vec<Kernel> {
     all
 }
 
-/// Layers beside activations that have no parameters.
+/// Layers beside activations that have no parameters, and PReLU.
 fn without_parameters(columns: usize) -> Vec<Kernel> {
     let draws = Draws { seed: u64::MAX, layer: 7 };
     let mut all: Vec<Kernel> = vec![
@@ -387,6 +379,10 @@ fn without_parameters(columns: usize) -> Vec<Kernel> {
         RescaleBackward { columns, scale: 1.0 / 127.5 }.into(),
     ];
     all.push(GaussianNoiseForward { columns, deviation: 0.1, draws }.into());
+    all.extend([PreluForward { columns }.into(), PreluBackward { columns }.into()]);
+    for keep in [Keep::Overwrite, Keep::Accumulate] {
+        all.push(PreluBackwardParameters { columns, keep }.into());
+    }
     for rate in [0.0, 0.3, 1.0] {
         let forward = DropoutForward { columns, rate, draws };
         all.extend([forward.clone().into(), DropoutBackward { forward }.into()]);

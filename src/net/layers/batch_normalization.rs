@@ -25,7 +25,7 @@ use crate::net::tensor::{Kind, TensorSpec};
 /// assert_eq!(model.parameter("batch_normalization_0.moving_variance")?, [1.0; 16]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BatchNormalization {
     pub(crate) momentum: f32,
@@ -35,6 +35,10 @@ pub struct BatchNormalization {
     pub(crate) trainable: bool,
     #[serde(skip_serializing_if = "is_one")]
     pub(crate) learning_rate_factor: f32,
+    #[serde(skip_serializing_if = "Initializer::is_ones")]
+    pub(crate) gamma_initializer: Initializer,
+    #[serde(skip_serializing_if = "Initializer::is_zeros")]
+    pub(crate) beta_initializer: Initializer,
 }
 
 impl Default for BatchNormalization {
@@ -46,6 +50,8 @@ impl Default for BatchNormalization {
             scale: true,
             trainable: true,
             learning_rate_factor: 1.0,
+            gamma_initializer: Initializer::Ones,
+            beta_initializer: Initializer::Zeros,
         }
     }
 }
@@ -76,6 +82,16 @@ impl BatchNormalization {
         BatchNormalization { scale, ..self }
     }
 
+    /// How γ starts; at one by default.
+    pub fn gamma_initializer(self, gamma_initializer: Initializer) -> Self {
+        BatchNormalization { gamma_initializer, ..self }
+    }
+
+    /// How β starts; at zero by default.
+    pub fn beta_initializer(self, beta_initializer: Initializer) -> Self {
+        BatchNormalization { beta_initializer, ..self }
+    }
+
     /// Whether training changes the layer; it does by default. One that it does not change uses its moving averages, as in
     /// Keras.
     pub fn trainable(self, trainable: bool) -> Self {
@@ -104,7 +120,13 @@ impl Describe for BatchNormalization {
     }
 
     fn tensors(&self, input: &Shape) -> Vec<TensorSpec> {
-        let mut tensors = norm::affine(input, self.scale, self.center);
+        let mut tensors = norm::affine(
+            input,
+            [
+                self.scale.then_some(("gamma", &self.gamma_initializer)),
+                self.center.then_some(("beta", &self.beta_initializer)),
+            ],
+        );
         tensors.push(norm::vector("moving_mean", input, Initializer::Zeros, Kind::Moving));
         tensors.push(norm::vector("moving_variance", input, Initializer::Ones, Kind::Moving));
         tensors
@@ -116,5 +138,10 @@ impl Describe for BatchNormalization {
 
     fn learning_rate_factor(&self) -> f32 {
         self.learning_rate_factor
+    }
+
+    fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.trainable = trainable;
+        true
     }
 }

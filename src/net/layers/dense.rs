@@ -30,6 +30,8 @@ pub struct Dense {
     pub(crate) use_bias: bool,
     #[serde(default)]
     pub(crate) kernel_initializer: Initializer,
+    #[serde(default = "Initializer::zeros", skip_serializing_if = "Initializer::is_zeros")]
+    pub(crate) bias_initializer: Initializer,
     #[serde(default)]
     pub(crate) kernel_regularizer: Regularizer,
     #[serde(default)]
@@ -57,6 +59,7 @@ impl Dense {
             activation: Activation::Linear,
             use_bias: true,
             kernel_initializer: Initializer::GlorotUniform,
+            bias_initializer: Initializer::Zeros,
             kernel_regularizer: Regularizer::NONE,
             bias_regularizer: Regularizer::NONE,
             kernel_constraint: Constraint::None,
@@ -79,6 +82,11 @@ impl Dense {
     /// How the kernel starts; glorot-uniform by default.
     pub fn kernel_initializer(self, kernel_initializer: Initializer) -> Self {
         Dense { kernel_initializer, ..self }
+    }
+
+    /// How the bias starts; at zero by default.
+    pub fn bias_initializer(self, bias_initializer: Initializer) -> Self {
+        Dense { bias_initializer, ..self }
     }
 
     /// What the size of W costs; nothing by default.
@@ -157,14 +165,14 @@ impl Describe for Dense {
         let kernel = TensorSpec {
             name: "kernel",
             shape: vec![input.features(), self.units],
-            initializer: self.kernel_initializer,
+            initializer: self.kernel_initializer.clone(),
             regularizer: self.kernel_regularizer,
             kind: Kind::Trained,
         };
         let bias = TensorSpec {
             name: "bias",
             shape: vec![self.units],
-            initializer: Initializer::Zeros,
+            initializer: self.bias_initializer.clone(),
             regularizer: self.bias_regularizer,
             kind: Kind::Trained,
         };
@@ -181,6 +189,11 @@ impl Describe for Dense {
 
     fn learning_rate_factor(&self) -> f32 {
         self.learning_rate_factor
+    }
+
+    fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.trainable = trainable;
+        true
     }
 
     fn activation(&self) -> Activation {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::norm;
 use crate::error::Result;
+use crate::net::describe::Describe;
 use crate::net::describe::{Describe, check_learning_rate_factor, is_one};
+use crate::net::initializers::Initializer;
 use crate::net::shape::Shape;
 use crate::net::tensor::TensorSpec;
 
@@ -22,7 +24,7 @@ use crate::net::tensor::TensorSpec;
 /// assert_eq!(model.parameter("layer_normalization_0.gamma")?, [1.0; 16]);
 /// # Ok::<(), wgrad::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LayerNormalization {
     pub(crate) epsilon: f32,
@@ -31,11 +33,23 @@ pub struct LayerNormalization {
     pub(crate) trainable: bool,
     #[serde(skip_serializing_if = "is_one")]
     pub(crate) learning_rate_factor: f32,
+    #[serde(skip_serializing_if = "Initializer::is_ones")]
+    pub(crate) gamma_initializer: Initializer,
+    #[serde(skip_serializing_if = "Initializer::is_zeros")]
+    pub(crate) beta_initializer: Initializer,
 }
 
 impl Default for LayerNormalization {
     fn default() -> Self {
-        LayerNormalization { epsilon: 1e-3, center: true, scale: true, trainable: true, learning_rate_factor: 1.0 }
+        LayerNormalization {
+            epsilon: 1e-3,
+            center: true,
+            scale: true,
+            trainable: true,
+            learning_rate_factor: 1.0,
+            gamma_initializer: Initializer::Ones,
+            beta_initializer: Initializer::Zeros,
+        }
     }
 }
 
@@ -58,6 +72,16 @@ impl LayerNormalization {
     /// Whether there is a γ; there is one by default.
     pub fn scale(self, scale: bool) -> Self {
         LayerNormalization { scale, ..self }
+    }
+
+    /// How γ starts; at one by default.
+    pub fn gamma_initializer(self, gamma_initializer: Initializer) -> Self {
+        LayerNormalization { gamma_initializer, ..self }
+    }
+
+    /// How β starts; at zero by default.
+    pub fn beta_initializer(self, beta_initializer: Initializer) -> Self {
+        LayerNormalization { beta_initializer, ..self }
     }
 
     /// Whether training changes γ and β; it does by default.
@@ -84,7 +108,13 @@ impl Describe for LayerNormalization {
     }
 
     fn tensors(&self, input: &Shape) -> Vec<TensorSpec> {
-        norm::affine(input, self.scale, self.center)
+        norm::affine(
+            input,
+            [
+                self.scale.then_some(("gamma", &self.gamma_initializer)),
+                self.center.then_some(("beta", &self.beta_initializer)),
+            ],
+        )
     }
 
     fn is_trainable(&self) -> bool {
@@ -93,5 +123,10 @@ impl Describe for LayerNormalization {
 
     fn learning_rate_factor(&self) -> f32 {
         self.learning_rate_factor
+    }
+
+    fn set_trainable(&mut self, trainable: bool) -> bool {
+        self.trainable = trainable;
+        true
     }
 }

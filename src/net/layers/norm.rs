@@ -11,11 +11,10 @@ pub(super) fn vector(name: &'static str, input: &Shape, initializer: Initializer
     TensorSpec { name, shape: vec![input.features()], initializer, regularizer: Regularizer::NONE, kind }
 }
 
-/// γ and β, as far as there are any.
-pub(super) fn affine(input: &Shape, scale: bool, center: bool) -> Vec<TensorSpec> {
-    let gamma = scale.then(|| vector("gamma", input, Initializer::Ones, Kind::Trained));
-    let beta = center.then(|| vector("beta", input, Initializer::Zeros, Kind::Trained));
-    gamma.into_iter().chain(beta).collect()
+/// γ and β, as far as there are any, each with how it starts.
+pub(super) fn affine(input: &Shape, tensors: [Option<(&'static str, &Initializer)>; 2]) -> Vec<TensorSpec> {
+    let specs = tensors.into_iter().flatten();
+    specs.map(|(name, initializer)| vector(name, input, initializer.clone(), Kind::Trained)).collect()
 }
 
 pub(super) fn check_epsilon(layer: &str, epsilon: f32) -> Result<()> {

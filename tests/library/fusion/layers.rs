@@ -99,7 +99,9 @@ pub fn softmax(z: &[f64]) -> Vec<(f64, f64)> {
 pub fn activated(activation: Activation, z: &Matrix) -> Matrix {
     match activation {
         Activation::Softmax => z.map_rows(|_, row| softmax(row)),
-        Activation::Relu | Activation::LeakyRelu(_) => z.map(|z| activation.activate(z), |y| UNIT * y.abs()),
+        Activation::Relu | Activation::LeakyRelu(_) | Activation::ReluWith { .. } => {
+            z.map(|z| activation.activate(z), |y| UNIT * y.abs())
+        }
         _ => z.map(|z| activation.activate(z), |y| 2.0 * EXPONENTIAL * (1.0 + y.abs())),
     }
 }
@@ -118,8 +120,23 @@ pub fn differentiated(activation: Activation, trace: &Trace, dy: &Matrix) -> Mat
     }
     let kept = if activation.keeps_input() { &trace.z } else { &trace.y };
     let own = match activation {
-        Activation::Relu | Activation::LeakyRelu(_) => UNIT,
+        Activation::Relu | Activation::LeakyRelu(_) | Activation::ReluWith { .. } => UNIT,
         _ => 4.0 * EXPONENTIAL,
     };
     kept.zip(dy, |kept, dy| activation.derivative(kept) * dy, move |dy, _| own * dy.abs())
+}
+
+/// α of each of the numbers.
+fn slopes_of<'a>(x: &'a Matrix, alpha: &'a [f32]) -> Matrix {
+    let values = (0..x.values.len()).map(|at| f64::from(alpha[at % x.columns])).collect();
+    Matrix { values, errors: vec![0.0; x.values.len()], ..*x }
+}
+
+pub fn prelu(x: &Matrix, alpha: &[f32]) -> Matrix {
+    x.zip(&slopes_of(x, alpha), |x, alpha| if x < 0.0 { alpha * x } else { x }, |_, y| UNIT * y.abs())
+}
+
+pub fn prelu_backward(x: &Matrix, dy: &Matrix, alpha: &[f32]) -> Matrix {
+    let slopes = x.zip(&slopes_of(x, alpha), |x, alpha| if x > 0.0 { 1.0 } else { alpha }, |_, _| 0.0);
+    slopes.zip(dy, |slope, dy| slope * dy, |_, dx| UNIT * dx.abs())
 }

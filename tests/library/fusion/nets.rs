@@ -3,7 +3,8 @@
 
 use wgrad::{
     Activation, Adadelta, Adagrad, Adam, AdamW, Adamax, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten,
-    LayerNormalization, Loss, LossFunction, Nadam, Optimizer, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
+    GaussianNoise, LayerNormalization, Loss, LossFunction, Nadam, Optimizer, Prelu, Regularizer, Rescaling, RmsProp,
+    Sequential, Sgd,
 };
 
 use crate::common::numbers;
@@ -16,6 +17,8 @@ pub enum Drawn {
     Flatten,
     Rescaling { scale: f32, offset: f32 },
     Dropout { rate: f32 },
+    Noise { stddev: f32 },
+    Prelu { trained: bool, regularizer: Regularizer },
     Normalization { batch: bool, gamma: bool, beta: bool, trained: bool },
 }
 
@@ -23,7 +26,10 @@ impl Drawn {
     /// Without a kink in its activation.
     fn smooth(&mut self) {
         let (Drawn::Dense { activation, .. } | Drawn::Activation(activation)) = self else { return };
-        if matches!(activation, Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu(_)) {
+        if matches!(
+            activation,
+            Activation::Relu | Activation::LeakyRelu(_) | Activation::Elu(_) | Activation::ReluWith { .. }
+        ) {
             *activation = Activation::Softplus;
         }
     }
@@ -45,7 +51,7 @@ pub struct Net {
     pub weighted: bool,
 }
 
-pub const ACTIVATIONS: [Activation; 10] = [
+pub const ACTIVATIONS: [Activation; 12] = [
     Activation::Linear,
     Activation::Relu,
     Activation::LeakyRelu(0.2),
@@ -56,6 +62,8 @@ pub const ACTIVATIONS: [Activation; 10] = [
     Activation::Gelu,
     Activation::Softplus,
     Activation::Softmax,
+    Activation::RELU6,
+    Activation::GeluExact,
 ];
 
 /// How much of its averages a batch normalization keeps, and what both normalizations add to variances, as Keras has it.
@@ -107,6 +115,8 @@ impl Drawn {
             Drawn::Flatten => "flatten",
             Drawn::Rescaling { .. } => "rescaling",
             Drawn::Dropout { .. } => "dropout",
+            Drawn::Noise { .. } => "gaussian_noise",
+            Drawn::Prelu { .. } => "prelu",
             Drawn::Normalization { batch: true, .. } => "batch_normalization",
             Drawn::Normalization { .. } => "layer_normalization",
         }
@@ -141,6 +151,8 @@ impl Net {
         }
         let loss = ending(&mut draws, &mut layers);
         if half {
+            // PReLU has a kink too.
+            layers.retain(|layer| !matches!(layer, Drawn::Prelu { .. }));
             layers.iter_mut().for_each(Drawn::smooth);
         }
         let rows = draws.of(if half { &ROWS[3..] } else { &ROWS });
@@ -168,6 +180,10 @@ impl Net {
             Drawn::Flatten => net.add(Flatten),
             Drawn::Rescaling { scale, offset } => net.add(Rescaling::new(scale).offset(offset)),
             Drawn::Dropout { rate } => net.add(Dropout::new(rate)),
+            Drawn::Noise { stddev } => net.add(GaussianNoise::new(stddev)),
+            Drawn::Prelu { trained, regularizer } => {
+                net.add(Prelu::new().trainable(trained).alpha_regularizer(regularizer))
+            }
             Drawn::Normalization { batch: true, gamma, beta, trained } => {
                 net.add(BatchNormalization::new().momentum(MOMENTUM).scale(gamma).center(beta).trainable(trained))
             }
@@ -257,6 +273,13 @@ fn hidden(draws: &mut Draws, layers: &mut Vec<Drawn>) {
     }
     if draws.once_in(2) {
         layers.push(Drawn::Activation(apart));
+    }
+    if draws.once_in(6) {
+        let regularizer = draws.of(&[Regularizer::NONE, Regularizer::l1_l2(0.02, 0.01)]);
+        layers.push(Drawn::Prelu { trained: !draws.once_in(3), regularizer });
+    }
+    if draws.once_in(6) {
+        layers.push(Drawn::Noise { stddev: draws.of(&[0.0, 0.3]) });
     }
     if draws.once_in(4) {
         layers.push(Drawn::Dropout { rate: draws.of(&[0.0, 0.25, 0.6]) });

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 
 use wgrad::kernels::dropout_forward::DropoutForward;
+use wgrad::kernels::gaussian_noise_forward::GaussianNoiseForward;
 use wgrad::kernels::hash::Draws;
 use wgrad::kernels::{Input, Kernel, Output, padded};
 use wgrad::{Activation, Loss, Regularizer, StepBlock};
 
-use super::layers::{Norm, activated, activation, differentiated, softmax, weights};
+use super::layers::{Norm, activated, activation, differentiated, prelu, prelu_backward, softmax, weights};
 use super::nets::{Drawn, MOMENTUM, Net};
 use super::rounding::{EXPONENTIAL, Matrix, UNIT, sum_error};
 use super::update::Gradient;
@@ -79,6 +80,8 @@ impl Net {
                     input.map(|x| scale * x + offset, own).stored(half, 1.0)
                 }
                 Drawn::Dropout { rate } => self.dropped(&input, rate, index).stored(half, 1.0),
+                Drawn::Noise { stddev } => self.noisy(&input, stddev, index).stored(half, 1.0),
+                Drawn::Prelu { .. } => prelu(&input, &parameters[&format!("{name}.alpha")]),
                 Drawn::Normalization { batch, trained, .. } => {
                     Norm { parameters, name: &name, batch, trained }.forward(&input).stored(half, 1.0)
                 }
@@ -113,6 +116,24 @@ impl Net {
             errors: errors.map(|((error, x), factor)| factor * (error + 2.0 * UNIT * x.abs())).collect(),
             ..*x
         }
+    }
+
+    /// x with noise; of the noise's own bound the kernel's trials speak.
+    fn noisy(&self, x: &Matrix, stddev: f32, layer: usize) -> Matrix {
+        let (draws, batch) = (Draws { seed: 0, layer: layer as u32 }, u32::from(self.shows_gradients()));
+        let kernel: Kernel = GaussianNoiseForward { columns: x.columns, deviation: stddev, draws }.into();
+        let step = StepBlock { rows: x.rows as u32, batch, ..StepBlock::default() };
+        let stride = padded(x.columns);
+        let zeros = vec![0.0; padded(x.rows) * stride];
+        let mut noise = zeros.clone();
+        kernel.reference(&step, &[Input::Floats(&zeros)], &mut [Output::Floats(&mut noise)]);
+        let noise = (0..x.values.len()).map(|at| noise[at / x.columns * stride + at % x.columns]);
+        let values: Vec<f64> = x.values.iter().zip(noise.clone()).map(|(x, noise)| x + noise).collect();
+        let errors =
+            x.errors.iter().zip(values.iter().zip(noise)).map(|(error, (y, noise))| {
+                error + UNIT * (18.0 * f64::from(stddev) + 21.0 * noise.abs() + 2.0 * y.abs())
+            });
+        Matrix { errors: errors.collect(), values, ..*x }
     }
 
     /// What batch normalizations keep of the batch.
@@ -202,6 +223,15 @@ impl Net {
                     stored(dy.map(|dy| f64::from(scale) * dy, |dx| 2.0 * UNIT * dx.abs()))
                 }
                 Drawn::Dropout { rate } => stored(self.dropped(&dy, rate, index)),
+                Drawn::Noise { .. } => dy,
+                Drawn::Prelu { trained, regularizer } => {
+                    if trained {
+                        let below = trace.input.map(|x| x.min(0.0), |_| 0.0);
+                        let all = below.zip(&dy, |x, dy| x * dy, |_, product| UNIT * product.abs()).sums();
+                        gradients.push(Gradient::new(&name, "alpha", all, regularizer));
+                    }
+                    prelu_backward(&trace.input, &dy, &parameters[&format!("{name}.alpha")])
+                }
                 Drawn::Normalization { batch, trained, gamma, beta } => {
                     let norm = Norm { parameters, name: &name, batch, trained };
                     let sums = [("gamma", gamma, norm.along(&trace.input, &dy)), ("beta", beta, dy.sums())];
