@@ -89,7 +89,7 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes`].
     pub async fn to_bytes_async(&self) -> Result<Vec<u8>> {
-        self.serialise(&*self.executor().await, false).await
+        self.executor().await?.wait(async |executor| self.serialise(executor, false).await).await
     }
 
     /// As [`Model::to_bytes`], with the optimizer's state, the number of updates, and the loss scale of half precision:
@@ -106,7 +106,7 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes_with_optimizer`].
     pub async fn to_bytes_with_optimizer_async(&self) -> Result<Vec<u8>> {
-        self.serialise(&*self.executor().await, true).await
+        self.executor().await?.wait(async |executor| self.serialise(executor, true).await).await
     }
 
     pub(crate) async fn serialise(&self, executor: &Executor, with_optimizer: bool) -> Result<Vec<u8>> {
@@ -186,7 +186,7 @@ impl Model {
         let file = parse(bytes, path)?;
         manifest.check_tensors(&file, path)?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
-        let mut executor = model.lock();
+        let mut executor = model.lock()?;
         let stores = match manifest.iterations {
             Some(iterations) => {
                 let batches = manifest.batches.unwrap_or(iterations);
@@ -227,7 +227,7 @@ impl Model {
         let file = parse(&bytes, path.as_ref())?;
         let gathered: Vec<_> =
             WEIGHTS.iter().map(|&store| self.gather(&file, store, path.as_ref())).collect::<Result<_>>()?;
-        let mut executor = self.lock();
+        let mut executor = self.lock()?;
         WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
     }
 

@@ -28,10 +28,18 @@ impl Model {
     /// [`Error::Verification`](crate::Error::Verification) naming the first launch that differs, and what
     /// [`Model::fit`] may return.
     pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        block_on(self.verify_async(data, batch_size, steps))
+    }
+
+    /// [`Model::verify`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::verify`].
+    pub async fn verify_async(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
         check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let mut executor = self.lock();
+        let mut executor = self.executor().await?;
         let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
         let mut verification = Verification::default();
@@ -41,7 +49,7 @@ impl Model {
                 let rates = self.rates();
                 executor.begin(&mut run, &order, start, rates)?;
             }
-            block_on(executor.verify_step(&mut run, &mut verification))?;
+            executor.verify_step(&mut run, &mut verification).await?;
             self.advance(1);
         }
         Ok(verification)
