@@ -1,12 +1,39 @@
 //! The one place that waits: the synchronous face calls its asynchronous twin through here, and nothing below does.
 
+use std::cell::Cell;
 use std::future::Future;
+
+thread_local! {
+    /// How many calls of [`block_on`] this thread is in.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts a call of [`block_on`], however it ends.
+struct Blocking;
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
 
 /// Runs a future to its end on this thread.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     #[cfg(test)]
     tests::check_allowed();
+    DEPTH.set(DEPTH.get() + 1);
+    let _counted = Blocking;
     pollster::block_on(future)
+}
+
+/// Whether this thread waits in [`block_on`], so that nothing else on it goes on.
+pub(crate) fn is_blocking() -> bool {
+    DEPTH.get() > 0
+}
+
+/// A number that no other thread has as long as this one lives, and that is not 0.
+pub(crate) fn this_thread() -> usize {
+    DEPTH.with(|depth| std::ptr::from_ref(depth).addr())
 }
 
 #[cfg(test)]

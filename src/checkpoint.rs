@@ -98,7 +98,7 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes`].
     pub async fn to_bytes_async(&self) -> Result<Vec<u8>> {
-        self.serialise(&*self.executor().await, false).await
+        self.executor().await?.wait(async |executor| self.serialise(executor, false).await).await
     }
 
     /// As [`Model::to_bytes`], with the optimizer's state, the number of updates, and the loss scale of half precision:
@@ -115,7 +115,7 @@ impl Model {
     /// # Errors
     /// As [`Model::to_bytes_with_optimizer`].
     pub async fn to_bytes_with_optimizer_async(&self) -> Result<Vec<u8>> {
-        self.serialise(&*self.executor().await, true).await
+        self.executor().await?.wait(async |executor| self.serialise(executor, true).await).await
     }
 
     pub(crate) async fn serialise(&self, executor: &Executor, with_optimizer: bool) -> Result<Vec<u8>> {
@@ -198,7 +198,7 @@ impl Model {
         manifest.check_tensors(&file, path)?;
         manifest.sha256.iter().try_for_each(|digests| digests.check(&file, path))?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
-        let mut executor = model.lock();
+        let mut executor = model.lock()?;
         let stores = match manifest.iterations {
             Some(iterations) => {
                 let batches = manifest.batches.unwrap_or(iterations);
@@ -256,7 +256,7 @@ impl Model {
             }
             gathered.push(buffer);
         }
-        let mut executor = self.lock();
+        let mut executor = self.lock()?;
         WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
     }
 

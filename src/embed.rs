@@ -62,7 +62,7 @@ impl Model {
     /// [`Error::NeedsGpu`] on the CPU device, [`Error::Configuration`] if there is no such parameter.
     pub fn parameter_view(&self, name: &str) -> Result<BufferView> {
         let (tensor, store) = self.tensor(name)?;
-        let executor = self.lock();
+        let executor = self.lock()?;
         let Executor::Gpu(gpu) = &*executor else { return Err(self.needs_gpu("a parameter's buffer")) };
         let buffer = gpu.store(store).ok_or_else(|| self.needs_gpu("a parameter's buffer"))?;
         Ok(BufferView {
@@ -99,7 +99,7 @@ impl Model {
             return Err(self.needs_gpu("recording steps"));
         }
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let run = self.open(&mut self.lock(), Mode::Train, data, weights, batch_size, u64::MAX)?;
+        let run = self.open(&mut *self.lock()?, Mode::Train, data, weights, batch_size, u64::MAX)?;
         refuse_streaming(&run)?;
         let order = (0..data.len() as u32).collect();
         let counts_answers = self.counts_answers(data);
@@ -119,7 +119,7 @@ impl Model {
             return Err(self.needs_gpu("predictions on the GPU"));
         }
         let data = samples.into().into_dataset(self.features())?;
-        let mut executor = self.lock();
+        let mut executor = self.lock()?;
         let mut run = self.open(&mut executor, Mode::Predict, &data, None, data.len(), u64::MAX)?;
         refuse_streaming(&run)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
@@ -173,7 +173,7 @@ impl Trainer<'_> {
         self.first_slot = step.slot;
         self.steps_left = self.steps_per_epoch();
         let rates = self.model.rates();
-        let mut executor = self.model.lock();
+        let mut executor = self.model.lock()?;
         executor.clear_counts(&self.run)?;
         executor.begin(&mut self.run, &self.order, step, rates)?;
         drop(executor);

@@ -198,6 +198,12 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A synchronous call on a model that an asynchronous call on the same thread has begun to use: it would wait for ever.
+    #[error(
+        "the model is in use by an asynchronous call that was begun on this thread and is not done: await that one \
+         first, or make this call in its asynchronous form"
+    )]
+    Busy,
     /// Something that only a GPU device can do was asked of another device.
     #[error("{what} needs a GPU device, and this model runs on {device}")]
     NeedsGpu {

@@ -5,13 +5,12 @@ mod averages;
 pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod capacity;
+mod held;
 mod metrics;
 mod targets;
 pub(crate) mod training_state;
 
 use std::sync::Arc;
-
-use futures::lock::{Mutex, OwnedMutexGuard};
 
 use crate::blocking::block_on;
 use crate::device::{Device, DeviceInfo};
@@ -21,6 +20,7 @@ use crate::kernels::product::Choices;
 use crate::kernels::storage::Precision;
 use crate::layout::{Layout, Tensor};
 use crate::model::buffers::model_buffers;
+use crate::model::held::{HeldExecutor, SharedExecutor};
 use crate::model::training_state::TrainingState;
 use crate::net::losses::LossFunction;
 use crate::net::optimizers::{Clip, Optimizer};
@@ -63,8 +63,8 @@ pub struct Model {
     optimizer: Optimizer,
     loss: LossFunction,
     pub(crate) layout: Layout,
-    /// Behind a lock for those who predict and evaluate from several threads: a pass over data has it from start to end.
-    executor: Arc<Mutex<Executor>>,
+    /// Behind a lock for those who predict and evaluate from several threads.
+    executor: SharedExecutor,
     step: StepBlock,
     pub(crate) fused: bool,
     precision: Precision,
@@ -98,11 +98,7 @@ impl Model {
         device.check_storage("parameters", layout.length)?;
         let (parameters, moving) = layout.initial(&description)?;
         let executor = Executor::new(device, model_buffers(&layout, &optimizer, (&parameters, &moving)))?;
-        let step = StepBlock {
-            learning_rate: optimizer.rate_of(0),
-            accumulate: optimizer.gradient_accumulation_steps(),
-            ..StepBlock::default()
-        };
+        let step = StepBlock { accumulate: optimizer.gradient_accumulation_steps(), ..StepBlock::default() };
         let step = step.after(0, 0, optimizer.betas());
         let (device, choices) = (device.clone(), device.choices());
         Ok(Model {
@@ -111,7 +107,7 @@ impl Model {
             optimizer,
             loss,
             layout,
-            executor: Arc::new(Mutex::new(executor)),
+            executor: SharedExecutor::new(executor),
             step,
             fused: true,
             precision: Precision::F32,
@@ -123,12 +119,12 @@ impl Model {
     }
 
     /// What runs plans, for as long as the caller has it.
-    pub(crate) async fn executor(&self) -> OwnedMutexGuard<Executor> {
-        self.executor.clone().lock_owned().await
+    pub(crate) async fn executor(&self) -> Result<HeldExecutor> {
+        self.executor.hold().await
     }
 
     /// [`Model::executor`] for the synchronous face.
-    pub(crate) fn lock(&self) -> OwnedMutexGuard<Executor> {
+    pub(crate) fn lock(&self) -> Result<HeldExecutor> {
         block_on(self.executor())
     }
 
@@ -208,7 +204,7 @@ impl Model {
             optimizer: self.optimizer.clone(),
             loss: self.loss,
             layout: self.layout.clone(),
-            executor: Arc::new(Mutex::new(Executor::Unavailable(error.to_string()))),
+            executor: SharedExecutor::new(Executor::Unavailable(error.to_string())),
             step: self.step,
             fused: self.fused,
             precision: self.precision,
@@ -271,7 +267,6 @@ impl Model {
         let optimizer = self.optimizer.clone().with_learning_rate(learning_rate);
         optimizer.validate()?;
         self.optimizer = optimizer;
-        self.step.learning_rate = learning_rate;
         Ok(())
     }
 
@@ -307,7 +302,8 @@ impl Model {
     /// As [`Model::parameter`].
     pub async fn parameter_async(&self, name: &str) -> Result<Vec<f32>> {
         let (tensor, store) = self.tensor(name)?;
-        Ok(tensor.unpack(&self.executor().await.read(store).await?))
+        let values = self.executor().await?.wait(async |executor| executor.read(store).await).await?;
+        Ok(tensor.unpack(&values))
     }
 
     /// Sets parameters by name, from row-major numbers without padding; those that are not named stay, and so does the
@@ -326,9 +322,20 @@ impl Model {
     /// [`Error::Configuration`] for an unknown name, [`Error::Shape`] for a wrong count, [`Error::NotFinite`] for NaN or
     /// infinity; nothing is changed then.
     pub fn set_parameters<'v>(&mut self, values: impl IntoIterator<Item = (&'v str, &'v [f32])>) -> Result<()> {
-        let mut executor = self.lock();
-        let mut parameters = block_on(executor.read(Store::Parameters))?;
-        let mut moving = block_on(executor.read(Store::Moving))?;
+        block_on(self.set_parameters_async(values))
+    }
+
+    /// [`Model::set_parameters`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::set_parameters`].
+    pub async fn set_parameters_async<'v>(
+        &mut self,
+        values: impl IntoIterator<Item = (&'v str, &'v [f32])>,
+    ) -> Result<()> {
+        let mut executor = self.executor().await?;
+        let mut parameters = executor.read(Store::Parameters).await?;
+        let mut moving = executor.read(Store::Moving).await?;
         for (name, values) in values {
             let (tensor, store) = self.tensor(name)?;
             let count = tensor.rows * tensor.columns;

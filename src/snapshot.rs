@@ -91,7 +91,7 @@ impl Model {
     /// # Errors
     /// As [`Model::snapshot`].
     pub async fn snapshot_async(&self) -> Result<Snapshot> {
-        self.snapshot_of(&mut *self.executor().await).await
+        self.executor().await?.wait(async |executor| self.snapshot_of(executor).await).await
     }
 
     pub(crate) async fn snapshot_of(&self, executor: &mut Executor) -> Result<Snapshot> {
@@ -120,7 +120,7 @@ impl Model {
     /// [`Error::Configuration`] if the snapshot is of a model with another description or optimizer, and whatever the
     /// device reports.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut executor = self.lock();
+        let mut executor = self.lock()?;
         self.restore_in(&mut executor, snapshot)
     }
 
@@ -129,7 +129,7 @@ impl Model {
     /// # Errors
     /// As [`Model::restore`].
     pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut executor = self.lock();
+        let mut executor = self.lock()?;
         self.restore_weights_in(&mut executor, snapshot)
     }
 
@@ -227,12 +227,73 @@ impl Model {
     pub fn reopen(&self, device: &Device) -> Result<Model> {
         self.snapshot()?.open(device)
     }
+
+    /// [`Model::reopen`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::reopen`].
+    pub async fn reopen_async(&self, device: &Device) -> Result<Model> {
+        self.snapshot_async().await?.open(device)
+    }
 }
 
 /// Another model with the same numbers, on the same device. Should the device have no room for it, or be lost, the clone says
-/// so when it is first used; [`Model::reopen`] says so at once.
+/// so when it is first used; [`Model::reopen`] says so at once. So does a clone that is made while an asynchronous call on
+/// this thread has the model ([`Error::Busy`]).
 impl Clone for Model {
     fn clone(&self) -> Self {
         self.reopen(self.device()).unwrap_or_else(|error| self.unavailable(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Dataset;
+    use crate::device::Backend;
+    use crate::net::layers::Dense;
+    use crate::net::losses::Loss;
+    use crate::net::optimizers::Sgd;
+    use crate::plan::Mode;
+
+    /// What is measured for other models later changes neither a model's bits nor its copies'.
+    #[test]
+    fn copies_have_the_tilings_of_the_original() -> Result<()> {
+        let device = Device::gpu()?;
+        let Backend::Gpu(context) = &device.backend else { panic!("a GPU device") };
+        let net = || Sequential::new(33).add(Dense::new(20)).add(Dense::new(10));
+        let compile = || net().compile(&device, Sgd::default(), Loss::MeanSquaredError);
+        let data = Dataset::from_rows(vec![0.5; 64 * 33], 33, vec![0.25; 64 * 10], 10)?;
+        let plan = |model: &Model| -> Result<String> {
+            Ok(format!("{:?}", model.recipe().plan(model.plan_key(Mode::Train, &data, false, 64)?)))
+        };
+        let mut original = compile()?;
+        let before = plan(&original)?;
+        let snapshot = original.snapshot()?;
+        // Another tiling for each product that has one.
+        let products: Vec<_> = original
+            .recipe()
+            .plan(original.plan_key(Mode::Train, &data, false, 64)?)
+            .launches
+            .iter()
+            .filter_map(|launch| launch.kernel.product(64, original.precision()))
+            .collect();
+        let traits = device.traits();
+        let other = |product| {
+            let candidates = crate::kernels::product::Tiling::candidates(product, traits);
+            candidates.last().map(|&tiling| (product, tiling))
+        };
+        context.choose(&Choices(products.into_iter().filter_map(other).collect()));
+        assert_ne!(plan(&compile()?)?, before, "a new model has what was measured");
+        let mut copies = [original.clone(), snapshot.open(&device)?, original.reopen(&device)?];
+        original.fit(&data, crate::Fit::new())?;
+        for copy in &mut copies {
+            assert_eq!(plan(copy)?, before);
+            copy.fit(&data, crate::Fit::new())?;
+            assert_eq!(copy.parameter("dense_0.kernel")?, original.parameter("dense_0.kernel")?);
+        }
+        // Another device has its own.
+        assert!(snapshot.open(&Device::cpu())?.choices().0.is_empty());
+        Ok(())
     }
 }

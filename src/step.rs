@@ -20,7 +20,7 @@ pub struct StepBlock {
     pub batch_size: u32,
     /// Where this step's statistics go, modulo the number of slots.
     pub slot: u32,
-    /// The learning rate η.
+    /// The learning rate η: `gather_batch` puts it there, from a ring that the host fills. What the host sends has none.
     pub learning_rate: f32,
     /// β₁ᵗ with t = iteration + 1; for Nadam the product of its μ₁ to μₜ, which is less, as β₁ warms up.
     pub beta_1_power: f32,

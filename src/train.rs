@@ -90,7 +90,7 @@ impl Model {
             None => (data, None),
         };
         let batch_size = fit.batch_size.min(train.len().max(1));
-        let mut executor = self.executor().await;
+        let mut executor = self.executor().await?;
         let executor = &mut *executor;
         let mut training =
             self.feed(executor, Mode::Train, &train, fit.class_weight.as_deref(), batch_size, fit.budget)?;
@@ -249,8 +249,16 @@ impl Model {
     /// # Errors
     /// As [`Model::fit`].
     pub fn train_on_batch(&mut self, data: &Dataset) -> Result<Score> {
+        block_on(self.train_on_batch_async(data))
+    }
+
+    /// [`Model::train_on_batch`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::fit`].
+    pub async fn train_on_batch_async(&mut self, data: &Dataset) -> Result<Score> {
         let fit = Fit::new().batch_size(data.len().max(1)).shuffle(false).average_at_end(false);
-        let history = self.fit(data, fit)?;
+        let history = self.fit_async(data, fit).await?;
         Ok(history.last().map_or_else(Score::default, |record| record.train.clone()))
     }
 }

@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// The most storage buffers that an operation binds: `gather_batch` has as many as WebGPU grants.
+const MOST_STORAGE_BUFFERS: u64 = 8;
+
 /// WebGPU's defaults.
 pub(super) fn required() -> wgpu::Limits {
     wgpu::Limits::default()
@@ -26,12 +29,7 @@ pub(super) fn wanted(offered: &wgpu::Limits) -> wgpu::Limits {
 pub(super) fn check(name: &str, limits: &wgpu::Limits) -> Result<()> {
     let required = required();
     let pairs: [(&'static str, u64, u64); 6] = [
-        (
-            "maxStorageBuffersPerShaderStage",
-            // Seven, not WebGPU's eight: no kernel binds more.
-            7,
-            limits.max_storage_buffers_per_shader_stage.into(),
-        ),
+        ("maxStorageBuffersPerShaderStage", MOST_STORAGE_BUFFERS, limits.max_storage_buffers_per_shader_stage.into()),
         (
             "maxComputeInvocationsPerWorkgroup",
             required.max_compute_invocations_per_workgroup.into(),
@@ -64,4 +62,19 @@ pub(super) fn check(name: &str, limits: &wgpu::Limits) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::{Access, REGISTRY};
+
+    #[test]
+    fn storage_buffers_are_those_of_the_operation_that_has_most() {
+        let of = |definition: &crate::kernels::Definition| {
+            definition.bindings.iter().filter(|binding| binding.access != Access::Step).count()
+        };
+        assert_eq!(REGISTRY.iter().map(of).max(), Some(MOST_STORAGE_BUFFERS as usize));
+        assert_eq!(MOST_STORAGE_BUFFERS, u64::from(required().max_storage_buffers_per_shader_stage));
+    }
 }

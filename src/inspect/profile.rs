@@ -65,6 +65,19 @@ impl Model {
     /// What [`Model::fit`] may return, and [`Error::Configuration`] for steps with an optimizer that accumulates gradients:
     /// a step without an update has fewer launches.
     pub fn profile(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Vec<LaunchProfile>> {
+        block_on(self.profile_async(data, batch_size, steps))
+    }
+
+    /// [`Model::profile`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::profile`].
+    pub async fn profile_async(
+        &mut self,
+        data: &Dataset,
+        batch_size: usize,
+        steps: usize,
+    ) -> Result<Vec<LaunchProfile>> {
         crate::model::binding::check_batch_size(batch_size)?;
         if steps > 0 && self.optimizer().gradient_accumulation_steps() > 1 {
             let found = format!("updates of {} batches", self.optimizer().gradient_accumulation_steps());
@@ -72,7 +85,7 @@ impl Model {
         }
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let mut executor = self.lock();
+        let mut executor = self.executor().await?;
         let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let plan = run.plan();
         let (mut work, mut names) = (Vec::new(), Vec::new());
@@ -94,7 +107,7 @@ impl Model {
                 let rates = self.rates();
                 executor.begin(&mut run, &order, start, rates)?;
             }
-            if !block_on(executor.time_step(&mut run, &mut seconds))? {
+            if !executor.time_step(&mut run, &mut seconds).await? {
                 break;
             }
             self.advance(1);

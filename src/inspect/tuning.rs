@@ -101,7 +101,7 @@ impl Model {
         let Backend::Gpu(context) = &device.backend else {
             return Ok(Tuning { products: Vec::new(), kept: None });
         };
-        let read = |store| block_on(async { self.executor().await.read(store).await });
+        let read = |store| block_on(async { self.executor().await?.read(store).await });
         let (parameters, moving) = (read(Store::Parameters)?, read(Store::Moving)?);
         let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &moving));
         let mut races = Vec::new();
@@ -116,7 +116,7 @@ impl Model {
         let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].tiling)).collect());
         context.choose(&choices);
         self.set_choices(context.choices());
-        if let Executor::Gpu(gpu) = &mut *self.lock() {
+        if let Executor::Gpu(gpu) = &mut *self.lock()? {
             gpu.forget_programs();
         }
         let kept = context.keep(&choices)?;

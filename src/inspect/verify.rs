@@ -28,16 +28,24 @@ impl Model {
     /// [`Error::Verification`](crate::Error::Verification) naming the first launch that differs, and what
     /// [`Model::fit`] may return.
     pub fn verify(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
-        self.verify_into(Verification::default(), data, batch_size, steps)
+        block_on(self.verify_async(data, batch_size, steps))
+    }
+
+    /// [`Model::verify`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::verify`].
+    pub async fn verify_async(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
+        self.verify_into(Verification::default(), data, batch_size, steps).await
     }
 
     /// The same, except that what is wrong is kept among the rest, and the steps go on.
     #[cfg(feature = "native")]
     pub(super) fn verify_keeping(&mut self, data: &Dataset, batch_size: usize, steps: usize) -> Result<Verification> {
-        self.verify_into(Verification::keeping(), data, batch_size, steps)
+        block_on(self.verify_into(Verification::keeping(), data, batch_size, steps))
     }
 
-    fn verify_into(
+    async fn verify_into(
         &mut self,
         mut verification: Verification,
         data: &Dataset,
@@ -47,7 +55,7 @@ impl Model {
         check_batch_size(batch_size)?;
         let batch_size = batch_size.min(data.len().max(1));
         let weights = data.sample_weights().map(<[f32]>::to_vec);
-        let mut executor = self.lock();
+        let mut executor = self.executor().await?;
         let mut run = self.open(&mut executor, Mode::Train, data, weights, batch_size, u64::MAX)?;
         let order: Vec<u32> = (0..data.len() as u32).collect();
         for step in 0..steps {
@@ -56,7 +64,7 @@ impl Model {
                 let rates = self.rates();
                 executor.begin(&mut run, &order, start, rates)?;
             }
-            block_on(executor.verify_step(&mut run, &mut verification))?;
+            executor.verify_step(&mut run, &mut verification).await?;
             self.advance(1);
         }
         Ok(verification)

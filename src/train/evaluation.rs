@@ -1,5 +1,7 @@
 //! Evaluation and prediction: one pass over the samples in their order.
 
+use std::collections::VecDeque;
+
 use super::pacer::Pacer;
 use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
@@ -41,9 +43,12 @@ impl Model {
     /// # Errors
     /// As [`Model::evaluate`].
     pub async fn evaluate_async(&self, data: impl Into<AnyDataset>) -> Result<Score> {
-        let mut executor = self.executor().await;
-        let mut fed = self.feed_evaluation(&mut executor, &data.into(), DEFAULT_BUDGET)?;
-        self.score(&mut executor, &mut fed).await
+        let data = data.into();
+        let evaluate = async |executor: &mut Executor| {
+            let mut fed = self.feed_evaluation(executor, &data, DEFAULT_BUDGET)?;
+            self.score(executor, &mut fed).await
+        };
+        self.executor().await?.wait(evaluate).await
     }
 
     pub(super) fn feed_evaluation(&self, executor: &mut Executor, data: &AnyDataset, budget: u64) -> Result<Fed> {
@@ -63,15 +68,19 @@ impl Model {
         fed.begin_pass(None, 0);
         let (steps, mut bound, mut submitted) = (fed.steps(), 0, 0);
         let mut pacer = Pacer::new();
+        // The steps of each submission whose results have not arrived.
+        let mut under_way = VecDeque::new();
         while submitted < steps || fed.run.in_flight() > 0 {
             while submitted < steps && fed.run.in_flight() < SUBMISSIONS {
                 if submitted == bound {
                     bound += self.refill(executor, fed, StepBlock::default())?;
                 }
-                submitted += executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
+                let count = executor.submit(&mut fed.run, pacer.steps.min(bound - submitted))?;
+                submitted += count;
+                under_way.push_back(count);
             }
             let results = executor.wait(&mut fed.run).await?;
-            pacer.arrived(results.len() / fed.run.plan().slot);
+            pacer.arrived(under_way.pop_front().unwrap_or_default());
             take(&results);
         }
         Ok(())
@@ -114,12 +123,14 @@ impl Model {
             return Ok(outputs);
         }
         let data = AnyDataset::InMemory(data);
-        let mut executor = self.executor().await;
-        let batch_size = self.rows_at_once(&executor, Mode::Predict, &data)?;
-        let mut fed = self.feed(&mut executor, Mode::Predict, &data, None, batch_size, DEFAULT_BUDGET)?;
         let stride = crate::kernels::padded(columns);
         let take = |rows: &[f32]| rows.chunks_exact(stride).for_each(|row| outputs.extend_from_slice(&row[..columns]));
-        self.pass(&mut executor, &mut fed, take).await?;
+        let predict = async |executor: &mut Executor| {
+            let batch_size = self.rows_at_once(executor, Mode::Predict, &data)?;
+            let mut fed = self.feed(executor, Mode::Predict, &data, None, batch_size, DEFAULT_BUDGET)?;
+            self.pass(executor, &mut fed, take).await
+        };
+        self.executor().await?.wait(predict).await?;
         Ok(outputs)
     }
 
@@ -129,7 +140,15 @@ impl Model {
     /// # Errors
     /// As [`Model::predict`].
     pub fn predict_classes<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
-        let outputs = self.predict(samples)?;
+        block_on(self.predict_classes_async(samples))
+    }
+
+    /// [`Model::predict_classes`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub async fn predict_classes_async<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<u32>> {
+        let outputs = self.predict_async(samples).await?;
         let threshold = if self.outputs_are_logits() { 0.0 } else { 0.5 };
         let class = |row: &[f32]| match row {
             [one] => u32::from(*one > threshold),

@@ -35,6 +35,20 @@ fn all_calls(device: &Device) -> Result<usize> {
     assert_eq!(kernel?.len(), 24);
     let (snapshot, _) = run_without_blocking(model.snapshot_async());
     assert_eq!(snapshot?.iterations(), model.iterations());
+    let (classes, _) = run_without_blocking(model.predict_classes_async(&data));
+    assert_eq!(classes?.len(), 32);
+    let (copy, _) = run_without_blocking(model.reopen_async(device));
+    let mut copy = copy?;
+    let (verification, _) = run_without_blocking(copy.verify_async(&data, 5, 3));
+    assert_eq!(verification?.steps, 3);
+    let (profile, _) = run_without_blocking(copy.profile_async(&data, 5, 0));
+    assert!(!profile?.is_empty());
+    let (trained, _) = run_without_blocking(copy.train_on_batch_async(&data));
+    assert!(trained?.loss.is_finite());
+    let (set, _) = run_without_blocking(copy.set_parameters_async([("dense_1.bias", &[1.0, 2.0][..])]));
+    set?;
+    let (bias, _) = run_without_blocking(copy.parameter_async("dense_1.bias"));
+    assert_eq!(bias?, [1.0, 2.0]);
     let (bytes, _) = run_without_blocking(model.to_bytes_with_optimizer_async());
     assert!(!bytes?.is_empty());
     Ok(asked)

@@ -114,6 +114,13 @@ fn steps_that_accumulate_are_not_profiled(device: &Device) -> Outcome {
     let optimizer = Sgd::default().gradient_accumulation_steps(2);
     let mut model = net.compile(device, optimizer, Loss::MeanSquaredError)?;
     assert!(!model.profile(&data, 1, 0)?.is_empty());
-    refused_for(model.profile(&data, 1, 3), "updates after every batch");
+    let message = "profile: expected an optimizer that updates after every batch, found updates of 2 batches";
+    refused_for(model.profile(&data, 1, 3), message);
+    // In the middle of an update too, which stays as it is.
+    model.train_on_batch(&data)?;
+    let before = model.to_bytes_with_optimizer()?;
+    refused_for(model.profile(&data, 1, 3), message);
+    assert!(!model.profile(&data, 1, 0)?.is_empty());
+    assert!(model.to_bytes_with_optimizer()? == before);
     Ok(())
 }

@@ -63,7 +63,7 @@ fn limits_too_small(_: &Device) -> Outcome {
     let cases = [
         (
             wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..required.clone() },
-            "maxStorageBuffersPerShaderStage of at least 7, and this device has 4",
+            "maxStorageBuffersPerShaderStage of at least 8, and this device has 4",
         ),
         (
             wgpu::Limits { max_storage_buffer_binding_size: 1 << 20, ..required.clone() },

@@ -1,12 +1,19 @@
 //! `evaluate`, `predict` and `predict_classes`: against computations by hand, over many batches, and at the edges.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
 use wgrad::data::TargetRows;
 use wgrad::{
-    Activation, Dataset, Dense, Device, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd, StreamedDataset, wgpu,
+    Activation, Dataset, Dense, Device, Error, Fit, Loss, LossFunction, Model, RmsProp, Sequential, Sgd,
+    StreamedDataset, wgpu,
 };
 
 use crate::common::{
-    Outcome, Suite, assert_close, classifier, host_device, ids, labelled, numbers, refused, trials, with_rows,
+    Outcome, Suite, assert_close, classifier, host_device, ids, labelled, numbers, refused, refused_for, trials,
+    with_rows,
 };
 
 pub fn add(suite: &mut Suite) {
@@ -21,8 +28,9 @@ pub fn add(suite: &mut Suite) {
         no_rows_give_no_predictions,
         whatever_trains_is_evaluated_and_predicted,
         rows_come_in_many_forms,
+        asynchronous_calls_may_move_to_other_threads,
     );
-    trials!(suite.on_gpu: what_trains_can_be_tuned);
+    trials!(suite.on_gpu: what_trains_can_be_tuned, a_call_that_would_wait_for_ever_is_refused);
 }
 
 /// Trains a net of one hidden layer on a few rows, evaluates them as validation data, alone and streamed, and predicts
@@ -239,5 +247,60 @@ fn no_rows_give_no_predictions(device: &Device) -> Outcome {
     let model = trained(device, &data)?;
     assert!(model.predict(Vec::<f32>::new())?.is_empty());
     assert!(model.predict_classes(data.take(0))?.is_empty());
+    Ok(())
+}
+
+/// A future that may be sent, as executors with several threads want it.
+fn sent<F: Future + Send>(future: F) -> F {
+    future
+}
+
+fn asynchronous_calls_may_move_to_other_threads(device: &Device) -> Outcome {
+    let data = labelled(20, 6, 3);
+    let model = trained(device, &data)?;
+    let score = pollster::block_on(sent(model.evaluate_async(&data)))?;
+    assert_eq!(score, model.evaluate(&data)?);
+    assert_eq!(pollster::block_on(sent(model.predict_async(&data)))?, model.predict(&data)?);
+    assert_eq!(pollster::block_on(sent(model.predict_classes_async(&data)))?, model.predict_classes(&data)?);
+    assert_eq!(pollster::block_on(sent(model.snapshot_async()))?, model.snapshot()?);
+    Ok(())
+}
+
+/// An evaluation that waits for the device has the model. What is asked of the model meanwhile on the same thread would
+/// wait for an evaluation that nobody goes on with.
+fn a_call_that_would_wait_for_ever_is_refused(device: &Device) -> Outcome {
+    let data = labelled(2500, 6, 3);
+    let model = trained(device, &data)?;
+    let kernel = model.parameter("dense_0.kernel")?;
+    let score = model.evaluate(&data)?;
+    {
+        let mut evaluation = pin!(model.evaluate_async(&data));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(evaluation.as_mut().poll(&mut context).is_pending(), "a GPU takes its time");
+        let busy = |result: wgrad::Result<()>| assert!(matches!(result, Err(Error::Busy)), "{result:?}");
+        busy(model.parameter("dense_0.kernel").map(drop));
+        busy(model.snapshot().map(drop));
+        busy(model.to_bytes_with_optimizer().map(drop));
+        busy(model.evaluate(&data).map(drop));
+        busy(model.predict(&data).map(drop));
+        busy(model.parameter_view("dense_0.kernel").map(drop));
+        refused_for(model.clone().predict(&data), "the model is in use by an asynchronous call");
+        // In another thread the same call waits, and gets its answer.
+        std::thread::scope(|scope| -> Outcome {
+            let other = scope.spawn(|| model.parameter("dense_0.kernel"));
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!other.is_finished());
+            assert_eq!(pollster::block_on(evaluation.as_mut())?, score);
+            assert_eq!(other.join().expect("a thread that ends")?, kernel);
+            Ok(())
+        })?;
+    }
+    // One that is given up leaves the model free.
+    {
+        let mut evaluation = Box::pin(model.evaluate_async(&data));
+        assert!(evaluation.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    assert_eq!(model.parameter("dense_0.kernel")?, kernel);
+    assert_eq!(model.evaluate(&data)?, score);
     Ok(())
 }

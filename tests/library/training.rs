@@ -21,6 +21,7 @@ pub fn add(suite: &mut Suite) {
         a_weight_of_two_is_the_sample_twice,
         weight_zero_is_as_if_absent,
         train_on_batch_is_one_step,
+        train_on_batch_accumulates,
         frozen_layers_keep_their_bits,
         a_net_all_frozen_stays,
         learning_rate_zero_changes_nothing,
@@ -235,6 +236,20 @@ fn train_on_batch_is_one_step(device: &Device) -> Outcome {
     }
     fitted.fit(&data, Fit::new().epochs(3).batch_size(45).shuffle(false))?;
     assert_eq!(bits(&model)?, bits(&fitted)?);
+    Ok(())
+}
+
+/// With gradients of three batches to an update, two calls only add to them.
+fn train_on_batch_accumulates(device: &Device) -> Outcome {
+    let data = labelled(45, 6, 3);
+    let optimizer = Sgd::default().gradient_accumulation_steps(3);
+    let mut model = classifier(6, 8, 3).compile(device, optimizer, Loss::CategoricalCrossentropy)?;
+    let before = bits(&model)?;
+    for call in 1..=6 {
+        model.train_on_batch(&data)?;
+        assert_eq!((model.batches(), model.iterations()), (call, call / 3));
+        assert_eq!(bits(&model)? == before, call < 3, "call {call}");
+    }
     Ok(())
 }
 

@@ -128,6 +128,33 @@ fn verified_steps_are_steps() -> Result<()> {
     Ok(())
 }
 
+/// Two updates of three batches and a part of one, from the middle of an update on: their launches differ from batch to
+/// batch.
+#[test]
+fn steps_that_accumulate_are_verified() -> Result<()> {
+    for device in [Device::cpu(), Device::gpu()?] {
+        let make = || {
+            let optimizer = RmsProp::default().gradient_accumulation_steps(3);
+            Sequential::new(6)
+                .add(Dense::new(7).activation(Activation::Tanh))
+                .add(Dense::new(3).activation(Activation::Softmax))
+                .compile(&device, optimizer, Loss::CategoricalCrossentropy)
+        };
+        let (mut verified, mut fitted) = (make()?, make()?);
+        let fit = || crate::Fit::new().batch_size(BATCH).shuffle(false);
+        for model in [&mut verified, &mut fitted] {
+            model.fit(&data()?, fit().steps(1))?;
+        }
+        let found = verified.verify(&data()?, BATCH, 6)?;
+        assert!(found.steps == 6 && found.largest_share < 0.5, "{found}");
+        fitted.fit(&data()?, fit().epochs(2))?;
+        assert_eq!((verified.batches(), verified.iterations()), (7, 2));
+        let bytes = |model: &Model| model.to_bytes_with_optimizer();
+        assert!(bytes(&verified)? == bytes(&fitted)?);
+    }
+    Ok(())
+}
+
 /// Replaces `from` by `to` in the shader of the launch `label`, on a device of its own, and returns what verify mode says.
 fn broken(make: fn(&Device) -> Result<Model>, label: &str, from: &str, to: &str) -> Result<Error> {
     let device = Device::gpu()?;
