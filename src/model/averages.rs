@@ -42,8 +42,8 @@ impl Model {
             let expected = "one that keeps averages of the weights: `use_ema(true)`";
             return Err(Error::configuration("optimizer", expected, self.optimizer()));
         }
-        let mut executor = self.executor().await;
-        self.exchange(&mut executor, true).await
+        let exchange = async |executor: &mut Executor| self.exchange(executor, true).await;
+        self.executor().await?.wait(exchange).await
     }
 
     /// Makes the averages the weights, if there are averages.

@@ -75,7 +75,7 @@ mod tests {
         let outputs = widths[widths.len() - 1];
         let row = Dataset::from_rows(vec![0.0; widths[0]], widths[0], vec![0.0; outputs], outputs)?;
         let data = AnyDataset::InMemory(row.subset(&vec![0; samples])?);
-        let rows = model.rows_at_once(&model.lock(), mode, &data)?;
+        let rows = model.rows_at_once(&*model.lock()?, mode, &data)?;
         Ok(rows)
     }
 

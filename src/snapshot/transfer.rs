@@ -68,7 +68,7 @@ impl Model {
     pub fn copy_layers<'n>(&mut self, from: &Model, layers: impl IntoIterator<Item = &'n str>) -> Result<()> {
         let mut copied = Vec::new();
         {
-            let executor = from.lock();
+            let executor = from.lock()?;
             let parameters = block_on(executor.read(Store::Parameters))?;
             let moving = block_on(executor.read(Store::Moving))?;
             for layer in layers {

@@ -192,7 +192,7 @@ fn predictions_take_any_kind_of_samples(device: &Device) -> Outcome {
 }
 
 fn probabilities_are_probabilities(device: &Device) -> Outcome {
-    let data = with_rows(30, 6, 4);
+    let data = with_shares(30, 6, 4);
     for (activation, loss) in
         [(Activation::Softmax, Loss::CategoricalCrossentropy), (Activation::Sigmoid, Loss::BinaryCrossentropy)]
     {

@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use super::norm;
 use crate::error::Result;
-use crate::net::describe::Describe;
 use crate::net::describe::{Describe, check_learning_rate_factor, is_one};
 use crate::net::initializers::Initializer;
 use crate::net::shape::Shape;
