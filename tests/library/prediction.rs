@@ -13,7 +13,7 @@ use wgrad::{
 
 use crate::common::{
     Outcome, Suite, assert_close, classifier, host_device, ids, labelled, numbers, refused, refused_for, trials,
-    with_rows,
+    with_rows, with_shares,
 };
 
 pub fn add(suite: &mut Suite) {
