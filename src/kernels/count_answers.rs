@@ -145,7 +145,8 @@ impl CountAnswers {
         for (column, y) in values.iter().enumerate() {
             let (y, positive) = (y.wide(), target(column) > 0.5);
             for (index, &threshold) in tables.thresholds.iter().enumerate() {
-                let (at, above) = (tables.thresholds_at(columns) + 3 * (index * columns + column), y > threshold.into());
+                let (at, above) =
+                    (tables.thresholds_at(columns) + 3 * (index * columns + column), y > threshold.into());
                 counts[at] += u32::from(above && positive);
                 counts[at + 1] += u32::from(above);
                 counts[at + 2] += u32::from(positive);

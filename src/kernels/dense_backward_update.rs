@@ -46,10 +46,7 @@ impl DenseBackwardUpdate {
     fn tensors<F: Real>(&self) -> [Tensor<F>; 2] {
         let entry = |tensor: TensorSettings| tensor.entry(true).map(F::of);
         let bias = self.gradients.bias_offset.map(|offset| offset..offset + padded(self.gradients.outputs));
-        [
-            (0..self.kernel_length(), entry(self.kernel)),
-            (bias.unwrap_or_default(), entry(self.bias)),
-        ]
+        [(0..self.kernel_length(), entry(self.kernel)), (bias.unwrap_or_default(), entry(self.bias))]
     }
 
     /// Numbers from the start of the layer's kernel to the end of its bias.

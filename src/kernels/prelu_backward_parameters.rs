@@ -29,12 +29,8 @@ impl Operation for PreluBackwardParameters {
     };
 
     fn definition(&self) -> Definition {
-        const ACCUMULATED: &[Binding] = &[
-            Binding::STEP,
-            Binding::read("dy").stored(),
-            Binding::read("x").stored(),
-            Keep::Accumulate.binding(),
-        ];
+        const ACCUMULATED: &[Binding] =
+            &[Binding::STEP, Binding::read("dy").stored(), Binding::read("x").stored(), Keep::Accumulate.binding()];
         match self.keep {
             Keep::Overwrite => Self::DEFINITION,
             Keep::Accumulate => Definition { bindings: ACCUMULATED, ..Self::DEFINITION },

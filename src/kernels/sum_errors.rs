@@ -33,12 +33,7 @@ impl Operation for SumErrors {
     const DEFINITION: Definition = Definition {
         name: "sum_errors",
         source: include_str!("../../shaders/sum_errors.wgsl"),
-        bindings: &[
-            Binding::STEP,
-            Binding::read("outputs"),
-            Binding::words("labels"),
-            Binding::write("statistics"),
-        ],
+        bindings: &[Binding::STEP, Binding::read("outputs"), Binding::words("labels"), Binding::write("statistics")],
     };
 
     fn header(&self, header: &mut Header) {
