@@ -6,7 +6,9 @@ use crate::error::Result;
 use crate::executor::Executor;
 use crate::executor::rows::{sample_words, target_words};
 use crate::model::Model;
-use crate::plan::{Buffer, DataFormat, Mode, PlanKey};
+#[cfg(feature = "native")]
+use crate::plan::DataFormat;
+use crate::plan::{Buffer, Mode, PlanKey};
 
 /// Rows of a batch, at most.
 pub(crate) const MOST_ROWS: usize = 1024;

@@ -320,7 +320,7 @@ fn softmax_has_a_temperature(device: &Device) -> Outcome {
     let z = [1.0f64, -2.0, 4.0];
     let exponentials = z.map(|z| (z / 4.0).exp());
     let sum: f64 = exponentials.iter().sum();
-    for (found, expected) in model.predict(&vec![1.0, -2.0, 4.0])?.iter().zip(exponentials) {
+    for (found, expected) in model.predict([1.0, -2.0, 4.0])?.iter().zip(exponentials) {
         assert!((f64::from(*found) - expected / sum).abs() < 1e-6, "{found} for {}", expected / sum);
     }
     let data = Dataset::from_classes(vec![1.0, -2.0, 4.0], 3, vec![1], 3)?;
