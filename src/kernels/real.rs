@@ -8,7 +8,7 @@ pub trait Real: num_traits::Float + std::ops::AddAssign + std::fmt::Debug + Send
     fn wide(self) -> f64;
     /// The nearest value to an f64.
     fn near(value: f64) -> Self;
-    /// 1 − erf: of an f64 to 10⁻¹⁴, of an f32 as the shaders have it, to 4·10⁻⁷; see [`erf`](crate::kernels::parts::activation::erf).
+    /// 1 − erf: of an f64 to 10⁻¹⁴, of an f32 as the shaders have it, to 4·10⁻⁷ (`parts/activation/erf.rs`).
     fn erfc(self) -> Self;
 }
 

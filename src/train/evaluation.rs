@@ -33,7 +33,7 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if the data does not fit the model, and whatever the device reports.
+    /// [`Error::Shape`](crate::Error::Shape) if the data does not fit the model, and whatever the device reports.
     pub fn evaluate(&self, data: impl Into<AnyDataset>) -> Result<Score> {
         block_on(self.evaluate_async(data))
     }
@@ -104,7 +104,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`] if a row does not have the model's features, [`Error::NotFinite`] for NaN or infinite inputs, and
+    /// [`Error::Shape`](crate::Error::Shape) if a row does not have the model's features, [`Error::NotFinite`](crate::Error::NotFinite) for NaN or infinite
+    /// inputs, and
     /// whatever the device reports.
     pub fn predict<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
         block_on(self.predict_async(samples))
