@@ -104,9 +104,8 @@ impl Model {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Shape`](crate::Error::Shape) if a row does not have the model's features, [`Error::NotFinite`](crate::Error::NotFinite) for NaN or infinite
-    /// inputs, and
-    /// whatever the device reports.
+    /// [`Error::Shape`](crate::Error::Shape) if a row does not have the model's features,
+    /// [`Error::NotFinite`](crate::Error::NotFinite) for NaN or infinite inputs, and whatever the device reports.
     pub fn predict<'s>(&self, samples: impl Into<Samples<'s>>) -> Result<Vec<f32>> {
         block_on(self.predict_async(samples))
     }
