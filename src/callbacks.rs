@@ -1,16 +1,26 @@
 //! What is done between the epochs of a training: callbacks see the model's numbers and may change them.
 
-use std::fmt;
+mod monitor;
+mod rates;
+mod stops;
+#[cfg(feature = "native")]
+mod written;
+
 use std::ops::ControlFlow;
-use std::str::FromStr;
 
 use futures::future::LocalBoxFuture;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::records::history::EpochRecord;
 use crate::snapshot::Snapshot;
+pub use monitor::Monitor;
+pub use rates::ReduceLrOnPlateau;
+pub(crate) use stops::Until;
+pub use stops::{OnEpochEnd, TerminateAfter};
+#[cfg(feature = "native")]
+pub use written::{Checkpoint, CsvLog, JsonLines};
 
 /// A training between two epochs: what a [`Callback`] may look at and change.
 #[derive(Debug)]
@@ -140,66 +150,6 @@ impl<C: Callback> Callback for &mut C {
 
     fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
         (**self).train_end(training)
-    }
-}
-
-/// The figure that a callback goes by. As text these are Keras's names: `loss`, `accuracy`, `val_loss`, `val_accuracy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Monitor {
-    /// The training loss.
-    Loss,
-    /// The training accuracy.
-    Accuracy,
-    /// The validation loss.
-    #[default]
-    ValidationLoss,
-    /// The validation accuracy.
-    ValidationAccuracy,
-}
-
-impl FromStr for Monitor {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Ok(match name {
-            "loss" => Monitor::Loss,
-            "accuracy" => Monitor::Accuracy,
-            "val_loss" => Monitor::ValidationLoss,
-            "val_accuracy" => Monitor::ValidationAccuracy,
-            _ => {
-                let known = "loss, accuracy, val_loss or val_accuracy";
-                return Err(Error::configuration("monitor", known, format!("{name:?}")));
-            }
-        })
-    }
-}
-
-impl fmt::Display for Monitor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Monitor::Loss => "loss",
-            Monitor::Accuracy => "accuracy",
-            Monitor::ValidationLoss => "val_loss",
-            Monitor::ValidationAccuracy => "val_accuracy",
-        })
-    }
-}
-
-impl Monitor {
-    /// Its value in an epoch, turned such that less is better.
-    fn cost(self, record: &EpochRecord) -> Result<f64> {
-        let found = match self {
-            Monitor::Loss => Some(record.train.loss),
-            Monitor::Accuracy => record.train.accuracy.map(|accuracy| -accuracy),
-            Monitor::ValidationLoss => record.validation.as_ref().map(|score| score.loss),
-            Monitor::ValidationAccuracy => {
-                record.validation.as_ref().and_then(|score| score.accuracy).map(|accuracy| -accuracy)
-            }
-        };
-        found.ok_or_else(|| {
-            let expected = "a figure that the training has: validation data for val_…, classes for accuracy";
-            Error::configuration("monitor", expected, self)
-        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! | [`data`] | How do my samples become a data set? What if they do not fit in memory? Where does MNIST come from? |
 //! | [`training`] | How do I describe a net, train it, measure it and use it? Which losses and optimizers are there? |
 //! | [`callbacks`] | How do I watch a training, and stop it early? |
+//! | [`keras`] | What is this word of Keras's here? |
 //! | [`saving`] | How do I save and load a model, or resume a training? What is in the file? |
 //! | [`devices`] | What runs where? How is a device chosen? What is kept on disk? |
 //! | [`embedding`] | How does a program with its own wgpu device train and predict on it? |
@@ -30,6 +31,8 @@ pub mod embedding {}
 pub mod errors {}
 #[doc = include_str!("guide/half_precision.md")]
 pub mod half_precision {}
+#[doc = include_str!("guide/keras.md")]
+pub mod keras {}
 #[doc = include_str!("guide/reproducibility.md")]
 pub mod reproducibility {}
 #[doc = include_str!("guide/saving.md")]

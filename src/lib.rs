@@ -69,7 +69,11 @@ mod snapshot;
 mod step;
 mod train;
 
-pub use callbacks::{Callback, EarlyStopping, KeepBest, Monitor, Training};
+pub use callbacks::{
+    Callback, EarlyStopping, KeepBest, Monitor, OnEpochEnd, ReduceLrOnPlateau, TerminateAfter, Training,
+};
+#[cfg(feature = "native")]
+pub use callbacks::{Checkpoint, CsvLog, JsonLines};
 pub use cpu::machine::InstructionSet;
 pub use data::{AnyDataset, Dataset, Samples, StreamedDataset, mnist};
 #[cfg(feature = "native")]

@@ -123,6 +123,11 @@ impl Model {
         self.executor.hold().await
     }
 
+    /// [`Model::executor`] where nobody else can have it, and nothing is waited for.
+    pub(crate) fn own_executor(&mut self) -> Result<HeldExecutor> {
+        self.executor.own()
+    }
+
     /// [`Model::executor`] for the synchronous face.
     pub(crate) fn lock(&self) -> Result<HeldExecutor> {
         block_on(self.executor())

@@ -120,7 +120,7 @@ impl Model {
     /// [`Error::Configuration`] if the snapshot is of a model with another description or optimizer, and whatever the
     /// device reports.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut executor = self.lock()?;
+        let mut executor = self.own_executor()?;
         self.restore_in(&mut executor, snapshot)
     }
 
@@ -129,7 +129,7 @@ impl Model {
     /// # Errors
     /// As [`Model::restore`].
     pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
-        let mut executor = self.lock()?;
+        let mut executor = self.own_executor()?;
         self.restore_weights_in(&mut executor, snapshot)
     }
 

@@ -43,6 +43,12 @@ impl SharedExecutor {
         };
         Ok(HeldExecutor { guard, thread: self.thread.clone() })
     }
+
+    /// What nobody else can have: of a model that is borrowed for the caller alone, no call is under way.
+    pub fn own(&self) -> Result<HeldExecutor> {
+        let guard = self.executor.clone().try_lock_owned().ok_or(Error::Busy)?;
+        Ok(HeldExecutor { guard, thread: self.thread.clone() })
+    }
 }
 
 impl HeldExecutor {

@@ -172,7 +172,7 @@ impl Metric {
     }
 
     /// The names that there are, for messages.
-    fn known() -> &'static str {
+    pub(crate) fn known() -> &'static str {
         "accuracy, categorical_accuracy, binary_accuracy, top_K_accuracy, mean_absolute_error, mean_squared_error, \
          root_mean_squared_error, r2_score, precision, recall or f1 (also …_by_class, …_macro, …_micro, …_weighted), auc, \
          confusion_matrix; a threshold behind those that have one, as in precision_above_0.3"

@@ -156,4 +156,29 @@ impl Model {
         };
         Ok(outputs.chunks_exact(self.outputs()).map(class).collect())
     }
+
+    /// The `k` largest outputs of each sample, the largest first, each with its class; of equal ones the first class comes
+    /// first. All of them where there are no more than `k`.
+    ///
+    /// ```
+    /// use wgrad::{Dense, Device, Loss, Sequential, Sgd};
+    ///
+    /// let net = Sequential::new(1).add(Dense::new(3));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.set_parameters([("dense_0.kernel", &[1.0, 3.0, 2.0][..])])?;
+    /// assert_eq!(model.predict_top_k(&[2.0], 2)?, [[(1, 6.0), (2, 4.0)]]);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    pub fn predict_top_k<'s>(&self, samples: impl Into<Samples<'s>>, k: usize) -> Result<Vec<Vec<(u32, f32)>>> {
+        let largest = |row: &[f32]| {
+            let mut outputs: Vec<(u32, f32)> = (0..).zip(row.iter().copied()).collect();
+            outputs.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            outputs.truncate(k);
+            outputs
+        };
+        Ok(self.predict(samples)?.chunks_exact(self.outputs()).map(largest).collect())
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::DEFAULT_BUDGET;
-use crate::callbacks::Callback;
+use crate::callbacks::{Callback, Monitor, Until};
 use crate::data::AnyDataset;
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -205,8 +205,8 @@ impl<'a> Fit<'a> {
 
     /// Whether the averages of the weights, where the optimizer keeps them (`use_ema`), become the weights when training has
     /// ended, as in Keras; they do by default. After a training that an observer interrupts, that [`Fit::steps`] ends, or
-    /// that diverges they do not, and neither after [`Model::train_on_batch`](crate::Model::train_on_batch). Say false where training goes
-    /// on later: then one call of five epochs and five of one are alike.
+    /// that diverges they do not, and neither after [`Model::train_on_batch`](crate::Model::train_on_batch). Say false where
+    /// training goes on later: then one call of five epochs and five of one are alike.
     pub fn average_at_end(self, averages_at_end: bool) -> Self {
         Fit { averages_at_end, ..self }
     }
@@ -221,6 +221,23 @@ impl<'a> Fit<'a> {
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
+    }
+
+    /// Ends the training after the first epoch whose figure is as good as `value`: at least that of what is better the more
+    /// there is of it, at most that of losses and errors.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Fit, Loss, Monitor, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0], 1, vec![1.0, 3.0], 1)?;
+    /// let net = Sequential::new(1).add(Dense::new(1));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default().learning_rate(0.5), Loss::MeanSquaredError)?;
+    /// let history = model.fit(&data, Fit::new().epochs(1000).until(Monitor::Loss, 1e-3))?;
+    /// assert!(history.epochs.len() < 1000 && history.last().unwrap().train.loss <= 1e-3);
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    pub fn until(self, monitor: Monitor, value: f64) -> Self {
+        self.callback(Until { monitor, value })
     }
 
     /// Whether a training goes on whose loss, in a step or in the validation, is NaN or infinite. By default it ends with

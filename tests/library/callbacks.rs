@@ -2,7 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use wgrad::{Dataset, Dense, Device, EarlyStopping, Event, Fit, KeepBest, Loss, Model, Monitor, Sequential, Sgd};
+use wgrad::{
+    Checkpoint, CsvLog, Dataset, Dense, Device, EarlyStopping, EpochRecord, Event, Fit, History, JsonLines, KeepBest,
+    Loss, Metric, Model, Monitor, OnEpochEnd, ReduceLrOnPlateau, Sequential, Sgd, TerminateAfter,
+};
 
 use crate::common::{Outcome, Suite, refused_for, trials};
 
@@ -15,6 +18,11 @@ pub fn add(suite: &mut Suite) {
         a_loss_that_is_no_number_is_no_best_one,
         a_program_that_trains_is_not_given_up_for_one_that_evaluates,
         steps_that_accumulate_are_not_profiled,
+        a_second_training_is_judged_by_itself,
+        any_metric_can_be_gone_by,
+        a_rate_falls_on_a_plateau,
+        a_training_ends_when_it_is_good_enough_or_late,
+        models_and_figures_are_written_as_it_goes,
     );
 }
 
@@ -60,7 +68,7 @@ fn a_figure_that_is_not_there_is_refused(device: &Device) -> Outcome {
     refused_for(model.fit(&data, Fit::new().callback(EarlyStopping::new())), "val_loss");
     let accuracy = EarlyStopping::new().monitor(Monitor::Accuracy);
     refused_for(model.fit(&data, Fit::new().callback(accuracy)), "accuracy");
-    refused_for("precision".parse::<Monitor>(), "val_accuracy");
+    refused_for("precison".parse::<Monitor>(), "val_accuracy");
     Ok(())
 }
 
@@ -122,5 +130,101 @@ fn steps_that_accumulate_are_not_profiled(device: &Device) -> Outcome {
     refused_for(model.profile(&data, 1, 3), message);
     assert!(!model.profile(&data, 1, 0)?.is_empty());
     assert!(model.to_bytes_with_optimizer()? == before);
+    Ok(())
+}
+
+fn a_second_training_is_judged_by_itself(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    let mut stop = EarlyStopping::new().monitor(Monitor::Loss).patience(2);
+    let epochs = |model: &mut Model, stop: &mut EarlyStopping| {
+        model.fit(&data, Fit::new().epochs(20).callback(stop)).map(|history| history.epochs.len())
+    };
+    assert_eq!(epochs(&mut model, &mut stop)?, 3);
+    // Worse than all of the first from its first epoch on: with that one's best it would end after two.
+    assert_eq!(epochs(&mut model, &mut stop)?, 3);
+    Ok(())
+}
+
+fn any_metric_can_be_gone_by(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    model.set_metrics([Metric::MeanAbsoluteError, Metric::R2Score])?;
+    for name in ["mean_absolute_error", "val_mean_absolute_error", "r2_score"] {
+        let monitor: Monitor = name.parse()?;
+        assert_eq!(monitor.to_string(), name);
+        let (mut model, _) = diverging(device)?;
+        model.set_metrics([Metric::MeanAbsoluteError, Metric::R2Score])?;
+        let stop = EarlyStopping::new().monitor(monitor);
+        let history = model.fit(&data, Fit::new().epochs(20).validation_data(&data).callback(stop))?;
+        assert_eq!(history.epochs.len(), 2, "{name}");
+    }
+    let stop = EarlyStopping::new().monitor("auc".parse()?);
+    refused_for(model.fit(&data, Fit::new().callback(stop)), "loss, mean_absolute_error, r2_score");
+    Ok(())
+}
+
+fn a_rate_falls_on_a_plateau(device: &Device) -> Outcome {
+    let rates = |reduce: ReduceLrOnPlateau| -> wgrad::Result<Vec<f32>> {
+        let (mut model, data) = diverging(device)?;
+        let fit = Fit::new().epochs(6).callback(reduce.monitor(Monitor::Loss));
+        Ok(model.fit(&data, fit)?.epochs.iter().map(|epoch| epoch.learning_rate).collect())
+    };
+    // With 0.5 each epoch is worse than the one before; what comes after is still worse than the first.
+    let reduce = || ReduceLrOnPlateau::new().patience(2);
+    assert_eq!(rates(reduce().factor(0.1))?[..5], [0.5, 0.5, 0.5, 0.05, 0.05]);
+    assert_eq!(rates(reduce().factor(0.9))?, [0.5, 0.5, 0.5, 0.45, 0.45, 0.405]);
+    assert_eq!(rates(reduce().factor(0.9).cooldown(2))?, [0.5, 0.5, 0.5, 0.45, 0.45, 0.45]);
+    assert_eq!(rates(reduce().factor(0.1).min_learning_rate(0.4))?[3..], [0.4; 3]);
+    refused_for(rates(reduce().factor(1.0)), "a factor from 0 up to, not including, 1, found 1");
+    Ok(())
+}
+
+fn a_training_ends_when_it_is_good_enough_or_late(device: &Device) -> Outcome {
+    let (mut model, data) = diverging(device)?;
+    model.set_learning_rate(0.05)?;
+    let history = model.fit(&data, Fit::new().epochs(500).until(Monitor::Loss, 1e-4))?;
+    let losses: Vec<_> = history.epochs.iter().map(|epoch| epoch.train.loss).collect();
+    let (last, before) = losses.split_last().expect("an epoch");
+    assert!(*last <= 1e-4 && !before.is_empty() && before.iter().all(|loss| *loss > 1e-4), "{losses:?}");
+    let late = TerminateAfter::new(std::time::Duration::ZERO);
+    assert_eq!(model.fit(&data, Fit::new().epochs(500).callback(late))?.epochs.len(), 1);
+    let mut seen = Vec::new();
+    let third = OnEpochEnd::new(|training, record: &EpochRecord| {
+        seen.push((record.epoch, training.iterations()));
+        Ok(if record.epoch == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    let before = model.iterations();
+    model.fit(&data, Fit::new().epochs(500).callback(third))?;
+    assert_eq!(seen, [(1, before + 1), (2, before + 2), (3, before + 3)]);
+    Ok(())
+}
+
+fn models_and_figures_are_written_as_it_goes(device: &Device) -> Outcome {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name);
+    let (mut model, data) = diverging(device)?;
+    let checkpoint = Checkpoint::new(path("net")).every(2).keep(2).best(Monitor::Loss);
+    let (csv, json) = (CsvLog::new(path("log.csv")), JsonLines::new(path("log.jsonl")));
+    let fit = Fit::new().epochs(7).callback(checkpoint).callback(csv).callback(json);
+    let history = model.fit(&data, fit)?;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<std::io::Result<_>>()?;
+    names.sort();
+    // Of 2, 4 and 6 the last two; the first epoch was the best.
+    assert_eq!(names, ["log.csv", "log.jsonl", "net-4.safetensors", "net-6.safetensors", "net-best.safetensors"]);
+    assert_eq!(Model::load(path("net-best.safetensors"), device)?.iterations(), 1);
+    assert_eq!(std::fs::read_to_string(path("log.csv"))?, history.to_csv());
+    let lines = std::fs::read_to_string(path("log.jsonl"))?;
+    let records = lines.lines().collect::<Vec<_>>().join(",");
+    assert_eq!(History::from_json(&format!("{{\"epochs\":[{records}]}}"))?, history);
+    // From the fourth epoch's file on it comes to the same as it did.
+    let mut resumed = Model::load(path("net-4.safetensors"), device)?;
+    let fit = Fit::resume(&resumed)?;
+    resumed.fit(&data, fit)?;
+    assert_eq!(resumed.parameter("dense_0.kernel")?, model.parameter("dense_0.kernel")?);
+    refused_for(
+        model.fit(&data, Fit::new().callback(Checkpoint::new(path("no/such/net")))),
+        "no/such/net-1.safetensors",
+    );
     Ok(())
 }

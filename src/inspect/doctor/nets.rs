@@ -9,7 +9,7 @@ use crate::kernels::hash::Draws;
 use crate::model::Model;
 use crate::net::activation::Activation;
 use crate::net::constraints::Constraint;
-use crate::net::layers::{BatchNormalization, Dense, Dropout, LayerNormalization, Rescaling};
+use crate::net::layers::{BatchNormalization, Dense, Dropout, LayerNormalization, Prelu, Rescaling};
 use crate::net::losses::{Loss, LossFunction};
 use crate::net::metrics::Metric;
 use crate::net::optimizers::{Adadelta, Adagrad, Adam, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
@@ -168,6 +168,7 @@ fn normalized(device: &Device, width: usize) -> Result<Model> {
         .add(Activation::Elu(0.7))
         .add(Dropout::new(0.3))
         .add(Rescaling::new(0.5))
+        .add(Prelu::new())
         .add(Dense::new(7 * width).activation(Activation::Softmax))
         .add(LayerNormalization::new())
         .add(Dense::new(3).activation(Activation::Sigmoid))
