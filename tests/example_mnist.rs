@@ -274,7 +274,7 @@ fn wrong_flags_are_refused_with_what_was_expected_and_found() {
         ),
         (&["--precision", "f64"], "--precision: expected f32 or f16, found \"f64\""),
         (&["--layers", "0:relu"], "--layers: expected UNITS:ACTIVATION with at least one unit, as in 512:relu, found"),
-        (&["--layers", "10:step"], "softplus or softmax, found \"step\""),
+        (&["--layers", "10:step"], "mish or exponential, found \"step\""),
         (&["--layers", "10:relu"], "--layers: expected a last layer with softmax"),
         (&["--device", ""], "--device: expected best, cpu, gpu or a part of a name, found \"\""),
         (&["--seed"], "--seed: expected a value, found none"),
