@@ -68,7 +68,7 @@ const ACTIVATIONS: [Activation; 21] = [
     Activation::Softplus,
     Activation::GeluExact,
     Activation::ReluWith { negative_slope: 0.1, max_value: Some(0.75), threshold: 0.0 },
-    Activation::ReluWith { negative_slope: 0.1, max_value: None, threshold: -0.5 },
+    Activation::ReluWith { negative_slope: 0.1, max_value: None, threshold: 0.5 },
     Activation::Selu,
     Activation::Celu(0.5),
     Activation::Softsign,

@@ -78,9 +78,9 @@ fn activate(z: vec4<f32>) -> vec4<f32> {
         case GELU_EXACT: { return 0.5 * z * erfc(-z * ROOT_HALF); }
         case RELU_WITH: {
             let limited = select(z, vec4<f32>(ACTIVATION_LIMIT), z >= vec4<f32>(ACTIVATION_LIMIT));
-            let value = select(limited, ALPHA * (z - ACTIVATION_THRESHOLD), z < vec4<f32>(ACTIVATION_THRESHOLD));
-            // A compiler may take both comparisons for a clamp, which makes a number of a NaN: told by its bits it stays one.
-            return select(value, z, (bitcast<vec4<u32>>(z) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+            // Not 0·(−∞), which is a NaN.
+            let below = select(ALPHA * (z - ACTIVATION_THRESHOLD), vec4<f32>(0.0), ALPHA == 0.0);
+            return select(limited, below, z < vec4<f32>(ACTIVATION_THRESHOLD));
         }
         case SELU: {
             let negative = SELU_ALPHA * (exp(min(z, vec4<f32>(0.0))) - 1.0);

@@ -56,7 +56,7 @@ pub enum Activation {
         /// The most that comes out; no limit by default.
         #[serde(default)]
         max_value: Option<f32>,
-        /// From where on z passes; 0 by default.
+        /// From where on z passes, not below 0; 0 by default.
         #[serde(default)]
         threshold: f32,
     },
@@ -171,8 +171,9 @@ impl Activation {
                 if !(negative_slope.is_finite() && negative_slope >= 0.0) {
                     return refused("a negative_slope of relu that is not negative".into(), negative_slope);
                 }
-                if !threshold.is_finite() {
-                    return refused("a finite threshold of relu".into(), threshold);
+                // Below zero Keras's layer refuses it too, and its function does other than its documentation says.
+                if !(threshold.is_finite() && threshold >= 0.0) {
+                    return refused("a threshold of relu that is not negative".into(), threshold);
                 }
                 match max_value.filter(|max| !(max.is_finite() && *max >= threshold && *max >= 0.0)) {
                     Some(max) => refused("a max_value of relu not below 0, nor below the threshold".into(), max),
@@ -210,15 +211,16 @@ mod tests {
         let relu = |negative_slope, max_value, threshold| Activation::ReluWith { negative_slope, max_value, threshold };
         for (activation, what) in [
             (relu(-0.1, None, 0.0), "negative_slope"),
-            (relu(0.0, Some(-1.0), -2.0), "max_value"),
+            (relu(0.0, Some(-1.0), 0.0), "max_value"),
             (relu(0.0, Some(1.0), 2.0), "max_value"),
             (relu(0.0, None, f32::NAN), "threshold"),
+            (relu(0.0, None, -0.5), "threshold"),
             (Activation::Celu(0.0), "celu"),
             (Activation::LeakyRelu(-0.1), "leaky_relu"),
         ] {
             let refused = activation.validate("dense_0").unwrap_err().to_string();
             assert!(refused.contains(what) && refused.contains("layer dense_0"), "{refused}");
         }
-        assert!(relu(0.1, Some(1.0), -0.5).validate("dense_0").is_ok());
+        assert!(relu(0.1, Some(1.0), 0.5).validate("dense_0").is_ok());
     }
 }

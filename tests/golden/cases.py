@@ -304,7 +304,7 @@ def many_activations(name):
         dense(12, activation="hard_silu"),
         dense(12, activation="hard_tanh"),
         dense(12, activation="relu6"),
-        dense(12, activation={"name": "relu", "negative_slope": 0.2, "max_value": 1.3, "threshold": -0.4}),
+        dense(12, activation={"name": "relu", "negative_slope": 0.2, "max_value": 1.3, "threshold": 0.4}),
         dense(12, activation="hard_sigmoid"),
         dense(4, activation="exponential"),
     ]

@@ -227,10 +227,28 @@ fn bounds(kernel: &DenseBackwardUpdate, case: &Case) -> Vec<Vec<f64>> {
             assert!(same || value.is_nan() || output.places[at] != Place::Written, "two references: element {at}");
             let spread = (less[index][at] - value).abs().max((more[index][at] - value).abs());
             let change = (value - f64::from(f32::from_bits(output.before[at]))).abs();
-            spread + UNIT * (4.0 * largest(at) + CHANGE * change)
+            spread + UNIT * (4.0 * largest(at) + CHANGE * change + of_ftrl(kernel, case, &expected, (index, at)))
         }).collect());
     }
     bounds
+}
+
+/// Units that Ftrl's results are off by besides. z holds (q(n') − q(n))·w with q = nᵖ/η, which is small beside either term; a
+/// root and a quotient are off by some five units each, a power by 68 more. w is z divided by q'.
+fn of_ftrl(kernel: &DenseBackwardUpdate, case: &Case, expected: &[Values<f64>], (index, at): (usize, usize)) -> f64 {
+    let Rule::Ftrl(ftrl) = &kernel.rule else { return 0.0 };
+    let before = |index: usize| f64::from(f32::from_bits(case.outputs[index].before[at]));
+    let is_bias = kernel.gradients.bias_offset.is_some_and(|offset| at >= offset);
+    let tensor = if is_bias { kernel.bias } else { kernel.kernel };
+    let rate = f64::from(case.step.learning_rate) * f64::from(tensor.learning_rate_factor);
+    let q = |n: f64| n.powf(f64::from(ftrl.power)) / rate;
+    let units = if ftrl.power == 0.5 { 10.0 } else { 78.0 };
+    let w = before(0).abs();
+    match index {
+        0 => units * 2.0 * (w + expected[0].floats()[at].abs()),
+        2 => units * (q(before(1)) + q(expected[1].floats()[at])) * w,
+        _ => 0.0,
+    }
 }
 
 /// What the optimizer's own update makes of gradients.

@@ -67,7 +67,7 @@ pub const ACTIVATIONS: [(&str, Activation); 24] = [
     ("relu6", Activation::RELU6),
     // The threshold above zero and below, a limit that half precision does not hold, and none.
     ("relu_with_0.5", Activation::ReluWith { negative_slope: 0.1, max_value: Some(1.3), threshold: 0.5 }),
-    ("relu_with_-0.7", Activation::ReluWith { negative_slope: 1.5, max_value: None, threshold: -0.7 }),
+    ("relu_with_0.7", Activation::ReluWith { negative_slope: 1.5, max_value: None, threshold: 0.7 }),
     ("selu", Activation::Selu),
     ("celu_0.4", Activation::Celu(0.4)),
     ("softsign", Activation::Softsign),

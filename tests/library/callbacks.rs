@@ -171,7 +171,7 @@ fn a_rate_falls_on_a_plateau(device: &Device) -> Outcome {
     // With 0.5 each epoch is worse than the one before; what comes after is still worse than the first.
     let reduce = || ReduceLrOnPlateau::new().patience(2);
     assert_eq!(rates(reduce().factor(0.1))?[..5], [0.5, 0.5, 0.5, 0.05, 0.05]);
-    assert_eq!(rates(reduce().factor(0.9))?, [0.5, 0.5, 0.5, 0.45, 0.45, 0.405]);
+    assert_eq!(rates(reduce().factor(0.9))?, [0.5, 0.5, 0.5, 0.45, 0.45, 0.45 * 0.9]);
     assert_eq!(rates(reduce().factor(0.9).cooldown(2))?, [0.5, 0.5, 0.5, 0.45, 0.45, 0.45]);
     assert_eq!(rates(reduce().factor(0.1).min_learning_rate(0.4))?[3..], [0.4; 3]);
     refused_for(rates(reduce().factor(1.0)), "a factor from 0 up to, not including, 1, found 1");

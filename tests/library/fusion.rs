@@ -30,7 +30,7 @@ pub fn add(suite: &mut Suite) {
 }
 
 /// Nets for the CPU device. On a GPU each launch is a shader to compile, and the passes are the same.
-const MANY: std::ops::Range<u64> = 110..270;
+const MANY: std::ops::Range<u64> = 219..379;
 const FEW: std::ops::Range<u64> = 0..14;
 /// In half precision, where most shaders are others again.
 const FEWER: std::ops::Range<u64> = 0..6;

@@ -72,7 +72,13 @@ impl Activation {
             Activation::GeluExact => F::of(0.5) * z * (-z * F::near(ROOT_HALF)).erfc(),
             Activation::ReluWith { negative_slope, max_value, threshold } => {
                 let (threshold, limit) = (F::of(threshold), F::of(limit(max_value)));
-                if z < threshold { F::of(negative_slope) * (z - threshold) } else { cut(z, z, limit, limit) }
+                if z >= threshold || z.is_nan() {
+                    cut(z, z, limit, limit)
+                } else if negative_slope == 0.0 {
+                    zero // Not 0·(−∞), which is a NaN.
+                } else {
+                    F::of(negative_slope) * (z - threshold)
+                }
             }
             Activation::Selu => {
                 let negative = if z < zero { F::near(SELU_ALPHA) * z.exp_m1() } else { z };
