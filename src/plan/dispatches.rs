@@ -97,21 +97,26 @@ fn are_apart(a: &Argument, b: &Argument) -> bool {
 /// always run together.
 pub(super) fn dispatches(launches: &[Launch], room: Room, apart: bool, family: Family) -> Vec<Range<usize>> {
     let most = most_text(family);
-    let groups = grouped(launches, room, apart, most);
+    // A launch that shares no dispatch has no say, and is not composed.
+    let may_share = |launch: &Launch| launch.kernel.workgroup().is_some();
+    let length = |launch: &Launch| if may_share(launch) { code(&shader(launch)) } else { 0 };
+    let lengths: Vec<usize> = launches.iter().map(length).collect();
+    let groups = grouped(launches, &lengths, room, apart, most);
     if family == Family::Hardware || shared_text(launches, &groups) <= most {
         return groups;
     }
-    grouped(launches, room, apart, LITTLE_TEXT)
+    grouped(launches, &lengths, room, apart, LITTLE_TEXT)
 }
 
-fn grouped(launches: &[Launch], room: Room, apart: bool, most_text: usize) -> Vec<Range<usize>> {
+/// `lengths` are the bytes of code of the launches' shaders.
+fn grouped(launches: &[Launch], lengths: &[usize], room: Room, apart: bool, most_text: usize) -> Vec<Range<usize>> {
     let mut groups: Vec<Range<usize>> = Vec::new();
     for index in 0..launches.len() {
         match groups.last_mut() {
             Some(group)
                 if !(apart && launches[group.start].segment != launches[index].segment)
                     && room.holds(&launches[group.start..=index])
-                    && text(&launches[group.start..=index]) <= most_text =>
+                    && lengths[group.start..=index].iter().sum::<usize>() <= most_text =>
             {
                 group.end = index + 1;
             }
@@ -121,18 +126,17 @@ fn grouped(launches: &[Launch], room: Room, apart: bool, most_text: usize) -> Ve
     groups
 }
 
-/// Bytes of these launches' shaders.
-fn text(launches: &[Launch]) -> usize {
-    shaders(launches).map(|text| code(&text)).sum()
-}
-
 /// Bytes of a shader without its comments and indentation, which cost a driver nothing.
 fn code(text: &str) -> usize {
     text.lines().map(|line| line.split("//").next().unwrap_or(line).trim().len()).sum()
 }
 
 fn shaders(launches: &[Launch]) -> impl Iterator<Item = String> + '_ {
-    launches.iter().map(|launch| launch.kernel.shader(launch.storage))
+    launches.iter().map(shader)
+}
+
+fn shader(launch: &Launch) -> String {
+    launch.kernel.shader(launch.storage)
 }
 
 /// Bytes of the shaders that several launches have together. Dispatches of the same shapes have one shader.
