@@ -3,7 +3,7 @@
 mod adapters;
 pub(crate) mod context;
 mod info;
-mod limits;
+pub(crate) mod limits;
 mod lock;
 mod open;
 mod options;

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 
 /// The most storage buffers that an operation binds: `gather_batch` has as many as WebGPU grants.
-const MOST_STORAGE_BUFFERS: u64 = 8;
+pub(crate) const MOST_STORAGE_BUFFERS: u64 = 8;
 
 /// WebGPU's defaults.
 pub(super) fn required() -> wgpu::Limits {

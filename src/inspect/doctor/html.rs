@@ -80,7 +80,7 @@ impl Page {
         if !device.limits.is_empty() {
             self.table(&["limit", "here", "needed", "wanted", "what the lack costs"]);
             for limit in &device.limits {
-                let numbers = [limit.found, limit.needed, limit.wanted].map(|number| number.to_string());
+                let numbers = [limit.found, limit.needed, limit.wanted].map(amount);
                 self.row(&[&limit.name, &numbers[0], &numbers[1], &numbers[2], &limit.costs]);
             }
             self.end();
@@ -231,6 +231,14 @@ impl Page {
 
     fn end(&mut self) {
         self.line(format_args!("</tbody></table></div>"));
+    }
+}
+
+/// A limit: bytes beyond a million as MiB.
+fn amount(limit: u64) -> String {
+    match limit {
+        limit if limit >= 1 << 20 => format!("{:.0} MiB", limit as f64 / f64::from(1 << 20)),
+        limit => limit.to_string(),
     }
 }
 

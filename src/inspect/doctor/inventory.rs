@@ -6,6 +6,7 @@ use super::driver::{self, Driver};
 use super::parts::Notes;
 use super::report::{Check, Feature, Inventory, Limit, TutorialLaunch};
 use crate::data::synthetic;
+use crate::device::limits::MOST_STORAGE_BUFFERS;
 use crate::device::{Device, DeviceInfo, devices};
 use crate::error::Result;
 use crate::kernels::product::{Family, Product, Tiling};
@@ -61,9 +62,15 @@ pub(super) fn limits(found: &wgpu::Limits) -> Vec<Limit> {
     let required = Device::required_limits();
     let binding = required.max_storage_buffer_binding_size;
     vec![
-        limit("maxStorageBuffersPerShaderStage", buffers.into(), 7, 32, DISPATCHES),
+        limit("maxStorageBuffersPerShaderStage", buffers.into(), MOST_STORAGE_BUFFERS, 32, DISPATCHES),
         // With the step block.
-        limit("maxBuffersAndAccelerationStructuresPerShaderStage", all.into(), 8, 33, DISPATCHES),
+        limit(
+            "maxBuffersAndAccelerationStructuresPerShaderStage",
+            all.into(),
+            MOST_STORAGE_BUFFERS + 1,
+            33,
+            DISPATCHES,
+        ),
         limit("maxComputeWorkgroupStorageSize", memory, 16 << 10, 32 << 10, DISPATCHES),
         limit("maxComputeInvocationsPerWorkgroup", found.max_compute_invocations_per_workgroup.into(), 256, 256, ""),
         limit("maxStorageBufferBindingSize", found.max_storage_buffer_binding_size, binding, 1 << 30, large),

@@ -1,7 +1,8 @@
 //! Whether every operation computes what its reference does, in each form that this device can be given: alone and fused,
 //! sharing dispatches, in both precisions, products by every tiling. It is verify mode on nets that have them all.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::driver::Driver;
 use super::nets::{MORE, NETS, Net, PRODUCTS, SCALES, Scale, alone};
@@ -20,6 +21,9 @@ use crate::step::StepBlock;
 
 /// A whole batch and a part of one, and once more: the second update of an accumulated gradient.
 const STEPS: usize = 2;
+
+/// Runs that are under way at once, at most.
+const MOST_THREADS: usize = 4;
 
 /// Steps of a net in one form.
 #[derive(Clone, Copy)]
@@ -54,18 +58,43 @@ pub(super) fn check(notes: &Notes, driver: &Arc<dyn Driver>, quick: bool) {
         Ok(runs) => runs,
         Err(error) => return notes.wrong(Check::new("operations"), &error),
     };
-    for (index, run) in runs.iter().enumerate() {
-        if notes.is_over() {
-            let left = runs.len() - index;
-            let detail =
-                format!("{left} of {} runs of nets were left out for want of time, or of the device", runs.len());
-            return notes.note(Check::new("other forms").skipped(detail));
+    notes.end();
+    let left = AtomicUsize::new(0);
+    // Shaders are compiled on the thread that asks for them, which is most of the time.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let next = Mutex::new(runs.iter().enumerate());
+    std::thread::scope(|scope| {
+        let work = || {
+            let next = || next.lock().unwrap_or_else(PoisonError::into_inner).next();
+            while let Some((index, run)) = next() {
+                match notes.is_over() {
+                    true => _ = left.fetch_add(1, Ordering::Relaxed),
+                    false => noted(&notes.at(1 + index), driver, run),
+                }
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Err(panic) = worker.join() {
+                std::panic::resume_unwind(panic);
+            }
         }
-        notes.begin(run.name());
-        if let Err(error) = one(notes, driver, run) {
-            notes.wrong(Check { form: Some(run.name()), ..Check::new("operations") }, &error);
-        }
+    });
+    let left = left.into_inner();
+    if left > 0 {
+        let all = runs.len();
+        let detail = format!("{left} of {all} runs of nets were left out for want of time, or of the device");
+        notes.at(1 + all).note(Check::new("other forms").skipped(detail));
     }
+}
+
+/// One run, with what keeps it from being made.
+fn noted(notes: &Notes, driver: &Arc<dyn Driver>, run: &Run) {
+    notes.begin(run.name());
+    if let Err(error) = one(notes, driver, run) {
+        notes.wrong(Check { form: Some(run.name()), ..Check::new("operations") }, &error);
+    }
+    notes.end();
 }
 
 /// What there is to run, the most important first.

@@ -2,6 +2,7 @@
 //! part has found until then is kept.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +23,16 @@ const SOFT: f64 = 0.8;
 pub(super) struct Notes {
     state: Arc<Mutex<State>>,
     end: Instant,
+    /// The place of what is noted, where several things are under way at once.
+    place: usize,
 }
 
 #[derive(Default)]
 struct State {
-    checks: Vec<Check>,
-    /// What is under way.
-    current: String,
+    /// Each with its place.
+    checks: Vec<(usize, Check)>,
+    /// What is under way, by its place.
+    current: BTreeMap<usize, String>,
     /// Why the device is gone, if it is.
     lost: Option<String>,
     tutorial: Vec<TutorialLaunch>,
@@ -38,7 +42,12 @@ struct State {
 
 impl Notes {
     fn new(limit: Duration) -> Self {
-        Notes { state: Arc::default(), end: Instant::now() + limit.mul_f64(SOFT) }
+        Notes { state: Arc::default(), end: Instant::now() + limit.mul_f64(SOFT), place: 0 }
+    }
+
+    /// The same notes, in which what is noted comes in the order of places, whenever it is noted.
+    pub fn at(&self, place: usize) -> Self {
+        Notes { place, ..self.clone() }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -47,20 +56,29 @@ impl Notes {
 
     /// Says what comes next, should it be the last that is heard.
     pub fn begin(&self, what: impl Into<String>) {
-        self.with(|state| state.current = what.into());
+        self.with(|state| state.current.insert(self.place, what.into()));
+    }
+
+    /// Says that what was begun at this place has ended.
+    pub fn end(&self) {
+        self.with(|state| state.current.remove(&self.place));
     }
 
     /// Notes a check.
     pub fn note(&self, check: Check) {
-        self.with(|state| state.checks.push(check));
+        self.with(|state| state.checks.push((self.place, check)));
     }
 
     /// Notes a launch, together with those of the same operation in the same form.
     pub fn merge(&self, check: Check) {
         self.with(|state| {
-            match state.checks.iter_mut().find(|known| known.name == check.name && known.form == check.form) {
-                Some(known) => known.add(check),
-                None => state.checks.push(check),
+            let same = |(_, known): &&mut (usize, Check)| known.name == check.name && known.form == check.form;
+            match state.checks.iter_mut().find(same) {
+                Some((place, known)) => {
+                    *place = self.place.min(*place);
+                    known.add(check);
+                }
+                None => state.checks.push((self.place, check)),
             }
         });
     }
@@ -71,7 +89,7 @@ impl Notes {
             if let Error::DeviceLost { .. } = error {
                 state.lost.get_or_insert(error.to_string());
             }
-            state.checks.push(check.failed(error.to_string()));
+            state.checks.push((self.place, check.failed(error.to_string())));
         });
     }
 
@@ -149,9 +167,10 @@ impl Room {
             self.tutorial.append(&mut state.tutorial);
             self.others.append(&mut state.others);
             self.speed = state.speed.take().or(self.speed.take());
-            std::mem::take(&mut state.checks)
+            state.checks.sort_by_key(|(place, _)| *place);
+            std::mem::take(&mut state.checks).into_iter().map(|(_, check)| check).collect::<Vec<_>>()
         });
-        let current = notes.with(|state| state.current.clone());
+        let current = notes.with(|state| state.current.values().cloned().collect::<Vec<_>>().join(", or "));
         match &ended {
             Ended::Well => {}
             Ended::Panicked(message) => {
