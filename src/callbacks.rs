@@ -2,6 +2,7 @@
 
 mod monitor;
 mod rates;
+mod state;
 mod stops;
 #[cfg(feature = "native")]
 mod written;
@@ -10,7 +11,7 @@ use std::ops::ControlFlow;
 
 use futures::future::LocalBoxFuture;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::records::history::EpochRecord;
@@ -27,6 +28,8 @@ pub use written::{Checkpoint, CsvLog, JsonLines};
 pub struct Training<'t> {
     pub(crate) model: &'t mut Model,
     pub(crate) executor: &'t mut Executor,
+    /// Which of the callbacks' states is that of the one under way.
+    pub(crate) own: usize,
 }
 
 impl Training<'_> {
@@ -52,6 +55,14 @@ impl Training<'_> {
     /// As [`Model::restore_weights`].
     pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
         self.model.restore_weights_in(self.executor, snapshot)
+    }
+
+    /// Takes down the state of the callback that this is given to, as it will be when it is done. A callback that saves the
+    /// model says so before it saves; see [`Callback::state`].
+    pub fn note_state(&mut self, state: String) {
+        if let Some(own) = self.model.training.as_mut().and_then(|state| state.callbacks.get_mut(self.own)) {
+            *own = state;
+        }
     }
 
     /// Writes the model with all that the training needs to go on from here in another process; see
@@ -137,6 +148,28 @@ pub trait Callback {
     fn train_end<'c>(&'c mut self, _training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// What it has to remember for a training that goes on in another process, as text of its own; files with the
+    /// optimizer's state hold it. None, the default, if it remembers nothing; one that ever has a state has one always.
+    fn state(&self) -> Option<String> {
+        None
+    }
+
+    /// Takes over what [`Callback::state`] of one like this said, when a training is [resumed](crate::Fit::resume); this one
+    /// is as new.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`](crate::Error::Configuration) for the state of another callback, and where it cannot go on
+    /// from it.
+    fn resume(&mut self, _state: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it saves the model with the training's state. Those that do are called after those that do not, so that what
+    /// they save has seen the epoch through. False by default.
+    fn saves(&self) -> bool {
+        false
+    }
 }
 
 impl<C: Callback> Callback for &mut C {
@@ -150,6 +183,18 @@ impl<C: Callback> Callback for &mut C {
 
     fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
         (**self).train_end(training)
+    }
+
+    fn state(&self) -> Option<String> {
+        (**self).state()
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        (**self).resume(state)
+    }
+
+    fn saves(&self) -> bool {
+        (**self).saves()
     }
 }
 
@@ -235,6 +280,20 @@ impl Callback for EarlyStopping {
             }
         })
     }
+
+    fn state(&self) -> Option<String> {
+        state::text("early_stopping", (self.best.as_ref().map(|(best, _)| best.to_bits()), self.waited))
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        let (best, waited): (Option<u64>, usize) = state::parsed("early_stopping", state)?;
+        if self.restores && best.is_some() {
+            let expected = "no restore_best_weights: files do not hold the best weights; Checkpoint::best saves them";
+            return Err(Error::configuration("early stopping of a training to be resumed", expected, "it"));
+        }
+        (self.best, self.waited) = (best.map(|best| (f64::from_bits(best), None)), waited);
+        Ok(())
+    }
 }
 
 /// Keeps the model of the best epoch.
@@ -282,5 +341,24 @@ impl Callback for KeepBest {
             }
             Ok(ControlFlow::Continue(()))
         })
+    }
+    fn state(&self) -> Option<String> {
+        state::text("keep_best", self.best.as_ref().map(|(best, epoch, _)| (best.to_bits(), *epoch)))
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        let best: Option<(u64, usize)> = state::parsed("keep_best", state)?;
+        let own = self.best.as_ref().map(|(best, epoch, _)| (best.to_bits(), *epoch));
+        match best {
+            // The one that was there before may go on.
+            Some((_, epoch)) if best != own => {
+                let expected = format!(
+                    "the one that has the model of epoch {epoch}, the best so far: files do not hold it; Checkpoint::best \
+                     saves such models"
+                );
+                Err(Error::configuration("KeepBest of a training to be resumed", expected, "another"))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -21,7 +21,9 @@ use crate::kernels::scale::LossScale;
 use crate::layout::Tensor;
 use crate::model::Model;
 use crate::model::training_state::TrainingState;
-use crate::net::losses::LossFunction;
+use crate::net::custom_loss::CustomLoss;
+use crate::net::losses::{Loss, LossFunction};
+use crate::net::metrics::Metric;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
 use crate::net::tensor::Kind;
@@ -51,9 +53,15 @@ struct Manifest {
     /// The training under way, if there is one and the optimizer's state is there too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     training: Option<TrainingState>,
+    /// What is measured beside the loss.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    metrics: Vec<Metric>,
     /// Files of versions of wgrad that wrote none have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Digests>,
+    /// The name of a loss of the user's; it is the loss's text.
+    #[serde(skip)]
+    custom_loss: Option<String>,
 }
 
 /// Version 1 knew one type of layer, Dense, which it did not name.
@@ -139,7 +147,9 @@ impl Model {
             batches: (with_optimizer && self.batches() != self.iterations()).then(|| self.batches()),
             loss_scale: scaled.then_some((scale.scale, scale.steps)),
             training: self.training_under_way().filter(|_| with_optimizer).cloned(),
+            metrics: self.metrics().to_vec(),
             sha256: Some(Digests::of_tensors(tensors.iter().map(|(name, numbers)| (name.as_str(), numbers.data())))),
+            custom_loss: None,
         };
         let broken = |error: &dyn std::fmt::Display| Error::configuration("model", "a description", error);
         let text = serde_json::to_string(&manifest).map_err(|error| broken(&error))?;
@@ -188,16 +198,39 @@ impl Model {
         Model::from_bytes(&crate::files::read(path.as_ref())?, path.as_ref(), device)
     }
 
+    /// [`Model::load`] of a model with a loss of one's own, whose formulas a file does not hold.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and [`Error::Checkpoint`] if the file's loss is not one of that name.
+    #[cfg(feature = "native")]
+    pub fn load_with_loss(path: impl AsRef<Path>, loss: CustomLoss, device: &Device) -> Result<Model> {
+        Model::from_bytes_with_loss(&crate::files::read(path.as_ref())?, path.as_ref(), loss, device)
+    }
+
     /// [`Model::load`] from memory; `path` is for messages.
     ///
     /// # Errors
     /// As [`Model::load`].
     pub fn from_bytes(bytes: &[u8], path: &Path, device: &Device) -> Result<Model> {
-        let manifest = manifest(bytes, path)?;
+        Model::of_file(bytes, path, None, device)
+    }
+
+    /// [`Model::load_with_loss`] from memory; `path` is for messages.
+    ///
+    /// # Errors
+    /// As [`Model::load_with_loss`].
+    pub fn from_bytes_with_loss(bytes: &[u8], path: &Path, loss: CustomLoss, device: &Device) -> Result<Model> {
+        Model::of_file(bytes, path, Some(loss), device)
+    }
+
+    fn of_file(bytes: &[u8], path: &Path, loss: Option<CustomLoss>, device: &Device) -> Result<Model> {
+        let mut manifest = manifest(bytes, path)?;
+        manifest.take_loss(loss, path)?;
         let file = parse(bytes, path)?;
         manifest.check_tensors(&file, path)?;
         manifest.sha256.iter().try_for_each(|digests| digests.check(&file, path))?;
         let mut model = manifest.model.compile(device, manifest.optimizer, manifest.loss)?;
+        model.set_metrics(manifest.metrics)?;
         let mut executor = model.lock()?;
         let stores = match manifest.iterations {
             Some(iterations) => {
@@ -240,6 +273,16 @@ impl Model {
     /// that are not finite, or it is not clear whose it is; nothing is changed then.
     #[cfg(feature = "native")]
     pub fn load_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        block_on(self.load_weights_async(path))
+    }
+
+    /// [`Model::load_weights`] for callers that are asynchronous themselves. The file is read at once; what is waited for is
+    /// the device.
+    ///
+    /// # Errors
+    /// As [`Model::load_weights`].
+    #[cfg(feature = "native")]
+    pub async fn load_weights_async(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let bytes = crate::files::read(path)?;
         let file = parse(&bytes, path)?;
@@ -256,7 +299,7 @@ impl Model {
             }
             gathered.push(buffer);
         }
-        let mut executor = self.lock()?;
+        let mut executor = self.executor().await?;
         WEIGHTS.iter().zip(&gathered).try_for_each(|(&store, values)| executor.write(store, values))
     }
 
@@ -301,6 +344,26 @@ impl Model {
 }
 
 impl Manifest {
+    /// Puts a loss of the user's in its place.
+    fn take_loss(&mut self, given: Option<CustomLoss>, path: &Path) -> Result<()> {
+        match (&self.custom_loss, given) {
+            (Some(name), Some(loss)) if name == loss.name => self.loss.loss = Loss::Custom(loss),
+            (Some(name), Some(loss)) => {
+                return Err(wrong(path, format!("the loss {name:?}"), format!("{:?}", loss.name)));
+            }
+            (Some(name), None) => {
+                let expected = "a loss of this crate's; Model::load_with_loss takes one of your own beside the file";
+                return Err(wrong(path, expected, format!("the name of another, {name:?}")));
+            }
+            (None, Some(loss)) => {
+                let expected = format!("a model with the loss {:?}; Model::load is for those of this crate", loss.name);
+                return Err(wrong(path, expected, self.loss.loss.to_string()));
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
     /// That the file has every tensor that its description announces, before memory is taken for the model. safetensors
     /// has held each tensor's size against the file's.
     fn check_tensors(&self, file: &SafeTensors<'_>, path: &Path) -> Result<()> {
@@ -375,7 +438,9 @@ fn manifest(bytes: &[u8], path: &Path) -> Result<Manifest> {
         None => return Err(broken("no version".into())),
     }
     digests::check_description(&text, &value, path)?;
-    serde_json::from_value(value).map_err(|error| broken(error.to_string()))
+    let custom_loss = value.pointer("/loss/loss/custom").and_then(serde_json::Value::as_str).map(str::to_owned);
+    let manifest: Manifest = serde_json::from_value(value).map_err(|error| broken(error.to_string()))?;
+    Ok(Manifest { custom_loss, ..manifest })
 }
 
 /// Makes version 2 of a description of version 1: layers say what they are, and L2 is the kernel's regularizer's.

@@ -19,6 +19,7 @@ mod samples;
 mod select;
 mod streamed;
 pub mod synthetic;
+mod unscaled;
 
 use std::fmt;
 use std::ops::Range;
@@ -30,6 +31,7 @@ pub use samples::Samples;
 pub(crate) use select::sorted_by_class;
 pub use streamed::{AnyDataset, ReadError, StreamedDataset};
 pub(crate) use streamed::{Check, ReadAhead, Windows};
+pub(crate) use unscaled::unscaled;
 
 use crate::error::{Error, Result};
 use crate::memory::shared;
@@ -87,11 +89,11 @@ impl Dataset {
         let samples = inputs.checked_rows(features)?;
         let labelled = targets.checked_rows()?;
         if labelled != samples {
-            return Err(Error::shape(
-                "the targets",
-                format!("{samples} rows, one for each row of the inputs"),
-                labelled,
-            ));
+            let one_hot =
+                matches!(targets, Targets::Classes { classes, .. } if classes > 1 && labelled == samples * classes);
+            let advice = if one_hot { "; one-hot rows go to Dataset::from_rows" } else { "" };
+            let expected = format!("{samples} rows, one for each row of the inputs");
+            return Err(Error::shape("the targets", expected, format!("{labelled}{advice}")));
         }
         if u32::try_from(samples).is_err() {
             return Err(Error::shape("the data set", format!("at most {} samples", u32::MAX), samples));

@@ -92,6 +92,7 @@ pub use model::Model;
 pub use model::binding::MAX_BATCH_SIZE;
 pub use net::activation::Activation;
 pub use net::constraints::Constraint;
+pub use net::custom_loss::{CustomLoss, RowFormula};
 pub use net::initializers::Initializer;
 pub use net::layer::Layer;
 pub use net::layers::{
@@ -102,8 +103,8 @@ pub use net::metrics::{Average, Metric};
 pub use net::optimizers::{Adadelta, Adagrad, Adam, AdamW, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use net::regularizers::Regularizer;
 pub use net::schedules::{
-    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, LearningRate, PiecewiseConstantDecay,
-    PolynomialDecay, Schedule,
+    CosineDecay, CosineDecayRestarts, CustomSchedule, ExponentialDecay, InverseTimeDecay, LearningRate, LinearWarmup,
+    OneCycle, PiecewiseConstantDecay, PolynomialDecay, Schedule,
 };
 pub use net::sequential::Sequential;
 pub use net::shape::{MAX_FEATURES, Shape};

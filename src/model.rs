@@ -5,6 +5,7 @@ mod averages;
 pub(crate) mod binding;
 pub(crate) mod buffers;
 pub(crate) mod capacity;
+mod custom_loss;
 mod held;
 mod metrics;
 mod targets;
@@ -22,8 +23,9 @@ use crate::layout::{Layout, Tensor};
 use crate::model::buffers::model_buffers;
 use crate::model::held::{HeldExecutor, SharedExecutor};
 use crate::model::training_state::TrainingState;
-use crate::net::losses::LossFunction;
+use crate::net::losses::{Loss, LossFunction};
 use crate::net::optimizers::{Clip, Optimizer};
+use crate::net::schedules::Schedule;
 use crate::net::sequential::Sequential;
 use crate::plan::{Recipe, Store};
 use crate::records::counted::Counted;
@@ -91,6 +93,9 @@ impl Model {
             1 => layout,
             threads => Layout::new(&description, threads)?,
         };
+        if let Loss::Custom(custom) = loss.loss {
+            custom.check(layout.outputs())?;
+        }
         if layout.length > u32::MAX as usize {
             return Err(Error::shape("model", format!("at most {} parameters", u32::MAX), layout.length));
         }
@@ -275,6 +280,38 @@ impl Model {
         Ok(())
     }
 
+    /// Changes the learning rate to a schedule, from the next `fit` on. It goes by the number of the training batch, which
+    /// goes on where it is: after 100 batches the next rate is the schedule's hundred-first. A model that was saved with a
+    /// closure for its schedule ([`CustomSchedule`](crate::CustomSchedule)) gets it back so.
+    ///
+    /// ```
+    /// use wgrad::{CustomSchedule, Dataset, Dense, Device, Fit, Loss, Model, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0, 2.0, 3.0], 1, vec![1.0, 3.0, 5.0, 7.0], 1)?;
+    /// let schedule = || CustomSchedule::new(|batch| 0.1 / (1.0 + batch as f32));
+    /// let optimizer = Sgd::default().learning_rate(schedule());
+    /// let net = Sequential::new(1).add(Dense::new(1));
+    /// let mut model = net.compile(&Device::cpu(), optimizer, Loss::MeanSquaredError)?;
+    /// model.fit(&data, Fit::new().epochs(2).batch_size(1).steps(3))?;
+    ///
+    /// let file = model.to_bytes_with_optimizer()?;
+    /// let mut loaded = Model::from_bytes(&file, "memory".as_ref(), &Device::cpu())?;
+    /// assert!(Fit::resume(&loaded).is_err()); // it asks for the closure
+    /// loaded.set_schedule(schedule())?;
+    /// assert_eq!(loaded.learning_rate(), 0.025);
+    /// loaded.fit(&data, Fit::resume(&loaded)?)?;
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] for settings of the schedule that make no sense; nothing is changed then.
+    pub fn set_schedule(&mut self, schedule: impl Into<Schedule>) -> Result<()> {
+        let optimizer = self.optimizer.clone().with_schedule(schedule.into());
+        optimizer.validate()?;
+        self.optimizer = optimizer;
+        Ok(())
+    }
+
     /// The learning rates of batches to come.
     pub(crate) fn rates(&self) -> Rates {
         match self.optimizer.schedule() {
@@ -416,7 +453,6 @@ mod tests {
     use crate::data::Dataset;
     use crate::kernels::product::{CANDIDATES, Family, Product, Tiling, Traits};
     use crate::net::layers::Dense;
-    use crate::net::losses::Loss;
     use crate::net::optimizers::RmsProp;
     use crate::plan::Mode;
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod activation;
 pub(crate) mod constraints;
+pub(crate) mod custom_loss;
 mod describe;
 pub(crate) mod initializers;
 pub(crate) mod layer;

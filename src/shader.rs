@@ -43,6 +43,7 @@ parts! {
     LOSS_CATEGORICAL_FOCAL_CROSSENTROPY = "loss_categorical_focal_crossentropy";
     LOSS_CATEGORICAL_HINGE = "loss_categorical_hinge";
     LOSS_COSINE_SIMILARITY = "loss_cosine_similarity";
+    LOSS_CUSTOM = "loss_custom";
     LOSS_ELEMENTS = "loss_elements";
     LOSS_BINARY_CROSSENTROPY = "loss_binary_crossentropy";
     LOSS_BINARY_FOCAL_CROSSENTROPY = "loss_binary_focal_crossentropy";
@@ -80,6 +81,9 @@ parts! {
 
 /// What a shader for matrix units begins with.
 pub(crate) const ENABLE_MATRIX_UNITS: &str = "enable wgpu_cooperative_matrix;";
+
+/// What a shader has that holds text of the user's: `parts/loss_custom.wgsl`.
+pub(crate) const FOREIGN_TEXT: &str = "const HAS_FOREIGN_TEXT";
 
 /// The generated header: module-scope constants, one a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -16,6 +16,7 @@ use crate::layout::Tensor;
 use crate::model::Model;
 use crate::model::training_state::TrainingState;
 use crate::net::losses::LossFunction;
+use crate::net::metrics::Metric;
 use crate::net::optimizers::Optimizer;
 use crate::net::sequential::Sequential;
 use crate::plan::Store;
@@ -41,6 +42,7 @@ pub struct Snapshot {
     description: Sequential,
     optimizer: Optimizer,
     loss: LossFunction,
+    metrics: Vec<Metric>,
     precision: Precision,
     fused: bool,
     batches: u32,
@@ -67,6 +69,7 @@ impl Snapshot {
     /// As [`Sequential::compile`], and [`Error::Configuration`] for half precision on a device without it.
     pub fn open(&self, device: &Device) -> Result<Model> {
         let mut model = self.description.clone().compile(device, self.optimizer.clone(), self.loss)?;
+        model.set_metrics(self.metrics.iter().copied())?;
         model.set_precision(self.precision)?;
         model.set_fusion(self.fused);
         if device.info() == self.device {
@@ -101,6 +104,7 @@ impl Model {
             description: self.description().clone(),
             optimizer: self.optimizer().clone(),
             loss: *self.loss(),
+            metrics: self.metrics().to_vec(),
             precision: self.precision(),
             fused: self.fused,
             batches: self.batches(),

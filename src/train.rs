@@ -10,11 +10,12 @@ use std::ops::ControlFlow;
 use crate::blocking::block_on;
 use crate::callbacks::Training;
 use crate::clock::Stopwatch;
-use crate::data::{AnyDataset, Dataset, sorted_by_class};
+use crate::data::{self, AnyDataset, Dataset, sorted_by_class};
 use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::model::training_state::TrainingState;
+use crate::net::layer::Layer;
 use crate::plan::Mode;
 use crate::records::event::{Event, StepRecord};
 use crate::records::history::{EpochRecord, History};
@@ -44,15 +45,32 @@ impl Fit<'_> {
     }
 }
 
-/// What is odd about a split, for the record and for the log.
-fn warning(training: &AnyDataset, validation: &AnyDataset) -> Option<String> {
+/// What is odd about a split.
+fn odd_split(training: &AnyDataset, validation: &AnyDataset) -> Option<String> {
     let (AnyDataset::InMemory(training), AnyDataset::InMemory(validation)) = (training, validation) else {
         return None;
     };
-    let warning = sorted_by_class(training, validation)?;
+    sorted_by_class(training, validation)
+}
+
+/// What is odd about the samples, unless the net begins with a layer that scales them.
+fn odd_samples(model: &Model, data: &AnyDataset) -> Option<String> {
+    let scales = |layer: &Layer| {
+        matches!(layer, Layer::Rescaling(_) | Layer::BatchNormalization(_) | Layer::LayerNormalization(_))
+    };
+    let first = model.description().layers.iter().find(|layer| !matches!(layer, Layer::Flatten(_)));
+    let example = match data {
+        AnyDataset::InMemory(data) => data,
+        AnyDataset::Streamed(data) => data.example(),
+    };
+    if first.is_some_and(scales) { None } else { data::unscaled(example) }
+}
+
+/// Takes it down for the record and for the log.
+fn warn(history: &mut History, warning: Option<String>) {
     #[cfg(feature = "native")]
-    log::warn!("{warning}");
-    Some(warning)
+    warning.iter().for_each(|warning| log::warn!("{warning}"));
+    history.warnings.extend(warning);
 }
 
 impl Model {
@@ -84,11 +102,12 @@ impl Model {
             Some(validation) => (data, Some(validation)),
             None if fit.validation_split > 0.0 => {
                 let (train, validation) = data.split_validation(fit.validation_split)?;
-                history.warnings.extend(warning(&train, &validation));
+                warn(&mut history, odd_split(&train, &validation));
                 (train, Some(validation))
             }
             None => (data, None),
         };
+        warn(&mut history, odd_samples(self, &train));
         let batch_size = fit.batch_size.min(train.len().max(1));
         let mut executor = self.executor().await?;
         let executor = &mut *executor;
@@ -136,12 +155,14 @@ impl Model {
                 });
             }
             // Callbacks judge whole epochs.
-            for callback in fit.callbacks.iter_mut().filter(|_| is_whole) {
+            for (index, own) in fit.callback_order().into_iter().filter(|_| is_whole) {
                 // What one of them has restored moved the model, not the training.
+                state.callbacks = fit.states();
                 self.note_training(&state);
-                let mut training = Training { model: self, executor };
-                stopped |= callback.epoch_end(&mut training, &record).await?.is_break();
+                let mut training = Training { model: self, executor, own };
+                stopped |= fit.callbacks[index].epoch_end(&mut training, &record).await?.is_break();
             }
+            state.callbacks = fit.states();
             self.note_training(&state);
             if interrupted || stopped {
                 break;
@@ -153,7 +174,7 @@ impl Model {
             self.take_averages(executor).await?;
         }
         for callback in &mut fit.callbacks {
-            callback.train_end(&mut Training { model: self, executor }).await?;
+            callback.train_end(&mut Training { model: self, executor, own: usize::MAX }).await?;
         }
         Ok(history)
     }

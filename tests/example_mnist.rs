@@ -171,6 +171,56 @@ fn a_saved_model_measures_the_same_again() {
     assert!(errors(&other).contains("dense_0"), "{}", errors(&other));
 }
 
+/// Interrupts such a training after its first epoch; returns the command that it says goes on with it.
+#[cfg(unix)]
+fn interrupted(directory: &std::path::Path, flags: &[&str]) -> Vec<String> {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
+    let mut command = Command::new(example());
+    command.args(flags).env_remove("MNIST_DIR").env_remove("RUST_LOG").current_dir(directory);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    lines.find(|line| line.as_ref().unwrap().starts_with("Epoch ")).expect("an epoch").unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    // Else it would wait for a reader.
+    lines.for_each(drop);
+    let output = child.wait_with_output().unwrap();
+    let said = errors(&output);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    let mut said = said.lines().skip_while(|line| !line.starts_with("Interrupted after "));
+    assert!(said.next().unwrap().ends_with(" batches. This goes on from there:"));
+    said.next().expect("a command").split(' ').map(str::to_owned).collect()
+}
+
+/// Twice, the second time of a training that goes on already; then it comes to what it would have come to.
+#[test]
+#[cfg(unix)]
+fn an_interrupted_training_goes_on_to_the_same_figures() {
+    let directory = tempfile::tempdir().unwrap();
+    let many = ["--epochs", "400", "--layers", "16:relu,10:softmax", "--optimizer", "adam", "--learning-rate", "1e-4"];
+    let flags = [SHORT, &many].concat();
+    let whole = json(&run(&flags));
+    let first = interrupted(directory.path(), &flags);
+    let saved = directory.path().join("mnist-interrupted.safetensors");
+    assert_eq!(first[1..5], ["--resume", "mnist-interrupted.safetensors", "--device", "cpu"]);
+    let before = fs::read(&saved).unwrap();
+    let words: Vec<_> = first[1..].iter().map(String::as_str).collect();
+    assert_eq!(interrupted(directory.path(), &words), first);
+    assert_ne!(fs::read(&saved).unwrap(), before);
+    let mut last = Command::new(&first[0]);
+    let output = last.args(&first[1..]).env_remove("MNIST_DIR").current_dir(directory.path()).output().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let resumed = json(&output);
+    assert_eq!(resumed["test"], whole["test"]);
+    let epochs = |report: &Value| report["epochs"].as_array().unwrap().clone();
+    let (found, expected) = (epochs(&resumed), epochs(&whole));
+    assert!(found.len() < expected.len(), "it went on, and did not begin anew");
+    let loss = |epoch: &Value| epoch["loss"].clone();
+    let expected = &expected[expected.len() - found.len()..];
+    assert_eq!(found.iter().map(loss).collect::<Vec<_>>(), expected.iter().map(loss).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_training_that_diverges_is_a_failure_and_replaces_no_model() {
     let directory = tempfile::tempdir().unwrap();
@@ -251,7 +301,7 @@ fn help_names_every_flag() {
     let output = run(&["--help"]);
     assert!(output.status.success());
     let flags = "device list-devices data synthetic layers optimizer learning-rate epochs batch-size seed precision no-shuffle \
-                 limit init save history tune verify quiet json help";
+                 limit init save resume history tune verify quiet json help";
     for flag in flags.split_whitespace() {
         assert!(text(&output).contains(&format!("--{flag}")), "{flag}");
     }
@@ -280,6 +330,7 @@ fn wrong_flags_are_refused_with_what_was_expected_and_found() {
         (&["--seed"], "--seed: expected a value, found none"),
         (&["--json=yes"], "--json: expected no value, found \"yes\""),
         (&["--synthetic", "--data", "."], "expected --data or --synthetic, found both"),
+        (&["--resume", "x", "--init", "y"], "--resume: expected neither --init nor --verify beside it, found --init"),
     ];
     for (flags, message) in cases {
         let output = run(flags);

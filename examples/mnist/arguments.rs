@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::ops::{Bound, RangeBounds};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use lexopt::{Arg, Parser};
@@ -51,6 +51,7 @@ pub struct Arguments {
     pub layers: Vec<Layer>,
     pub init: Option<PathBuf>,
     pub save: Option<PathBuf>,
+    pub resume: Option<PathBuf>,
     /// By its name, since that is printed too.
     pub optimizer: String,
     pub learning_rate: Option<f32>,
@@ -81,6 +82,7 @@ impl Default for Arguments {
             ],
             init: None,
             save: None,
+            resume: None,
             optimizer: "rmsprop".into(),
             learning_rate: None,
             epochs: 5,
@@ -108,6 +110,32 @@ impl Arguments {
         })
     }
 
+    /// The flags that go on with this training from its file, which knows the net and how it is trained.
+    pub fn resumption(&self, file: &Path) -> Vec<String> {
+        let mut flags =
+            vec!["--resume".to_owned(), file.display().to_string(), "--device".to_owned(), self.device.clone()];
+        let mut with = |flag: &str, value: Option<String>| {
+            flags.extend(value.map(|value| [format!("--{flag}"), value]).into_iter().flatten());
+        };
+        let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        with("data", text(&self.data));
+        with("limit", self.limit.map(|limit| limit.to_string()));
+        with("layers", self.data.as_ref().map(|_| format!("{}:softmax", self.outputs())));
+        with("save", text(&self.save));
+        with("history", text(&self.history));
+        let switches = [
+            ("synthetic", self.synthetic),
+            ("cooperative-matrices", self.cooperative_matrices),
+            ("json", self.json),
+            ("quiet", self.quiet),
+        ];
+        flags.extend(switches.iter().filter(|(_, on)| *on).map(|(flag, _)| format!("--{flag}")));
+        if self.cooperative_matrices {
+            flags.extend(["--precision".to_owned(), self.precision.to_string()]);
+        }
+        flags
+    }
+
     /// Outputs of the last layer, one a class.
     pub fn outputs(&self) -> usize {
         self.layers.last().map_or(0, |layer| layer.units)
@@ -117,6 +145,10 @@ impl Arguments {
     fn check(&self) -> Result<(), Usage> {
         if self.synthetic && self.data.is_some() {
             return Err(Usage("expected --data or --synthetic, found both".into()));
+        }
+        if self.resume.is_some() && (self.init.is_some() || self.verify) {
+            let found = if self.verify { "--verify" } else { "--init" };
+            return Err(wrong("--resume", "neither --init nor --verify beside it", found));
         }
         if self.cooperative_matrices && self.precision != Precision::F16 {
             return Err(wrong("--cooperative-matrices", "--precision f16 beside it", self.precision));
@@ -169,6 +201,7 @@ fn set(chosen: &mut Arguments, flag: &str, parser: &mut Parser) -> Result<(), Us
         "layers" => chosen.layers = layers(&name, &text(&name, "a list such as 512:relu,10:softmax", value()?)?)?,
         "init" => chosen.init = Some(value()?.into()),
         "save" => chosen.save = Some(value()?.into()),
+        "resume" => chosen.resume = Some(value()?.into()),
         "optimizer" => {
             chosen.optimizer = text(&name, "a name such as rmsprop", value()?)?;
             chosen.optimizer.parse::<Optimizer>().map_err(|error| Usage(format!("--{error}")))?;

@@ -7,27 +7,33 @@
 //! ```
 //!
 //! This file is the order of events. The flags are in `arguments.rs`, the samples in `data.rs`, what is seen during
-//! training in `progress.rs`, and the results in `report.rs`.
+//! training in `progress.rs`, what Ctrl-C does in `interrupt.rs`, and the results in `report.rs`.
 
 #![allow(clippy::print_stderr, reason = "a program talks to its user")]
 
 mod arguments;
 mod data;
+mod interrupt;
 mod progress;
 mod report;
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use arguments::{Arguments, Request};
+use interrupt::{Interrupt, Interrupted};
 use progress::Progress;
 use report::{Output, Report, grouped, write_line};
 use wgrad::mnist::Mnist;
 use wgrad::{Dataset, Dense, Device, DeviceKind, Fit, History, Loss, Model, Precision, Sequential};
+
+/// Where a training is saved that Ctrl-C ends, unless it came from a file itself.
+const INTERRUPTED: &str = "mnist-interrupted.safetensors";
 
 /// Steps that `--verify` looks at: the references are plain loops and take a second or so for each.
 const VERIFIED_STEPS: usize = 2;
@@ -50,6 +56,10 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(interrupt::STATUS)
+        }
         Err(error) => {
             // Who closed the pipe wants no more lines, this one included.
             if !is_closed_pipe(error.as_ref()) {
@@ -78,6 +88,7 @@ fn list_devices() -> io::Result<()> {
 /// The tutorial.
 fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
     let output = Output::new(arguments);
+    let interrupt = Interrupt::listen()?;
     for path in [&arguments.save, &arguments.history].into_iter().flatten() {
         check_directory(path)?;
     }
@@ -95,7 +106,7 @@ fn train(arguments: &Arguments, start: Instant) -> Outcome<()> {
         let verification = other.verify(&data.train, arguments.batch_size, VERIFIED_STEPS)?;
         output.line(&format!("Verified: {verification}"))?;
     }
-    let (history, first_step) = fit(&mut model, &data.train, arguments, &output, start)?;
+    let (history, first_step) = fit(&mut model, &data.train, arguments, &output, (start, &interrupt))?;
     // Kept before anything else can fail.
     if let Some(path) = &arguments.save {
         model.save(path)?;
@@ -155,8 +166,11 @@ fn describe(output: &Output, device: &Device, data: &Mnist) -> io::Result<()> {
     output.line(&format!("Data: {train} training and {test} test samples from {}", data.source))
 }
 
-/// The net that the flags describe, on the device, with its initial weights.
+/// The net that the flags describe, on the device, with its initial weights; or the one of a training that was interrupted.
 fn build(arguments: &Arguments, device: &Device, features: usize) -> wgrad::Result<Model> {
+    if let Some(path) = &arguments.resume {
+        return Model::load(path, device);
+    }
     let input = Sequential::new(features).seed(arguments.seed);
     let add =
         |stack: Sequential, layer: &arguments::Layer| stack.add(Dense::new(layer.units).activation(layer.activation));
@@ -170,6 +184,10 @@ fn build(arguments: &Arguments, device: &Device, features: usize) -> wgrad::Resu
 }
 
 fn summary(arguments: &Arguments, model: &Model) -> String {
+    if let Some(path) = &arguments.resume {
+        let parameters = grouped(model.parameter_count() as f64);
+        return format!("Model: {parameters} parameters from {} after {} batches", path.display(), model.batches());
+    }
     let layers: String =
         arguments.layers.iter().map(|layer| format!("-{}({})", layer.units, layer.activation)).collect();
     let weights = arguments.init.as_ref().map_or_else(String::new, |path| format!(", weights from {}", path.display()));
@@ -190,20 +208,45 @@ fn fit(
     data: &Dataset,
     arguments: &Arguments,
     output: &Output,
-    start: Instant,
+    (start, interrupt): (Instant, &Interrupt),
 ) -> Outcome<(History, Option<Duration>)> {
-    let mut progress = Progress::new(output, arguments.epochs, start);
-    let fit = Fit::new()
-        .epochs(arguments.epochs)
-        .batch_size(arguments.batch_size)
-        .shuffle(arguments.shuffle)
-        .seed(arguments.seed)
-        .observer(|event| progress.observe(event));
-    let trained = model.fit(data, fit);
+    let how = match arguments.resume {
+        Some(_) => Fit::resume(model)?,
+        None => Fit::new()
+            .epochs(arguments.epochs)
+            .batch_size(arguments.batch_size)
+            .shuffle(arguments.shuffle)
+            .seed(arguments.seed),
+    };
+    let mut progress = Progress::new(output, start);
+    interrupt.begin();
+    let trained = model.fit(
+        data,
+        how.observer(|event| match progress.observe(event) {
+            ControlFlow::Continue(()) if interrupt.is_asked() => ControlFlow::Break(()),
+            flow => flow,
+        }),
+    );
+    let interrupted = interrupt.end();
     let first_step = progress.finish()?;
     // What there is to see of a training that diverged.
     if let Some(history) = trained.as_ref().err().and_then(|error| error.history()) {
         keep(history, arguments)?;
     }
-    Ok((trained?, first_step))
+    let history = trained?;
+    // Not where it had come to its end all the same.
+    if interrupted && Fit::resume(model).is_ok() {
+        return Err(Box::new(save_interrupted(model, arguments)?));
+    }
+    Ok((history, first_step))
+}
+
+/// Saves a training for another process to go on with, and says how.
+fn save_interrupted(model: &Model, arguments: &Arguments) -> Outcome<Interrupted> {
+    let path = arguments.resume.clone().unwrap_or_else(|| PathBuf::from(INTERRUPTED));
+    model.save_with_optimizer(&path)?;
+    let (program, flags) = (std::env::args().next().unwrap_or_else(|| "mnist".into()), arguments.resumption(&path));
+    let words: Vec<_> = std::iter::once(program).chain(flags).map(|word| interrupt::quoted(&word)).collect();
+    let batches = model.batches();
+    Ok(Interrupted(format!("Interrupted after {batches} batches. This goes on from there:\n{}", words.join(" "))))
 }

@@ -15,6 +15,7 @@ const FRAME: Duration = Duration::from_millis(50);
 
 pub struct Progress<'a> {
     output: &'a Output,
+    /// Known from the first step on.
     epochs: usize,
     /// When the process began.
     start: Instant,
@@ -25,8 +26,8 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub fn new(output: &'a Output, epochs: usize, start: Instant) -> Self {
-        Progress { output, epochs, start, bar: None, drawn: start, first_step: None, failure: None }
+    pub fn new(output: &'a Output, start: Instant) -> Self {
+        Progress { output, epochs: 0, start, bar: None, drawn: start, first_step: None, failure: None }
     }
 
     /// What `Fit::observer` calls.
@@ -49,6 +50,7 @@ impl<'a> Progress<'a> {
     }
 
     fn step(&mut self, record: &StepRecord) {
+        self.epochs = record.epochs;
         self.first_step.get_or_insert_with(|| self.start.elapsed());
         if self.output.quiet() || (self.bar.is_some() && self.drawn.elapsed() < FRAME) {
             return;
@@ -56,7 +58,7 @@ impl<'a> Progress<'a> {
         self.drawn = Instant::now();
         let bar = self.bar.get_or_insert_with(|| bar(record));
         let speed = grouped(record.samples as f64 / record.seconds);
-        bar.set_message(format!("{speed} samples/s, {}", record.so_far));
+        bar.set_message(format!("{speed} samples/s, {}, learning rate {}", record.so_far, record.learning_rate));
         bar.set_position(record.step as u64);
     }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures::future::LocalBoxFuture;
 
 use super::monitor::Monitor;
-use super::{Callback, Training};
+use super::{Callback, Training, state};
 use crate::error::{Error, Result};
 use crate::records::history::EpochRecord;
 
@@ -132,5 +132,15 @@ impl Callback for ReduceLrOnPlateau {
         // The next training is judged by itself.
         (self.best, self.waited, self.cooling) = (f64::INFINITY, 0, 0);
         Box::pin(async { Ok(()) })
+    }
+
+    fn state(&self) -> Option<String> {
+        state::text("reduce_lr_on_plateau", (self.best.to_bits(), self.waited, self.cooling))
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        let (best, waited, cooling) = state::parsed("reduce_lr_on_plateau", state)?;
+        (self.best, self.waited, self.cooling) = (f64::from_bits(best), waited, cooling);
+        Ok(())
     }
 }

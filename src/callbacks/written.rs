@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use futures::future::LocalBoxFuture;
 
 use super::monitor::Monitor;
-use super::{Callback, Training};
+use super::{Callback, Training, state};
 use crate::error::{Error, Result};
 use crate::records::history::{EpochRecord, History};
 
@@ -45,6 +45,11 @@ impl Checkpoint {
         Checkpoint { monitor: Some(monitor), ..self }
     }
 
+    /// The best so far, and which files there are.
+    fn noted(&self) -> String {
+        state::text("checkpoint", (self.best.to_bits(), &self.written)).unwrap_or_default()
+    }
+
     fn path(&self, what: impl std::fmt::Display) -> PathBuf {
         let mut name = self.name.clone().into_os_string();
         name.push(format!("-{what}.safetensors"));
@@ -59,24 +64,49 @@ impl Callback for Checkpoint {
         record: &'c EpochRecord,
     ) -> LocalBoxFuture<'c, Result<ControlFlow<()>>> {
         Box::pin(async move {
-            if self.every > 0 && record.epoch.is_multiple_of(self.every) {
-                let path = self.path(record.epoch);
+            let cost = self.monitor.map_or(Ok(f64::INFINITY), |monitor| monitor.cost(record))?;
+            let (is_best, is_due) = (cost < self.best, self.every > 0 && record.epoch.is_multiple_of(self.every));
+            let path = self.path(record.epoch);
+            // What is saved says that it has been.
+            self.best = if is_best { cost } else { self.best };
+            self.written.extend(is_due.then(|| path.clone()));
+            training.note_state(self.noted());
+            if is_best {
+                training.save_with_optimizer(self.path("best")).await?;
+            }
+            if is_due {
                 training.save_with_optimizer(&path).await?;
-                self.written.push_back(path);
             }
             while self.written.len() > self.keep {
                 let Some(path) = self.written.pop_front() else { break };
-                std::fs::remove_file(&path).map_err(|source| Error::Io { action: "remove", path, source })?;
-            }
-            if let Some(monitor) = self.monitor {
-                let cost = monitor.cost(record)?;
-                if cost < self.best {
-                    training.save_with_optimizer(self.path("best")).await?;
-                    self.best = cost;
-                }
+                remove(path)?;
             }
             Ok(ControlFlow::Continue(()))
         })
+    }
+
+    fn state(&self) -> Option<String> {
+        Some(self.noted())
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        let (best, written) = state::parsed("checkpoint", state)?;
+        (self.best, self.written) = (f64::from_bits(best), written);
+        Ok(())
+    }
+
+    fn saves(&self) -> bool {
+        true
+    }
+}
+
+/// Removes a file, unless it is gone: a training that is resumed from an older file comes here twice.
+fn remove(path: PathBuf) -> Result<()> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Io { action: "remove", path, source })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -105,6 +135,15 @@ impl Callback for CsvLog {
             crate::files::replace(&self.path, self.history.to_csv().as_bytes())?;
             Ok(ControlFlow::Continue(()))
         })
+    }
+
+    fn state(&self) -> Option<String> {
+        state::text("csv_log", &self.history)
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        self.history = state::parsed("csv_log", state)?;
+        Ok(())
     }
 }
 
@@ -135,5 +174,14 @@ impl Callback for JsonLines {
             crate::files::replace(&self.path, self.text.as_bytes())?;
             Ok(ControlFlow::Continue(()))
         })
+    }
+
+    fn state(&self) -> Option<String> {
+        state::text("json_lines", &self.text)
+    }
+
+    fn resume(&mut self, state: &str) -> Result<()> {
+        self.text = state::parsed("json_lines", state)?;
+        Ok(())
     }
 }

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::kernels::product::{Choices, Family, SUBGROUP, Traits};
 use crate::kernels::storage::Storage;
 use crate::kernels::{Access, Binding, Kernel};
-use crate::shader::ENABLE_MATRIX_UNITS;
+use crate::shader::{ENABLE_MATRIX_UNITS, FOREIGN_TEXT};
 
 /// A pipeline with the layout of its bind group.
 #[derive(Debug)]
@@ -397,12 +397,13 @@ impl Context {
     ) -> wgpu::ComputePipeline {
         let descriptor =
             wgpu::ShaderModuleDescriptor { label: Some(label), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let foreign = text.contains(FOREIGN_TEXT);
         let checks = wgpu::ShaderRuntimeChecks {
-            bounds_checks: self.checks_indexes() || text.contains(ENABLE_MATRIX_UNITS),
-            force_loop_bounding: false,
+            bounds_checks: self.checks_indexes() || foreign || text.contains(ENABLE_MATRIX_UNITS),
+            force_loop_bounding: foreign,
             ..wgpu::ShaderRuntimeChecks::checked()
         };
-        // SAFETY: one check that is off guards against loops without an end. Every loop of every shader counts up to (or
+        // SAFETY: shaders with text of the user's have all checks. Of the others, one check that is off guards against loops without an end. Every loop of every shader counts up to (or
         // halves down from) a bound that the loop does not change, by a step of at least one, so each ends. The other,
         // if it is off, leaves storage and uniform buffers to the device, which wgpu opens with robust access on Vulkan: no
         // access leaves the buffer, and all of these are the engine's own. Indexes into other memory are made of constants,

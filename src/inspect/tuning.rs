@@ -96,13 +96,23 @@ impl Model {
     /// [`Error::Io`](crate::Error::Io) if the choices cannot be kept (they hold for this device all the same), and
     /// whatever the device reports.
     pub fn tune(&mut self, batch_size: usize) -> Result<Tuning> {
+        block_on(self.tune_async(batch_size))
+    }
+
+    /// [`Model::tune`] for callers that are asynchronous themselves. Compilers and files are not waited for in the
+    /// asynchronous sense, the device is.
+    ///
+    /// # Errors
+    /// As [`Model::tune`].
+    pub async fn tune_async(&mut self, batch_size: usize) -> Result<Tuning> {
         check_batch_size(batch_size)?;
         let device = self.device().clone();
         let Backend::Gpu(context) = &device.backend else {
             return Ok(Tuning { products: Vec::new(), kept: None });
         };
-        let read = |store| block_on(async { self.executor().await?.read(store).await });
-        let (parameters, moving) = (read(Store::Parameters)?, read(Store::Moving)?);
+        let held = self.executor().await?;
+        let (parameters, moving) = (held.read(Store::Parameters).await?, held.read(Store::Moving).await?);
+        drop(held);
         let buffers = model_buffers(&self.layout, self.optimizer(), (&parameters, &moving));
         let mut races = Vec::new();
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
@@ -111,12 +121,12 @@ impl Model {
             // Anew, with the parameters as they are: updates that are timed spoil their copy.
             let executor = gpu::Executor::new(context.clone(), buffers.clone())?;
             let known: Vec<_> = races.iter().map(|race: &Race| race.product).collect();
-            races.extend(self.race(&executor, mode, capacity, &known)?);
+            races.extend(self.race(&executor, mode, capacity, &known).await?);
         }
         let choices = Choices(races.iter().map(|race| (race.product, race.runners[race.choice].tiling)).collect());
         context.choose(&choices);
         self.set_choices(context.choices());
-        if let Executor::Gpu(gpu) = &mut *self.lock()? {
+        if let Executor::Gpu(gpu) = &mut *self.executor().await? {
             gpu.forget_programs();
         }
         let kept = context.keep(&choices)?;
@@ -124,7 +134,13 @@ impl Model {
     }
 
     /// Measures the products of one plan, but for those that are known.
-    fn race(&self, executor: &gpu::Executor, mode: Mode, capacity: usize, known: &[Product]) -> Result<Vec<Race>> {
+    async fn race(
+        &self,
+        executor: &gpu::Executor,
+        mode: Mode,
+        capacity: usize,
+        known: &[Product],
+    ) -> Result<Vec<Race>> {
         // What the samples look like makes no difference to a product.
         let format = DataFormat { byte_scale: None, target_ids: Some(false), weighted: false };
         let (fused, precision, device) = (self.fused, self.precision(), self.device().traits());
@@ -137,11 +153,17 @@ impl Model {
         let step = self.step().start(capacity as u32, capacity as u32);
         let track = Track { recipe: self.recipe(), key, bench: gpu::Bench::new(executor, &plan, step)? };
         let mut races = races(&plan, &shared, known);
-        races.iter_mut().try_for_each(|race| track.qualify(race))?;
-        for _ in 0..ROUNDS {
-            races.iter_mut().try_for_each(|race| track.round(race))?;
+        for race in &mut races {
+            track.qualify(race).await?;
         }
-        races.iter_mut().try_for_each(|race| track.decide(race))?;
+        for _ in 0..ROUNDS {
+            for race in &mut races {
+                track.round(race).await?;
+            }
+        }
+        for race in &mut races {
+            track.decide(race).await?;
+        }
         Ok(races)
     }
 }
@@ -184,14 +206,14 @@ impl Track<'_> {
     }
 
     /// Drops the candidates that do not compute what the default computes.
-    fn qualify(&self, race: &mut Race) -> Result<()> {
+    async fn qualify(&self, race: &mut Race) -> Result<()> {
         let launches: Vec<_> = (0..race.runners.len()).map(|runner| self.launch(race, runner)).collect();
         let products: Vec<_> = launches.iter().map(product_alone).collect();
         self.bench.compile(launches.iter().chain(&products))?;
-        let expected = self.bench.results(&products[0])?;
+        let expected = self.bench.results(&products[0]).await?;
         let default = race.runners[0].tiling;
         for (runner, product) in race.runners.iter_mut().zip(&products).skip(1) {
-            if !agree(&self.bench.results(product)?, &expected, tolerance([default, runner.tiling], product)) {
+            if !agree(&self.bench.results(product).await?, &expected, tolerance([default, runner.tiling], product)) {
                 runner.seconds = None;
             }
         }
@@ -199,12 +221,12 @@ impl Track<'_> {
     }
 
     /// One turn of every candidate that may still win.
-    fn round(&self, race: &mut Race) -> Result<()> {
+    async fn round(&self, race: &mut Race) -> Result<()> {
         for runner in 0..race.runners.len() {
             let Some(so_far) = race.runners[runner].seconds else { continue };
             // The default is what all others are measured by.
             if runner == 0 || so_far.is_infinite() || so_far <= HOPELESS * race.best() {
-                let seconds = self.bench.seconds(&self.launch(race, runner))?;
+                let seconds = self.bench.seconds(&self.launch(race, runner)).await?;
                 race.runners[runner].seconds = Some(so_far.min(seconds));
             }
         }
@@ -212,7 +234,7 @@ impl Track<'_> {
     }
 
     /// The fastest, if it is so once more beside the default.
-    fn decide(&self, race: &mut Race) -> Result<()> {
+    async fn decide(&self, race: &mut Race) -> Result<()> {
         let fastest = race.fastest();
         if fastest == 0 {
             return Ok(());
@@ -220,7 +242,7 @@ impl Track<'_> {
         let (challenger, default) = (self.launch(race, fastest), self.launch(race, 0));
         let mut wins = 0;
         for _ in 0..DUELS {
-            let (new, old) = (self.bench.seconds(&challenger)?, self.bench.seconds(&default)?);
+            let (new, old) = (self.bench.seconds(&challenger).await?, self.bench.seconds(&default).await?);
             wins += usize::from(new < WORTHWHILE * old);
         }
         race.choice = if wins >= WINS { fastest } else { 0 };

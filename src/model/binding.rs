@@ -11,6 +11,7 @@ use crate::kernels::storage::Precision;
 use crate::kernels::targets::first_largest;
 use crate::model::Model;
 use crate::net::losses::Wanted;
+use crate::net::schedules::Schedule;
 use crate::plan::{DataFormat, Mode, PlanKey, Room};
 
 /// The largest batch: beyond it a kernel's loop over the batch could outrun what software drivers allow.
@@ -59,6 +60,9 @@ impl Model {
         check_not_empty(data.len())?;
         self.check_features(data)?;
         check_range(data, self.precision(), |row| row)?;
+        if mode == Mode::Train {
+            self.optimizer().schedule().map_or(Ok(()), Schedule::check_closure)?;
+        }
         if mode != Mode::Predict {
             self.check_targets(data)?;
             targets::check(self.loss().loss, data)?;

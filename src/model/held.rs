@@ -84,3 +84,36 @@ impl DerefMut for HeldExecutor {
         &mut self.guard
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::blocking::block_on;
+
+    /// A thread that had it and gave it back waits for the next one like any other.
+    #[test]
+    fn who_had_it_once_is_not_taken_for_who_has_it() -> Result<()> {
+        let shared = SharedExecutor::new(Executor::Unavailable("of a test".into()));
+        block_on(async {
+            let mut held = shared.hold().await?;
+            held.wait(async |_| assert!(shared.own().is_err())).await;
+            Ok::<_, Error>(())
+        })?;
+        let (tell, hear) = channel();
+        let other = shared.clone();
+        let holder = std::thread::spawn(move || {
+            let held = block_on(other.hold());
+            tell.send(()).ok();
+            std::thread::sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        hear.recv().ok();
+        let found = block_on(shared.hold());
+        assert!(found.is_ok(), "{:?}", found.err());
+        holder.join().ok();
+        Ok(())
+    }
+}

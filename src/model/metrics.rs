@@ -12,7 +12,7 @@ use crate::records::counted::{Counted, MOST_CLASSES, MOST_R2_OUTPUTS};
 impl Model {
     /// Sets what is measured in `fit`, in its validation, and in `evaluate`, from the next call on: what Keras's `compile`
     /// takes as `metrics`. Each replaces what was set before; by default there are none. Loss and accuracy are in every
-    /// score anyhow.
+    /// score anyhow. Files and snapshots keep the list.
     ///
     /// Answers are counted on the device and read once a pass, errors summed there and read with the steps' losses. That
     /// costs a launch a step for the answers and one for the errors, if any of these are asked for; one more where a value

@@ -39,6 +39,9 @@ pub(crate) struct TrainingState {
     /// What the figures of those steps add up to, as the bits of an f64 each: JSON has no NaN.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sums: Vec<u64>,
+    /// What the callbacks remember that remember something, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callbacks: Vec<String>,
 }
 
 impl TrainingState {

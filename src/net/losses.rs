@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::activation::Activation;
+use super::custom_loss::CustomLoss;
 use crate::error::{Error, Result};
 
 /// What training makes small: Keras's losses, with y the outputs of the net and t the targets. Each is a mean over the
@@ -86,6 +87,8 @@ pub enum Loss {
     /// The cosine of the angle between targets and outputs, made negative: −Σ t·y / (‖t‖·‖y‖), where a norm counts as 10⁻⁷
     /// at least. From −1, the same direction, to 1, the opposite one.
     CosineSimilarity,
+    /// One of your own, which text holds the name of alone.
+    Custom(CustomLoss),
 }
 
 /// What a loss's targets are: which numbers make sense.
@@ -117,7 +120,7 @@ struct Traits {
 }
 
 impl Loss {
-    /// Every loss, with Keras's settings.
+    /// Every loss of this crate, with Keras's settings.
     pub const ALL: [Loss; 16] = [
         Loss::CategoricalCrossentropy,
         Loss::BinaryCrossentropy,
@@ -183,6 +186,7 @@ impl Loss {
             Loss::SquaredHinge => of_outputs("squared_hinge", &[], Signs, Some(0.0)),
             Loss::CategoricalHinge => of_outputs("categorical_hinge", &[], Distribution, None),
             Loss::CosineSimilarity => of_outputs("cosine_similarity", &[], Numbers, None),
+            Loss::Custom(custom) => of_outputs(custom.name, &[], Numbers, middle),
         }
     }
 
@@ -240,6 +244,7 @@ impl Loss {
                 not_negative("gamma", gamma)
             }
             Loss::Huber { delta } => check("delta", delta, f32::MIN_POSITIVE..=f32::MAX, "a positive number"),
+            Loss::Custom(custom) => custom.check_present(),
             _ => Ok(()),
         }
     }

@@ -124,6 +124,12 @@ impl Optimizer {
         self
     }
 
+    /// The same optimizer with this schedule.
+    pub(crate) fn with_schedule(mut self, schedule: Schedule) -> Self {
+        every!(&mut self, o => (o.learning_rate, o.schedule) = (schedule.at(0), Some(schedule)));
+        self
+    }
+
     /// What the learning rate of each batch is, where a schedule says so.
     pub fn schedule(&self) -> Option<&Schedule> {
         every!(self, o => o.schedule.as_ref())

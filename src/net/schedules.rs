@@ -2,6 +2,8 @@
 //! training batches from 0, also where several make one update.
 
 use std::f64::consts::PI;
+use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,12 @@ macro_rules! schedules {
             fn from(schedule: $Name) -> Self {
                 LearningRate::Schedule(schedule.into())
             }
+        }
+
+        impl From<$Name> for Box<LearningRate> {
+            fn from(schedule: $Name) -> Self {
+                Box::new(schedule.into())
+            }
         })*
 
         /// Any of the schedules. See [`Schedule::at`].
@@ -47,6 +55,8 @@ macro_rules! schedules {
         #[non_exhaustive]
         pub enum Schedule {
             $($(#[$what])* $Name($Name),)*
+            /// A closure of the user's.
+            Custom(CustomSchedule),
         }
 
         impl Schedule {
@@ -59,11 +69,17 @@ macro_rules! schedules {
             /// assert_eq!((schedule.at(0), schedule.at(100)), (0.1, 0.05));
             /// ```
             pub fn at(&self, batch: u32) -> f32 {
-                match self { $(Schedule::$Name(schedule) => schedule.rate(f64::from(batch)) as f32,)* }
+                match self {
+                    $(Schedule::$Name(schedule) => schedule.rate(f64::from(batch)) as f32,)*
+                    Schedule::Custom(schedule) => schedule.rate(batch),
+                }
             }
 
             pub(crate) fn validate(&self) -> Result<()> {
-                match self { $(Schedule::$Name(schedule) => schedule.validate(),)* }
+                match self {
+                    $(Schedule::$Name(schedule) => schedule.validate(),)*
+                    Schedule::Custom(schedule) => schedule.validate(),
+                }
             }
         }
     };
@@ -148,10 +164,148 @@ schedules! {
         /// The share of the rate that is left in the end; 0 by default.
         alpha: f32 = 0.0,
     }
+
+    /// One cycle (Smith & Topin 2017): half a cosine from maximum / `div_factor` up to the maximum, then half a cosine down to
+    /// maximum / (`div_factor` · `final_div_factor`), where it stays. Formula and defaults are those of PyTorch's `OneCycleLR`,
+    /// whose momentum cycles too, which is not done here.
+    ///
+    /// ```
+    /// use wgrad::{OneCycle, Schedule};
+    ///
+    /// let cycle = Schedule::from(OneCycle::new(0.1, 101u32));
+    /// assert_eq!((cycle.at(0), cycle.at(100)), (0.004, 4e-7));
+    /// assert!(cycle.at(29) > 0.0999 && cycle.at(65) < cycle.at(29));
+    /// ```
+    OneCycle {
+        /// The rate at the top.
+        max_learning_rate: f32,
+        /// Batches of the cycle, 2 at least: epochs times batches of an epoch.
+        total_steps: u32,
+    } options {
+        /// The share of the cycle on the way up; 0.3 by default.
+        pct_start: f32 = 0.3,
+        /// How many times smaller than the maximum the first rate is; 25 by default.
+        div_factor: f32 = 25.0,
+        /// How many times smaller than the first rate the last one is; 10⁴ by default.
+        final_div_factor: f32 = 1e4,
+    }
+
+    /// A line from a small rate up to what another schedule begins with, or up to a number; then that schedule from its first
+    /// batch on.
+    ///
+    /// ```
+    /// use wgrad::{Adam, CosineDecay, LinearWarmup, Schedule};
+    ///
+    /// let warm = LinearWarmup::new(CosineDecay::new(0.01, 1000u32), 100u32);
+    /// let schedule = Schedule::from(warm.clone());
+    /// assert_eq!((schedule.at(0), schedule.at(50), schedule.at(100)), (0.0, 0.005, 0.01));
+    /// let optimizer = Adam::default().learning_rate(warm);
+    /// # let _ = optimizer;
+    /// ```
+    LinearWarmup {
+        /// What comes after the warm-up.
+        after: Box<LearningRate>,
+        /// Batches of the warm-up.
+        warmup_steps: u32,
+    } options {
+        /// The rate of the first batch; 0 by default.
+        start_learning_rate: f32 = 0.0,
+    }
 }
 
-/// What an optimizer's learning rate may be: a number, or a schedule.
-#[derive(Clone, Debug, PartialEq)]
+/// A learning rate by a closure: called with the number of the training batch, from 0, while steps are submitted. Many
+/// steps are still one submission. The closure's answers must be finite and not negative, and depend on the number alone:
+/// it is called some steps ahead, and again for the records.
+///
+/// A file cannot hold a closure. It says that there is one, and a model that is loaded from it predicts and evaluates;
+/// before it trains on it hears of its closure by [`Model::set_schedule`](crate::Model::set_schedule), which `fit` and
+/// [`Fit::resume`](crate::Fit::resume) ask for.
+///
+/// ```
+/// use wgrad::{CustomSchedule, Sgd};
+///
+/// let saw = CustomSchedule::new(|batch| 0.1 / (1 + batch % 10) as f32);
+/// let optimizer = Sgd::default().learning_rate(saw);
+/// assert_eq!(optimizer.learning_rate, 0.1);
+/// ```
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct CustomSchedule {
+    /// None where it was read from text.
+    #[serde(skip)]
+    closure: Option<Arc<dyn Fn(u32) -> f32 + Send + Sync>>,
+}
+
+impl CustomSchedule {
+    /// By this closure.
+    pub fn new(closure: impl Fn(u32) -> f32 + Send + Sync + 'static) -> Self {
+        CustomSchedule { closure: Some(Arc::new(closure)) }
+    }
+
+    /// NaN where nobody knows.
+    fn rate(&self, batch: u32) -> f32 {
+        self.closure.as_ref().map_or(f32::NAN, |closure| closure(batch))
+    }
+
+    fn validate(&self) -> Result<()> {
+        // That of a file is asked for when it is needed.
+        self.closure.as_ref().map_or(Ok(()), |closure| rate("closure, for batch 0", closure(0)))
+    }
+}
+
+/// Whether it is the same closure.
+impl PartialEq for CustomSchedule {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.closure, &other.closure) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl fmt::Debug for CustomSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.closure.is_some() { "CustomSchedule(closure)" } else { "CustomSchedule(of a file)" })
+    }
+}
+
+impl From<CustomSchedule> for Schedule {
+    fn from(schedule: CustomSchedule) -> Self {
+        Schedule::Custom(schedule)
+    }
+}
+
+impl From<CustomSchedule> for LearningRate {
+    fn from(schedule: CustomSchedule) -> Self {
+        LearningRate::Schedule(schedule.into())
+    }
+}
+
+impl From<CustomSchedule> for Box<LearningRate> {
+    fn from(schedule: CustomSchedule) -> Self {
+        Box::new(schedule.into())
+    }
+}
+
+impl Schedule {
+    /// That a schedule which was read from a file has its closure.
+    pub(crate) fn check_closure(&self) -> Result<()> {
+        match self {
+            Schedule::Custom(CustomSchedule { closure: None }) => {
+                let expected = "the closure, which files do not hold: give it with Model::set_schedule before fit";
+                Err(Error::configuration("learning-rate schedule", expected, "a file that says that there was one"))
+            }
+            Schedule::LinearWarmup(warmup) => match &*warmup.after {
+                LearningRate::Schedule(after) => after.check_closure(),
+                LearningRate::Constant(_) => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What an optimizer's learning rate may be: a number, or a schedule. As text the one or the other.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 #[non_exhaustive]
 pub enum LearningRate {
     /// The same for every batch.
@@ -163,6 +317,18 @@ pub enum LearningRate {
 impl From<f32> for LearningRate {
     fn from(rate: f32) -> Self {
         LearningRate::Constant(rate)
+    }
+}
+
+impl From<f32> for Box<LearningRate> {
+    fn from(rate: f32) -> Self {
+        Box::new(rate.into())
+    }
+}
+
+impl From<Schedule> for Box<LearningRate> {
+    fn from(schedule: Schedule) -> Self {
+        Box::new(schedule.into())
     }
 }
 
@@ -308,6 +474,61 @@ impl CosineDecayRestarts {
     }
 }
 
+/// Half a cosine from `start` to `end`.
+fn half_cosine(start: f64, end: f64, progress: f64) -> f64 {
+    end + 0.5 * (start - end) * (1.0 + (PI * progress).cos())
+}
+
+impl OneCycle {
+    fn rate(&self, batch: f64) -> f64 {
+        let top = f64::from(self.max_learning_rate);
+        let first = top / f64::from(self.div_factor);
+        let last = first / f64::from(self.final_div_factor);
+        let end = f64::from(self.total_steps) - 1.0;
+        // As PyTorch counts: the top is at the last of the batches on the way up.
+        let peak = f64::from(self.pct_start) * f64::from(self.total_steps) - 1.0;
+        if batch <= peak {
+            // A peak at 0 has no way up.
+            return if peak > 0.0 { half_cosine(first, top, batch / peak) } else { top };
+        }
+        half_cosine(top, last, ((batch - peak) / (end - peak)).min(1.0))
+    }
+
+    fn validate(&self) -> Result<()> {
+        rate("max_learning_rate", self.max_learning_rate)?;
+        if self.total_steps < 2 {
+            return wrong("total_steps", "at least 2", self.total_steps);
+        }
+        if !(0.0..1.0).contains(&self.pct_start) {
+            return wrong("pct_start", "a share from 0 up to, not including, 1", self.pct_start);
+        }
+        let factors = [("div_factor", self.div_factor), ("final_div_factor", self.final_div_factor)];
+        factors.into_iter().try_for_each(|(what, factor)| {
+            if factor.is_finite() && factor > 0.0 { Ok(()) } else { wrong(what, "a positive number", factor) }
+        })
+    }
+}
+
+impl LinearWarmup {
+    fn rate(&self, batch: f64) -> f64 {
+        let (start, steps) = (f64::from(self.start_learning_rate), f64::from(self.warmup_steps));
+        let after = |batch: f64| match &*self.after {
+            LearningRate::Constant(rate) => f64::from(*rate),
+            LearningRate::Schedule(schedule) => f64::from(schedule.at(batch as u32)),
+        };
+        if batch < steps { start + (after(0.0) - start) * batch / steps } else { after(batch - steps) }
+    }
+
+    fn validate(&self) -> Result<()> {
+        rate("start_learning_rate", self.start_learning_rate)?;
+        steps("warmup_steps", self.warmup_steps)?;
+        match &*self.after {
+            LearningRate::Constant(constant) => rate("after", *constant),
+            LearningRate::Schedule(schedule) => schedule.validate(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,5 +569,68 @@ mod tests {
         assert!(refused(PolynomialDecay::new(-1.0, 4u32).into()).contains("initial_learning_rate"));
         assert!(refused(CosineDecay::new(1.0, 4u32).warmup_steps(3).into()).contains("warmup_target"));
         assert!(refused(CosineDecayRestarts::new(1.0, 4u32).t_mul(0.5).into()).contains("t_mul"));
+    }
+
+    /// What PyTorch's documentation says of `OneCycleLR`, worked out by hand from its formula: with 11 steps and a share of
+    /// 0.3 the top lies at 0.3·11 − 1 = 2.3 and the end at 10.
+    #[test]
+    fn one_cycle_is_pytorchs() {
+        let cycle = OneCycle::new(1.0, 11u32);
+        cycle.validate().unwrap();
+        let anneal = |start: f64, end: f64, share: f64| end + (start - end) / 2.0 * (1.0 + (PI * share).cos());
+        for step in 0..=14u32 {
+            let at = f64::from(step);
+            let (up, down) = (anneal(0.04, 1.0, at / 2.3), anneal(1.0, 0.04 / 1e4, ((at - 2.3) / 7.7).min(1.0)));
+            let expected = if step <= 2 { up } else { down };
+            let found = f64::from(Schedule::from(cycle.clone()).at(step));
+            assert!((found - expected).abs() < 1e-6, "{step}: {found} for {expected}");
+        }
+        let sudden = OneCycle::new(1.0, 4u32).pct_start(0.25).div_factor(2.0).final_div_factor(4.0);
+        assert_eq!(rates(sudden, &[0, 3, 9]), [1.0, 0.125, 0.125]);
+    }
+
+    #[test]
+    fn a_warm_up_leads_to_any_schedule() {
+        let warm = LinearWarmup::new(ExponentialDecay::new(1.0, 2u32, 0.25), 4u32).start_learning_rate(0.5);
+        assert_eq!(rates(warm, &[0, 1, 2, 4, 5, 6]), [0.5, 0.625, 0.75, 1.0, 0.5, 0.25]);
+        assert_eq!(rates(LinearWarmup::new(0.5, 2u32), &[0, 1, 2, 99]), [0.0, 0.25, 0.5, 0.5]);
+        let closure = LinearWarmup::new(CustomSchedule::new(|batch| 1.0 + batch as f32), 2u32);
+        assert_eq!(rates(closure, &[0, 1, 2, 3]), [0.0, 0.5, 1.0, 2.0]);
+        let twice = LinearWarmup::new(LinearWarmup::new(1.0, 2u32).start_learning_rate(0.5), 2u32);
+        assert_eq!(rates(twice, &[0, 1, 2, 3, 4]), [0.0, 0.25, 0.5, 0.75, 1.0]);
+    }
+
+    #[test]
+    fn files_hold_every_schedule_but_a_closure() {
+        let within = LinearWarmup::new(OneCycle::new(0.1, 10u32), 3u32);
+        let schedules: [Schedule; 3] =
+            [within.into(), LinearWarmup::new(0.5, 2u32).into(), OneCycle::new(0.1, 9u32).into()];
+        for schedule in schedules {
+            let text = serde_json::to_string(&schedule).unwrap();
+            assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule, "{text}");
+            schedule.check_closure().unwrap();
+        }
+        let closure = CustomSchedule::new(|_| 0.5);
+        for schedule in [Schedule::from(closure.clone()), LinearWarmup::new(closure.clone(), 3u32).into()] {
+            let text = serde_json::to_string(&schedule).unwrap();
+            let found: Schedule = serde_json::from_str(&text).unwrap();
+            assert!(schedule.check_closure().is_ok() && found != schedule && found.at(9).is_nan(), "{text}");
+            assert!(found.check_closure().unwrap_err().to_string().contains("Model::set_schedule"));
+            found.validate().unwrap();
+        }
+        assert_eq!(closure, closure.clone());
+        assert_ne!(closure, CustomSchedule::new(|_| 0.5));
+    }
+
+    #[test]
+    fn further_settings_without_sense_are_named() {
+        let refused = |schedule: Schedule| schedule.validate().unwrap_err().to_string();
+        assert!(refused(OneCycle::new(0.1, 1u32).into()).contains("total_steps"));
+        assert!(refused(OneCycle::new(0.1, 9u32).pct_start(1.0).into()).contains("pct_start"));
+        assert!(refused(OneCycle::new(0.1, 9u32).div_factor(0.0).into()).contains("div_factor"));
+        assert!(refused(LinearWarmup::new(0.1, 0u32).into()).contains("warmup_steps"));
+        assert!(refused(LinearWarmup::new(-0.1, 3u32).into()).contains("after"));
+        assert!(refused(LinearWarmup::new(OneCycle::new(0.1, 1u32), 3u32).into()).contains("total_steps"));
+        assert!(refused(CustomSchedule::new(|_| -1.0).into()).contains("closure"));
     }
 }

@@ -75,7 +75,8 @@ fn short(value: f64) -> String {
 pub struct History {
     /// One record an epoch.
     pub epochs: Vec<EpochRecord>,
-    /// What is odd about the training, though it was done: a validation split of samples that are sorted by class.
+    /// What is odd about the training, though it was done: a validation split of samples that are sorted by class, inputs that look
+    /// like unscaled bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::binding::check_batch_size;
 use crate::model::training_state::{TrainingState, stream_of};
+use crate::net::schedules::Schedule;
 use crate::records::event::Event;
 
 type Observer<'a> = Box<dyn FnMut(&Event) -> ControlFlow<()> + 'a>;
@@ -96,7 +97,8 @@ impl<'a> Fit<'a> {
     /// Goes on with the training that the model was stopped in, from the step after its last one: with the same samples in
     /// the same batches, and to the same bits as if it had never been stopped. The model may come from a file of
     /// [`Model::save_with_optimizer`], in another process. The file knows epochs, batch size, seed, shuffling, class
-    /// weights and validation split; the data, and validation data, observers and callbacks are given anew. Records go on
+    /// weights and validation split; the data, and validation data, observers and callbacks are given anew. Callbacks of the
+    /// same kinds in the same order go on with what they remembered (patience, the best so far, logs). Records go on
     /// where they were, and the first epoch's is of the whole epoch. [`Fit::epochs`] makes the training longer or shorter.
     ///
     /// ```
@@ -119,7 +121,8 @@ impl<'a> Fit<'a> {
     ///
     /// # Errors
     /// [`Error::Configuration`] for a model that is in no training: its last one came to its end, it has been trained
-    /// otherwise since, or its file has no optimizer's state. [`Model::fit`] says so if the data or a setting is not that
+    /// otherwise since, or its file has no optimizer's state; for one whose schedule is a closure that its file does not
+    /// hold ([`Model::set_schedule`]). [`Model::fit`] says so if the data or a setting is not that
     /// of the training.
     pub fn resume(model: &Model) -> Result<Self> {
         let Some(state) = model.training_under_way() else {
@@ -127,6 +130,7 @@ impl<'a> Fit<'a> {
                 "a model that was stopped, or saved with the optimizer's state, in the middle of its training";
             return Err(Error::configuration("training to be resumed", expected, "one that is in no training"));
         };
+        model.optimizer().schedule().map_or(Ok(()), Schedule::check_closure)?;
         Ok(Fit {
             epochs: state.epochs,
             batch_size: state.batch_size,
@@ -217,7 +221,7 @@ impl<'a> Fit<'a> {
     }
 
     /// Adds something that is done after each epoch, with the model's numbers in reach; several run in the order in which
-    /// they were added, after the observer.
+    /// they were added, after the observer, but those that save the model ([`Callback::saves`]) last.
     pub fn callback(mut self, callback: impl Callback + 'a) -> Self {
         self.callbacks.push(Box::new(callback));
         self
@@ -270,15 +274,43 @@ impl<'a> Fit<'a> {
             epoch: 0,
             step: 0,
             sums: Vec::new(),
+            callbacks: self.states(),
         };
         given.first_epoch = *self.first_epoch.get_or_insert_with(|| model.epochs_seen(given.steps()));
         match self.resumes.take() {
             Some(resumed) => {
                 resumed.check(&given)?;
-                Ok(TrainingState { epochs: self.epochs, ..resumed })
+                self.resume_callbacks(&resumed.callbacks)?;
+                Ok(TrainingState { epochs: self.epochs, callbacks: self.states(), ..resumed })
             }
             None => Ok(given),
         }
+    }
+
+    /// What the callbacks remember, of those that remember something.
+    pub(super) fn states(&self) -> Vec<String> {
+        self.callbacks.iter().filter_map(|callback| callback.state()).collect()
+    }
+
+    /// Gives the callbacks back what they remembered. Where none of those given remembers anything, it is forgotten.
+    fn resume_callbacks(&mut self, states: &[String]) -> Result<()> {
+        let remembering: Vec<_> = self.callbacks.iter_mut().filter(|callback| callback.state().is_some()).collect();
+        if remembering.is_empty() || states.is_empty() {
+            return Ok(());
+        }
+        if remembering.len() != states.len() {
+            let expected = format!("as many callbacks that remember something as before, {}, or none", states.len());
+            return Err(Error::configuration("training to be resumed", expected, remembering.len()));
+        }
+        remembering.into_iter().zip(states).try_for_each(|(callback, state)| callback.resume(state))
+    }
+
+    /// The callbacks by number, those that save the model last, each with the place of its state among the states.
+    pub(super) fn callback_order(&self) -> Vec<(usize, usize)> {
+        let place = |index: usize| self.callbacks[..index].iter().filter(|callback| callback.state().is_some()).count();
+        let mut order: Vec<_> = (0..self.callbacks.len()).map(|index| (index, place(index))).collect();
+        order.sort_by_key(|&(index, _)| self.callbacks[index].saves());
+        order
     }
 
     pub(super) fn tell(&mut self, event: Event) -> ControlFlow<()> {

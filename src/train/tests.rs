@@ -55,6 +55,25 @@ fn all_calls(device: &Device) -> Result<usize> {
 }
 
 #[test]
+#[cfg(feature = "native")]
+fn loading_and_tuning_block_nowhere() -> Result<()> {
+    let io = |source| crate::error::Error::Io { action: "make", path: "a directory".into(), source };
+    let folder = tempfile::tempdir().map_err(io)?;
+    let path = folder.path().join("model.safetensors");
+    for device in [Device::cpu(), Device::options().cache_directory(folder.path()).gpu()?] {
+        let net = |seed| Sequential::new(3).seed(seed).add(Dense::new(2));
+        let model = net(1).compile(&device, Adam::default(), Loss::MeanSquaredError)?;
+        let mut other = net(2).compile(&device, Adam::default(), Loss::MeanSquaredError)?;
+        model.save(&path)?;
+        run_without_blocking(other.load_weights_async(&path)).0?;
+        assert_eq!(other.parameter("dense_0.kernel")?, model.parameter("dense_0.kernel")?);
+        let tuning = run_without_blocking(other.tune_async(4)).0?;
+        assert_eq!(tuning.products.is_empty(), device.wgpu().is_none());
+    }
+    Ok(())
+}
+
+#[test]
 fn nothing_blocks_on_the_cpu() -> Result<()> {
     all_calls(&Device::cpu()).map(|_| ())
 }

@@ -6,10 +6,11 @@ use wgrad::{
     Optimizer, RmsProp, Sequential, Sgd,
 };
 
-use crate::common::{Outcome, Suite, bits, classifier, labelled, refused, trials, with_rows};
+use crate::common::{Outcome, Suite, bits, classifier, labelled, refused, refused_for, trials, with_rows};
 
 pub fn add(suite: &mut Suite) {
     trials!(suite.on_cpu: data_sets, models, layers_too_large, losses_without_their_activation, optimizers, names);
+    trials!(suite.everywhere: what_newcomers_get_wrong, unscaled_bytes_are_noticed);
     trials!(suite.everywhere: data_that_does_not_fit_the_model, settings_of_fit, class_weights, parameters, samples);
 }
 
@@ -289,5 +290,85 @@ fn samples(device: &Device) -> Outcome {
     let mut rows = vec![0.0; 12];
     rows[8] = f32::NAN;
     refused(model.predict(&rows), "the inputs: expected finite numbers, found NaN in row 1, column 2");
+    Ok(())
+}
+
+/// What users of Keras report most. Each is an error that says what to write instead.
+fn what_newcomers_get_wrong(device: &Device) -> Outcome {
+    let inputs = || vec![0.5; 8];
+    let net = |last: Dense| Sequential::new(2).add(last);
+    let softmax = net(Dense::new(3).activation(Activation::Softmax));
+    let classifier = || softmax.clone().compile(device, Sgd::default(), Loss::CategoricalCrossentropy);
+    // Labels from 1.
+    let from_one = Dataset::from_classes(inputs(), 2, vec![1, 2, 3, 1], 3);
+    refused_for(
+        from_one,
+        "label 3 in row 2 is out of range: expected a class below 3; labels from 1 to 3 need 1 taken off, since classes",
+    );
+    // One-hot rows as class ids, and class ids as rows.
+    let one_hot = vec![0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0];
+    refused_for(
+        Dataset::from_classes(inputs(), 2, one_hot, 3),
+        "the targets: expected 4 rows, one for each row of the inputs, found 12; one-hot rows go to Dataset::from_rows",
+    );
+    let ids_as_rows = Dataset::from_rows(inputs(), 2, vec![0.0, 1.0, 2.0, 1.0], 1)?;
+    refused_for(
+        classifier()?.fit(&ids_as_rows, Fit::new()),
+        "found target rows of 1; Dataset::from_classes takes class ids",
+    );
+    // Softmax with binary cross-entropy, sigmoid with categorical, and softmax of one output.
+    refused_for(
+        softmax.clone().compile(device, Sgd::default(), Loss::BinaryCrossentropy),
+        "from_logits, found softmax, which goes with categorical_crossentropy",
+    );
+    let sigmoid = net(Dense::new(3).activation(Activation::Sigmoid));
+    refused_for(
+        sigmoid.compile(device, Sgd::default(), Loss::CategoricalCrossentropy),
+        "from_logits, found sigmoid, which goes with binary_crossentropy",
+    );
+    // A last layer whose width is not the classes'.
+    let four = Dataset::from_classes(inputs(), 2, vec![0, 1, 2, 3], 4)?;
+    refused_for(classifier()?.fit(&four, Fit::new()), "found 4 classes; a last layer of 4 units fits them");
+    // Numbers that are none.
+    let message = "the inputs: expected finite numbers, found NaN in row 3, column 1";
+    let mut broken = inputs();
+    broken[7] = f32::NAN;
+    refused_for(Dataset::from_classes(broken, 2, vec![0, 1, 2, 0], 3), message);
+    // The accuracy of a regression.
+    let mut line = net(Dense::new(1)).compile(device, Sgd::default(), Loss::MeanSquaredError)?;
+    line.set_metrics(["accuracy".parse()?])?;
+    let numbers = Dataset::from_rows(inputs(), 2, vec![0.5, 1.5, -2.0, 0.0], 1)?;
+    refused_for(
+        line.fit(&numbers, Fit::new()),
+        "metric accuracy: expected targets that are classes, or a cross-entropy; a regression has mean_absolute_error or \
+         r2_score, found target rows and mean_squared_error",
+    );
+    Ok(())
+}
+
+fn unscaled_bytes_are_noticed(device: &Device) -> Outcome {
+    let bytes: Vec<u8> = (0..64).map(|at| (at * 97 % 256) as u8).collect();
+    let floats = |scale: f32| Inputs::Floats(bytes.iter().map(|&byte| f32::from(byte) * scale).collect());
+    let targets = || Targets::Classes { ids: vec![0, 1, 2, 1, 0, 2, 1, 0].into(), classes: 3 };
+    let warnings = |inputs: Inputs, first: Option<wgrad::Layer>| -> wgrad::Result<Vec<String>> {
+        let data = Dataset::new(inputs, 8, targets())?;
+        let net = first.into_iter().fold(Sequential::new([2, 4]).add(wgrad::Flatten), Sequential::add);
+        let net = net.add(Dense::new(3).activation(Activation::Softmax));
+        let mut model = net.compile(device, Sgd::default().learning_rate(1e-6), Loss::CategoricalCrossentropy)?;
+        Ok(model.fit(&data, Fit::new())?.warnings)
+    };
+    let of_bytes = |scale| Inputs::Bytes { values: bytes.clone().into(), scale };
+    for inputs in [floats(1.0), of_bytes(1.0)] {
+        let found = warnings(inputs, None)?;
+        assert!(found.len() == 1 && found[0].contains("divide them by 255"), "{found:?}");
+    }
+    for inputs in [floats(1.0 / 255.0), floats(1.5), floats(-1.0), floats(0.25), of_bytes(1.0 / 255.0)] {
+        assert!(warnings(inputs, None)?.is_empty());
+    }
+    let small = Inputs::Floats((0..64).map(|at| (at % 10) as f32).collect());
+    assert!(warnings(small, None)?.is_empty());
+    for first in [wgrad::Rescaling::new(1.0 / 255.0).into(), wgrad::BatchNormalization::new().into()] {
+        assert!(warnings(floats(1.0), Some(first))?.is_empty());
+    }
     Ok(())
 }

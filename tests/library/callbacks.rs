@@ -23,6 +23,8 @@ pub fn add(suite: &mut Suite) {
         a_rate_falls_on_a_plateau,
         a_training_ends_when_it_is_good_enough_or_late,
         models_and_figures_are_written_as_it_goes,
+        callbacks_go_on_with_what_they_remember,
+        what_a_file_cannot_hold_is_said,
     );
 }
 
@@ -226,5 +228,86 @@ fn models_and_figures_are_written_as_it_goes(device: &Device) -> Outcome {
         model.fit(&data, Fit::new().callback(Checkpoint::new(path("no/such/net")))),
         "no/such/net-1.safetensors",
     );
+    Ok(())
+}
+
+/// All callbacks that remember something, resumed from a checkpoint after every epoch: figures, rates, files and the epoch in
+/// which the training ends are those of one that was never stopped.
+fn callbacks_go_on_with_what_they_remember(device: &Device) -> Outcome {
+    /// As a user adds them: the checkpoint saves what those behind it will remember.
+    fn with_callbacks<'f>(fit: Fit<'f>, folder: &std::path::Path) -> Fit<'f> {
+        fit.callback(Checkpoint::new(folder.join("net")).keep(2).best(Monitor::Loss))
+            .callback(ReduceLrOnPlateau::new().monitor(Monitor::Loss).factor(0.9).patience(2).cooldown(1))
+            .callback(OnEpochEnd::new(|_, _| Ok(ControlFlow::Continue(()))))
+            .callback(EarlyStopping::new().monitor(Monitor::Loss).patience(7))
+            .callback(CsvLog::new(folder.join("log.csv")))
+            .callback(JsonLines::new(folder.join("log.jsonl")))
+    }
+    let names = |folder: &std::path::Path| -> std::io::Result<Vec<_>> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect::<std::io::Result<_>>()?;
+        names.sort();
+        Ok(names)
+    };
+    let (whole, parts) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let (mut model, data) = diverging(device)?;
+    let history = model.fit(&data, with_callbacks(Fit::new().epochs(20), whole.path()))?;
+    assert_eq!(history.epochs.len(), 8, "the first is the best, and seven were no better");
+    let (mut stopped, _) = diverging(device)?;
+    let mut records = stopped.fit(&data, with_callbacks(Fit::new().epochs(20), parts.path()).steps(1))?.epochs;
+    for epoch in 1..8 {
+        let mut resumed = Model::load(parts.path().join(format!("net-{epoch}.safetensors")), device)?;
+        let fit = with_callbacks(Fit::resume(&resumed)?, parts.path());
+        // The last goes as far as it is let.
+        records.extend(resumed.fit(&data, if epoch < 7 { fit.steps(1) } else { fit })?.epochs);
+    }
+    let figures = |epochs: &[EpochRecord]| -> Vec<_> {
+        epochs.iter().map(|epoch| (epoch.epoch, epoch.train.clone(), epoch.learning_rate)).collect()
+    };
+    assert_eq!(figures(&records), figures(&history.epochs));
+    assert!(history.epochs[7].learning_rate < 0.45, "it has fallen twice");
+    assert_eq!(names(parts.path())?, names(whole.path())?);
+    for name in ["net-8.safetensors", "net-best.safetensors"] {
+        let read = |folder: &std::path::Path| Model::load(folder.join(name), device)?.parameter("dense_0.kernel");
+        assert_eq!(read(parts.path())?, read(whole.path())?, "{name}");
+    }
+    let lines = |folder: &std::path::Path| std::fs::read_to_string(folder.join("log.csv"));
+    let seconds = |text: String| -> Vec<String> {
+        text.lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
+    };
+    assert_eq!(seconds(lines(parts.path())?), seconds(lines(whole.path())?));
+    assert_eq!(std::fs::read_to_string(parts.path().join("log.jsonl"))?.lines().count(), 8);
+    Ok(())
+}
+
+fn what_a_file_cannot_hold_is_said(device: &Device) -> Outcome {
+    let stopped = |callback: &dyn Fn(Fit<'static>) -> Fit<'static>| -> wgrad::Result<(Model, Dataset)> {
+        let (mut model, data) = diverging(device)?;
+        model.fit(&data, callback(Fit::new().epochs(9)).steps(2))?;
+        Ok((Model::from_bytes(&model.to_bytes_with_optimizer()?, "memory".as_ref(), device)?, data))
+    };
+    let stop = || EarlyStopping::new().monitor(Monitor::Loss).patience(5);
+    let (mut model, data) = stopped(&|fit| fit.callback(stop()))?;
+    let resume = |model: &Model| Fit::resume(model);
+    let restoring = resume(&model)?.callback(stop().restore_best_weights(true));
+    refused_for(model.fit(&data, restoring), "expected no restore_best_weights: files do not hold the best weights");
+    let other = resume(&model)?.callback(ReduceLrOnPlateau::new().monitor(Monitor::Loss));
+    refused_for(model.fit(&data, other), "state of a callback: expected that of reduce_lr_on_plateau");
+    let two = resume(&model)?.callback(stop()).callback(stop());
+    refused_for(
+        model.fit(&data, two),
+        "expected as many callbacks that remember something as before, 1, or none, found 2",
+    );
+    let none = resume(&model)?.steps(1);
+    assert_eq!(model.fit(&data, none)?.epochs.len(), 1);
+
+    let (mut model, data) = diverging(device)?;
+    let mut best = KeepBest::new(Monitor::Loss);
+    model.fit(&data, Fit::new().epochs(9).callback(&mut best).steps(2))?;
+    let another = resume(&model)?.callback(KeepBest::new(Monitor::Loss));
+    refused_for(model.fit(&data, another), "expected the one that has the model of epoch 1, the best so far");
+    let same = resume(&model)?.callback(&mut best);
+    model.fit(&data, same)?;
+    assert_eq!(best.best().map(|(epoch, _)| epoch), Some(1));
     Ok(())
 }

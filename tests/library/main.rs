@@ -9,10 +9,12 @@ mod common;
 mod bad_input;
 mod callbacks;
 mod checkpoint;
+mod custom_loss;
 mod devices;
 mod embed;
 mod fusion;
 mod kept;
+mod keras;
 mod layers;
 mod losses;
 mod metrics;
@@ -38,6 +40,7 @@ fn main() {
     streamed::add(&mut suite);
     prediction::add(&mut suite);
     losses::add(&mut suite);
+    custom_loss::add(&mut suite);
     metrics::add(&mut suite);
     optimizers::add(&mut suite);
     targets::add(&mut suite);
@@ -47,6 +50,7 @@ fn main() {
     embed::add(&mut suite);
     fusion::add(&mut suite);
     kept::add(&mut suite);
+    keras::add(&mut suite);
     precision::add(&mut suite);
     layers::add(&mut suite);
     snapshot::add(&mut suite);

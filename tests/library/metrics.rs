@@ -15,6 +15,7 @@ pub fn add(suite: &mut Suite) {
         metrics_that_make_no_sense_are_refused,
         metrics_cost_the_launches_that_they_need,
         verified_steps_count_too,
+        files_and_snapshots_keep_the_list,
     );
     trials!(suite.on_gpu: recorded_steps_count_too);
 }
@@ -305,5 +306,24 @@ fn recorded_steps_count_too(device: &Device) -> Outcome {
         queue.submit([encoder.finish()]);
         assert_measured(&trainer.score()?, &CLASSES, "recorded");
     }
+    Ok(())
+}
+
+fn files_and_snapshots_keep_the_list(device: &Device) -> Outcome {
+    let mut model = classifier(6, 5, 3).compile(device, RmsProp::default(), Loss::CategoricalCrossentropy)?;
+    let plain = model.to_bytes()?;
+    let metrics = [Metric::f1(Average::Macro), Metric::Precision { average: Average::Micro, threshold: Some(0.25) }];
+    model.set_metrics(metrics)?;
+    let data = labelled(50, 6, 3);
+    let expected = model.evaluate(&data)?;
+    let loaded = Model::from_bytes(&model.to_bytes()?, "memory".as_ref(), device)?;
+    let opened = model.snapshot()?.open(device)?;
+    for other in [loaded, opened, model.clone()] {
+        assert_eq!(other.metrics(), metrics);
+        assert_eq!(other.evaluate(&data)?, expected);
+    }
+    assert!(Model::from_bytes(&plain, "memory".as_ref(), device)?.metrics().is_empty());
+    model.set_metrics([])?;
+    assert_eq!(model.to_bytes()?, plain, "where there are none the file says nothing of them");
     Ok(())
 }

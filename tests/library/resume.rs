@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, AnyDataset, BatchNormalization, Callback, Clip, CosineDecay, Dataset, Dense,
-    Device, Dropout, EpochRecord, Error, Event, Fit, Loss, Model, Optimizer, Precision, RmsProp, Sequential, Sgd,
-    StreamedDataset, Training,
+    Activation, Adagrad, Adam, AdamW, AnyDataset, BatchNormalization, Callback, Clip, CosineDecay, CustomSchedule,
+    Dataset, Dense, Device, Dropout, EpochRecord, Error, Event, Fit, LinearWarmup, Loss, Model, OneCycle, Optimizer,
+    PiecewiseConstantDecay, Precision, RmsProp, Schedule, Sequential, Sgd, Snapshot, StreamedDataset, Training,
 };
 
 use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused_for, trials, without_digests};
@@ -23,12 +23,16 @@ pub fn add(suite: &mut Suite) {
         any_step_with_every_optimizer,
         any_step_with_all_that_a_step_depends_on,
         any_step_of_a_streamed_set,
+        any_step_of_every_combination,
         after_a_break_in_a_step,
         after_a_reader_that_failed,
         a_callback_saves_what_resumes,
         a_broken_epochs_order_is_not_repeated,
         steps_end_exactly_there,
         what_differs_is_said,
+        a_closure_is_given_anew,
+        a_callback_that_goes_back_is_gone_on_from,
+        what_was_trained_otherwise_is_in_no_training,
     );
     trials!(suite.in_half: any_step_in_half_precision);
     trials!(suite.on_cpu: after_being_killed, a_training_without_half_precision_cannot_go_on_in_single);
@@ -160,6 +164,60 @@ fn any_step_of_a_streamed_set(device: &Device) -> Outcome {
         let fit = || fit().shuffle(shuffle);
         let case = Case { compile: &|| full(device), data: (&streamed()?).into(), fit: &fit };
         case.check(device, EPOCHS * STEPS, STOPS / 2, 23)?;
+    }
+    Ok(())
+}
+
+/// A kind of optimizer with a schedule, so many batches an update, and averages or not.
+type Make = fn(Option<Schedule>, u32, bool) -> Optimizer;
+
+macro_rules! each_optimizer {
+    ($($Name:ident),*) => {
+        [$(|schedule, batches, averages| {
+            let mut optimizer = wgrad::$Name::default().gradient_accumulation_steps(batches).use_ema(averages);
+            if let Some(schedule) = schedule {
+                optimizer = optimizer.learning_rate(schedule);
+            }
+            optimizer.into()
+        }),*]
+    };
+}
+
+/// Every combination of a schedule, dropout with normalization, accumulation, averages and a streamed set, the optimizers and
+/// the schedules one after the other. On the CPU device each is stopped at fifty random steps; on a GPU, where a program takes
+/// longer to make than these trainings, those that have all but one, and all together.
+fn any_step_of_every_combination(device: &Device) -> Outcome {
+    let optimizers: [Make; 10] =
+        each_optimizer!(Adam, Sgd, Nadam, RmsProp, Lion, Adamax, AdamW, Ftrl, Adagrad, Adadelta);
+    let schedules: [Schedule; 4] = [
+        OneCycle::new(0.01, (EPOCHS * STEPS) as u32).into(),
+        LinearWarmup::new(CosineDecay::new(0.01, 12u32), 5u32).into(),
+        LinearWarmup::new(0.01, 9u32).into(),
+        PiecewiseConstantDecay::new([4, 11], [0.01, 0.003, 0.001]).into(),
+    ];
+    let (combinations, stops) = match device.wgpu() {
+        None => ((0..32).collect(), STOPS),
+        Some(_) => (vec![31, 30, 29, 27, 23, 15], STOPS.div_ceil(6)),
+    };
+    for combination in combinations {
+        let has = |bit: usize| combination >> bit & 1 == 1;
+        let schedule = has(0).then(|| schedules[combination / 2 % schedules.len()].clone());
+        let make = optimizers[combination % optimizers.len()];
+        let compile = || {
+            let mut net = Sequential::new(5).add(Dense::new(6).activation(Activation::Relu));
+            if has(1) {
+                net = net.add(BatchNormalization::new()).add(Dropout::new(0.3));
+            }
+            let optimizer = make(schedule.clone(), if has(2) { 3 } else { 1 }, has(3));
+            net.add(Dense::new(3).activation(Activation::Softmax)).compile(
+                device,
+                optimizer,
+                Loss::CategoricalCrossentropy,
+            )
+        };
+        let data: AnyDataset = if has(4) { (&streamed()?).into() } else { (&data()).into() };
+        let case = Case { compile: &compile, data, fit: &fit };
+        case.check(device, EPOCHS * STEPS, stops, 100 + combination as u64)?;
     }
     Ok(())
 }
@@ -314,6 +372,100 @@ fn what_differs_is_said(device: &Device) -> Outcome {
     let late = Fit::resume(&model)?;
     model.train_on_batch(&data())?;
     refused_for(model.fit(&data(), late), "training batches of the model: expected 10, found 11");
+    Ok(())
+}
+
+/// A file says that there was a closure, and of what comes before it all.
+fn a_closure_is_given_anew(device: &Device) -> Outcome {
+    let saw = || CustomSchedule::new(|batch| 0.1 / (1 + batch % 5) as f32);
+    let schedules: [&dyn Fn() -> Schedule; 2] = [&|| saw().into(), &|| LinearWarmup::new(saw(), 6u32).into()];
+    for schedule in schedules {
+        let compile = || {
+            let optimizer = Adam::default().learning_rate(schedule());
+            classifier(5, 4, 3).compile(device, optimizer, Loss::CategoricalCrossentropy)
+        };
+        let mut rates = Vec::new();
+        let observer = |event: &Event| {
+            if let Event::Step(step) = event {
+                rates.push(step.learning_rate);
+            }
+            ControlFlow::Continue(())
+        };
+        let mut whole = compile()?;
+        whole.fit(&data(), fit().observer(observer))?;
+        let expected: Vec<_> = (0..(EPOCHS * STEPS) as u32).map(|batch| schedule().at(batch)).collect();
+        assert_eq!(rates, expected);
+        let mut stopped = compile()?;
+        stopped.fit(&data(), fit().steps(STEPS + 2))?;
+        let file = stopped.to_bytes_with_optimizer()?;
+        let mut loaded = Model::from_bytes(&file, Path::new("memory"), device)?;
+        assert_eq!(bits(&loaded)?, bits(&stopped)?);
+        loaded.evaluate(&data())?;
+        let message =
+            "learning-rate schedule: expected the closure, which files do not hold: give it with Model::set_schedule";
+        refused_for(Fit::resume(&loaded), message);
+        refused_for(loaded.fit(&data(), Fit::new()), message);
+        refused_for(loaded.train_on_batch(&data()), message);
+        loaded.set_schedule(schedule())?;
+        assert!(loaded.to_bytes_with_optimizer()? == file);
+        let mut rates = Vec::new();
+        let observer = |event: &Event| {
+            if let Event::Step(step) = event {
+                rates.push(step.learning_rate);
+            }
+            ControlFlow::Continue(())
+        };
+        let rest = Fit::resume(&loaded)?;
+        loaded.fit(&data(), rest.observer(observer))?;
+        assert_eq!(rates, expected[STEPS + 2..], "of the resumed epoch too");
+        assert!(loaded.to_bytes_with_optimizer()? == whole.to_bytes_with_optimizer()?);
+    }
+    Ok(())
+}
+
+/// Goes back to the end of the first epoch after the third.
+#[derive(Default)]
+struct Back(Option<Snapshot>);
+
+impl Callback for Back {
+    fn epoch_end<'c>(
+        &'c mut self,
+        training: &'c mut Training<'_>,
+        record: &'c EpochRecord,
+    ) -> LocalBoxFuture<'c, wgrad::Result<ControlFlow<()>>> {
+        Box::pin(async move {
+            match (record.epoch, &self.0) {
+                (1, _) => self.0 = Some(training.snapshot().await?),
+                (3, Some(first)) => training.restore(first)?,
+                _ => {}
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+}
+
+/// What is saved behind such a callback stands in the third epoch, with the numbers of the first.
+fn a_callback_that_goes_back_is_gone_on_from(device: &Device) -> Outcome {
+    let directory = tempfile::tempdir()?;
+    let mut whole = full(device)?;
+    whole.fit(&data(), fit().callback(Back::default()).callback(Saves(directory.path())))?;
+    let mut resumed = Model::load(directory.path().join("3"), device)?;
+    assert_eq!(resumed.batches() as usize, STEPS);
+    let history = resumed.fit(&data(), Fit::resume(&resumed)?)?;
+    assert_eq!((history.epochs.len(), history.epochs[0].epoch), (1, 4));
+    assert!(resumed.to_bytes_with_optimizer()? == whole.to_bytes_with_optimizer()?);
+    Ok(())
+}
+
+/// Verifying takes steps, of which the training that was stopped knows nothing.
+fn what_was_trained_otherwise_is_in_no_training(device: &Device) -> Outcome {
+    let mut model = full(device)?;
+    model.fit(&data(), fit().steps(10))?;
+    assert!(Fit::resume(&model).is_ok());
+    model.verify(&data(), BATCH, 1)?;
+    refused_for(Fit::resume(&model), "found one that is in no training");
+    let loaded = Model::from_bytes(&model.to_bytes_with_optimizer()?, Path::new("memory"), device)?;
+    refused_for(Fit::resume(&loaded), "found one that is in no training");
     Ok(())
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use wgpu::BufferUsages as Usage;
 
 use super::{Executor, Prepared, Program, read_buffer};
-use crate::blocking::block_on;
 use crate::clock::Stopwatch;
 use crate::device::context::{Context, ShaderText};
 use crate::error::Result;
@@ -77,7 +76,7 @@ impl Bench {
 
     /// What a launch leaves in the buffers that it writes, which are cleared before. What it updates in place is left
     /// out.
-    pub fn results(&self, launch: &Launch) -> Result<Vec<f32>> {
+    pub async fn results(&self, launch: &Launch) -> Result<Vec<f32>> {
         let written: Vec<_> = launch
             .kernel
             .bindings(launch.storage)
@@ -94,10 +93,10 @@ impl Bench {
             }
             self.context.queue.submit([encoder.finish()]);
         })?;
-        self.pass(&self.prepare(launch)?, 1)?;
+        self.pass(&self.prepare(launch)?, 1).await?;
         let mut results = Vec::new();
         for (binding, argument, buffer) in written {
-            let values = block_on(read_buffer(&self.context, buffer))?;
+            let values = read_buffer(&self.context, buffer).await?;
             let words = if argument.words > 0 { argument.words } else { values.len() - argument.offset };
             let values = &values[argument.offset..argument.offset + words];
             match binding.element {
@@ -109,11 +108,11 @@ impl Bench {
     }
 
     /// Seconds that a launch takes when it follows itself.
-    pub fn seconds(&self, launch: &Launch) -> Result<f64> {
+    pub async fn seconds(&self, launch: &Launch) -> Result<f64> {
         let launch = self.prepare(launch)?;
         // The first one warms up: caches, and drivers that compile only now.
-        self.pass(&launch, 1)?;
-        let once = self.pass(&launch, 1)?;
+        self.pass(&launch, 1).await?;
+        let once = self.pass(&launch, 1).await?;
         if once > LONG_SECONDS {
             return Ok(once);
         }
@@ -121,7 +120,7 @@ impl Bench {
         let repeats = (long_enough / once.max(1e-9)).ceil().clamp(1.0, MOST_REPEATS);
         let mut best = f64::INFINITY;
         for _ in 0..PASSES {
-            best = best.min(self.pass(&launch, repeats as u32)? / repeats);
+            best = best.min(self.pass(&launch, repeats as u32).await? / repeats);
         }
         Ok(best)
     }
@@ -132,7 +131,7 @@ impl Bench {
     }
 
     /// Seconds of a pass of so many launches.
-    fn pass(&self, launch: &Prepared, repeats: u32) -> Result<f64> {
+    async fn pass(&self, launch: &Prepared, repeats: u32) -> Result<f64> {
         if !self.context.has_timestamps() {
             let clock = Stopwatch::start();
             let submission = self.context.scoped("timing tilings", || {
@@ -140,7 +139,7 @@ impl Bench {
                 record(&mut encoder, launch, repeats, None);
                 self.context.queue.submit([encoder.finish()])
             })?;
-            block_on(self.context.wait("timing tilings", submission))?;
+            self.context.wait("timing tilings", submission).await?;
             return Ok(clock.seconds());
         }
         let ticks = self.context.buffer("ticks", 4, Usage::QUERY_RESOLVE | Usage::COPY_SRC)?;
@@ -155,7 +154,7 @@ impl Bench {
             encoder.resolve_query_set(&set, 0..2, &ticks, 0);
             self.context.queue.submit([encoder.finish()]);
         })?;
-        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&block_on(read_buffer(&self.context, &ticks))?);
+        let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&read_buffer(&self.context, &ticks).await?);
         Ok(self.context.seconds_of(ticks[1].saturating_sub(ticks[0])))
     }
 }

@@ -1,8 +1,9 @@
 //! The losses, one row of outputs at a time, with the gradient of these outputs: the mirror of
 //! `shaders/parts/loss_*.wgsl`. An operation of a loss has its outputs in memory; `dense_loss` makes them itself. This file has
 //! the list of formulas and the loops over rows; `elements.rs` has the formulas that see one output, `rows.rs` those that see a
-//! row.
+//! row, `custom.rs` the way to one of the user's.
 
+mod custom;
 mod elements;
 mod rows;
 
@@ -30,6 +31,8 @@ pub struct RowLoss {
 enum Formula {
     /// A formula of a whole row.
     Row(Part),
+    /// One of a whole row that the user has written.
+    Custom(Part),
     /// A sum of a formula of each output, divided by `sharers`.
     Elements { part: Part, sharers: usize },
 }
@@ -113,6 +116,7 @@ impl RowLoss {
         let mut parts = vec![shader::STEP, shader::LANES, shader::TARGETS];
         match self.formula() {
             Formula::Row(part) => parts.push(part),
+            Formula::Custom(part) => parts.extend([shader::LOSS_CUSTOM, part]),
             Formula::Elements { part, .. } => parts.extend([shader::LOSS_ELEMENTS, part]),
         }
         parts
@@ -138,6 +142,7 @@ impl RowLoss {
             Loss::LogCosh => mean(shader::LOSS_LOG_COSH),
             Loss::Hinge => mean(shader::LOSS_HINGE),
             Loss::SquaredHinge => mean(shader::LOSS_SQUARED_HINGE),
+            Loss::Custom(custom) => Formula::Custom(Part { name: custom.name, source: custom.wgsl }),
         }
     }
 
@@ -166,6 +171,7 @@ impl RowLoss {
             Loss::LogCosh => found.mean(elements::log_cosh(), gradient),
             Loss::Hinge => found.mean(elements::hinge(), gradient),
             Loss::SquaredHinge => found.mean(elements::squared_hinge(), gradient),
+            Loss::Custom(custom) => custom::custom(custom, found, gradient),
         };
         let correct = self.is_correct(outputs, labels, row);
         [loss, if correct { F::one() } else { F::zero() }]
