@@ -19,6 +19,7 @@ mod metrics;
 mod optimizers;
 mod precision;
 mod prediction;
+mod recovery;
 mod reproducible;
 mod resume;
 mod snapshot;
@@ -51,6 +52,7 @@ fn main() {
     layers::add(&mut suite);
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
+    recovery::add(&mut suite);
     resume::add(&mut suite);
     transfer::add(&mut suite);
     weights::add(&mut suite);
