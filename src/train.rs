@@ -10,7 +10,7 @@ mod supply;
 
 use crate::blocking::block_on;
 use crate::data::{AnyDataset, Dataset, sorted_by_class};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::records::history::History;
 use crate::records::metrics::Score;
@@ -38,7 +38,20 @@ fn warning(training: &AnyDataset, validation: &AnyDataset) -> Option<String> {
 
 impl Model {
     /// Trains on `data`: a [`Dataset`](crate::Dataset), or a [`StreamedDataset`](crate::StreamedDataset), which is
-    /// read in pieces.
+    /// read in pieces. What a call returned that makes one will do as it is (`model.fit(data.shuffle(7), …)?`): if it is an
+    /// error, so is this.
+    ///
+    /// ```
+    /// use wgrad::{Dataset, Dense, Device, Fit, Loss, Sequential, Sgd};
+    ///
+    /// let data = Dataset::from_rows(vec![0.0, 1.0, 2.0], 1, vec![1.0, 3.0, 5.0], 1)?;
+    /// let net = Sequential::new(1).add(Dense::new(1));
+    /// let mut model = net.compile(&Device::cpu(), Sgd::default(), Loss::MeanSquaredError)?;
+    /// model.fit(data.shuffle(7), Fit::new().shuffle(false))?;
+    /// assert!(model.evaluate(&data)?.loss < model.evaluate(data.subset(&[2]))?.loss);
+    /// assert!(model.fit(data.subset(&[3]), Fit::new()).is_err(), "there is no row 3");
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if the data does not fit the model,
@@ -46,7 +59,7 @@ impl Model {
     /// [`Error::Reader`](crate::Error::Reader) if a streamed set cannot be read on,
     /// [`Error::Diverged`](crate::Error::Diverged) if a loss is NaN or infinite, and whatever the device reports.
     /// The parameters stay as the last completed step left them.
-    pub fn fit(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
+    pub fn fit(&mut self, data: impl TryInto<AnyDataset, Error: Into<Error>>, fit: Fit<'_>) -> Result<History> {
         block_on(self.fit_async(data, fit))
     }
 
@@ -54,8 +67,12 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::fit`].
-    pub async fn fit_async(&mut self, data: impl Into<AnyDataset>, fit: Fit<'_>) -> Result<History> {
-        self.fit_any(data.into(), fit).await
+    pub async fn fit_async(
+        &mut self,
+        data: impl TryInto<AnyDataset, Error: Into<Error>>,
+        fit: Fit<'_>,
+    ) -> Result<History> {
+        self.fit_any(data.try_into().map_err(Into::into)?, fit).await
     }
 
     async fn fit_any(&mut self, data: AnyDataset, mut fit: Fit<'_>) -> Result<History> {
