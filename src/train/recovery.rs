@@ -84,8 +84,8 @@ impl<'a> Recover<'a> {
     }
 
     /// Sets after how many steps (batches) of an epoch the numbers are copied to the host; 500 by default, 1 at least. That
-    /// many steps are lost with a device at most. A copy waits for the device and takes the host as much memory as the parameters and
-    /// the optimizer's state; docs/trust.md has what it costs.
+    /// many steps are lost with a device at most. A copy waits for the device, and takes the host as much memory as the
+    /// parameters and the optimizer's state.
     pub fn every(self, steps: usize) -> Self {
         Recover { every: steps.max(1), ..self }
     }
