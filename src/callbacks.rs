@@ -26,10 +26,23 @@ pub use written::{Checkpoint, CsvLog, JsonLines};
 /// A training between two epochs: what a [`Callback`] may look at and change.
 #[derive(Debug)]
 pub struct Training<'t> {
-    pub(crate) model: &'t mut Model,
-    pub(crate) executor: &'t mut Executor,
+    model: &'t mut Model,
+    executor: &'t mut Executor,
+    /// The copy that the training goes on from if its device is lost: what is changed here is changed there too.
+    kept: Option<&'t mut Snapshot>,
     /// Which of the callbacks' states is that of the one under way.
-    pub(crate) own: usize,
+    own: usize,
+}
+
+impl<'t> Training<'t> {
+    pub(crate) fn new(
+        model: &'t mut Model,
+        executor: &'t mut Executor,
+        kept: Option<&'t mut Snapshot>,
+        own: usize,
+    ) -> Self {
+        Training { model, executor, kept, own }
+    }
 }
 
 impl Training<'_> {
@@ -46,7 +59,9 @@ impl Training<'_> {
     /// # Errors
     /// As [`Model::restore`].
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
-        self.model.restore_in(self.executor, snapshot)
+        self.model.restore_in(self.executor, snapshot)?;
+        self.kept.iter_mut().for_each(|kept| kept.become_like(snapshot));
+        Ok(())
     }
 
     /// Takes parameters and moving averages from a snapshot; see [`Model::restore_weights`].
@@ -54,7 +69,9 @@ impl Training<'_> {
     /// # Errors
     /// As [`Model::restore_weights`].
     pub fn restore_weights(&mut self, snapshot: &Snapshot) -> Result<()> {
-        self.model.restore_weights_in(self.executor, snapshot)
+        self.model.restore_weights_in(self.executor, snapshot)?;
+        self.kept.iter_mut().for_each(|kept| kept.take_weights(snapshot));
+        Ok(())
     }
 
     /// Takes down the state of the callback that this is given to, as it will be when it is done. A callback that saves the
@@ -99,7 +116,9 @@ impl Training<'_> {
     /// # Errors
     /// As [`Model::set_learning_rate`].
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<()> {
-        self.model.set_learning_rate(learning_rate)
+        self.model.set_learning_rate(learning_rate)?;
+        self.kept.iter_mut().for_each(|kept| kept.set_optimizer(self.model.optimizer()));
+        Ok(())
     }
 }
 
@@ -272,12 +291,12 @@ impl Callback for EarlyStopping {
 
     fn train_end<'c>(&'c mut self, training: &'c mut Training<'_>) -> LocalBoxFuture<'c, Result<()>> {
         Box::pin(async move {
-            // The next training is judged by itself.
-            self.waited = 0;
-            match self.best.take() {
-                Some((_, Some(best))) => training.restore_weights(&best),
-                _ => Ok(()),
+            if let Some((_, Some(best))) = &self.best {
+                training.restore_weights(best)?;
             }
+            // The next training is judged by itself.
+            (self.waited, self.best) = (0, None);
+            Ok(())
         })
     }
 

@@ -138,6 +138,24 @@ impl Device {
         DeviceOptions::default().wrap(device, queue)
     }
 
+    /// The same device opened once more, by the same options: after it was lost, when it answers every call with
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost). What [`Model::tune`](crate::Model::tune) has found for it goes along. Models stay
+    /// where they are; [`Snapshot::open`](crate::Snapshot::open) brings them over, and
+    /// [`Fit::on_device_loss`](crate::Fit::on_device_loss) a training.
+    ///
+    /// ```
+    /// let device = wgrad::Device::best()?;
+    /// assert_eq!(device.reopen()?.info(), device.info());
+    /// # Ok::<(), wgrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Configuration`](crate::Error::Configuration) for a device of the caller's own, which only the caller can open;
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) if it is there no more, and [`Error::Gpu`](crate::Error::Gpu) if it does not open.
+    pub fn reopen(&self) -> Result<Self> {
+        block_on(self.reopen_async())
+    }
+
     /// The limits a caller's own device must have: WebGPU's defaults. With
     /// [`Device::wanted_limits`] a step has fewer dispatches.
     pub fn required_limits() -> wgpu::Limits {

@@ -233,6 +233,13 @@ pub enum Error {
     },
 }
 
+/// Of what cannot fail, so that it may stand where something may.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 /// What an error brings along for those above, without this module knowing what it is: [`Error::history`] takes it out.
 pub struct Carried(Box<dyn Any + Send + Sync>);
 

@@ -172,6 +172,18 @@ impl Executor {
         }
     }
 
+    /// Sets the tables of metrics to what [`Executor::counts`] has read, be it on another device.
+    pub fn write_counts(&mut self, run: &Run, counts: &[u32]) -> Result<()> {
+        match (self, run) {
+            (Executor::Cpu(cpu), Run::Cpu(run)) => {
+                cpu.write_counts(run, counts);
+                Ok(())
+            }
+            (_, Run::Gpu(run)) => run.write_counts(counts),
+            _ => Ok(()),
+        }
+    }
+
     /// The tables of metrics as the steps that were waited for have left them; nothing where a run has none.
     pub async fn counts(&self, run: &Run) -> Result<Vec<u32>> {
         match (self, run) {

@@ -5,11 +5,18 @@
 
 use std::path::Path;
 
+use crate::callbacks::Monitor;
 use crate::data::idx::{parse_idx, parse_labels};
 use crate::data::npy::{Header, NpyArray};
 use crate::data::npz;
 use crate::device::Device;
+use crate::kernels::storage::Precision;
 use crate::model::Model;
+use crate::net::activation::Activation;
+use crate::net::losses::Loss;
+use crate::net::metrics::Metric;
+use crate::net::optimizers::Optimizer;
+use crate::records::history::History;
 
 /// Elements that an input may announce.
 const MOST: usize = 1 << 20;
@@ -72,6 +79,21 @@ pub fn checkpoint(bytes: &[u8], device: &Device) {
 /// The files that are kept for speed alone.
 pub fn caches(bytes: &[u8]) {
     crate::device::tilings::read_bytes(bytes);
+}
+
+/// Histories as JSON, and names: one a line.
+pub fn texts(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(history) = History::from_json(&text) {
+        let again = history.to_json();
+        assert!(again.is_ok_and(|again| History::from_json(&again).is_ok()), "a history is not read back");
+        let lines = 1 + history.epochs.len();
+        assert_eq!((history.to_csv().lines().count(), history.to_table().lines().count()), (lines, lines));
+    }
+    for name in text.lines() {
+        let _ = (name.parse::<Optimizer>().is_ok(), name.parse::<Loss>().is_ok(), name.parse::<Activation>().is_ok());
+        let _ = (name.parse::<Metric>().is_ok(), name.parse::<Monitor>().is_ok(), name.parse::<Precision>().is_ok());
+    }
 }
 
 #[cfg(test)]

@@ -109,11 +109,11 @@ pub use net::schedules::{
 pub use net::sequential::Sequential;
 pub use net::shape::{MAX_FEATURES, Shape};
 pub use plan::compare::Verification;
-pub use records::event::{Event, StepRecord};
+pub use records::event::{Event, RecoveryRecord, StepRecord};
 pub use records::history::{EpochRecord, History};
 pub use records::metric_value::{ConfusionMatrix, MetricValue};
 pub use records::metrics::Score;
 pub use snapshot::Snapshot;
 pub use step::{Betas, StepBlock};
-pub use train::Fit;
+pub use train::{Fit, Recover};
 pub use wgpu;

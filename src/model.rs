@@ -225,6 +225,13 @@ impl Model {
         }
     }
 
+    /// Lives where a copy of this model lives, whose numbers the caller has taken over.
+    pub(crate) fn settle_as(&mut self, copy: Model) {
+        let Model { device, optimizer, layout, step, choices, training, .. } = copy;
+        (self.device, self.optimizer, self.layout) = (device, optimizer, layout);
+        (self.step, self.choices, self.training) = (step, choices, training);
+    }
+
     /// Goes on as if so many training batches and updates had been made.
     pub(crate) fn set_progress(&mut self, batches: u32, iterations: u32) {
         self.step = self.step.after(batches, iterations, self.optimizer.betas());

@@ -62,6 +62,27 @@ impl Snapshot {
         self.iterations
     }
 
+    /// What a model with these numbers has after [`Model::restore`] of others.
+    pub(crate) fn become_like(&mut self, other: &Snapshot) {
+        let (precision, fused) = (self.precision, self.fused);
+        let (device, choices) = (self.device.clone(), self.choices.clone());
+        *self = Snapshot { precision, fused, device, choices, ..other.clone() };
+    }
+
+    /// What a model with these numbers has after [`Model::restore_weights`] of others.
+    pub(crate) fn take_weights(&mut self, other: &Snapshot) {
+        let taken = other.stores.iter().filter(|(store, _)| is_of_weights(*store));
+        for (store, tensors) in taken {
+            if let Some((_, own)) = self.stores.iter_mut().find(|(own, _)| own == store) {
+                own.clone_from(tensors);
+            }
+        }
+    }
+
+    pub(crate) fn set_optimizer(&mut self, optimizer: &Optimizer) {
+        self.optimizer = optimizer.clone();
+    }
+
     /// A model that is what this one was, on a device: the same bits from there on, if that is such a device as this one
     /// lived on, whatever [`Model::tune`](crate::Model::tune) has found on it meanwhile.
     ///
@@ -78,6 +99,11 @@ impl Snapshot {
         model.restore(self)?;
         Ok(model)
     }
+}
+
+/// Whether a store has what a model computes with, rather than what its training needs.
+fn is_of_weights(store: Store) -> bool {
+    matches!(store, Store::Parameters | Store::Moving)
 }
 
 impl Model {
@@ -128,6 +154,14 @@ impl Model {
         self.restore_in(&mut executor, snapshot)
     }
 
+    /// Becomes what it was, on another device, in the middle of a call that has the executor.
+    pub(crate) fn move_to(&mut self, executor: &mut Executor, device: &Device, snapshot: &Snapshot) -> Result<()> {
+        let mut there = snapshot.open(device)?;
+        *executor = std::mem::replace(&mut *there.own_executor()?, Executor::Unavailable("it was moved".into()));
+        self.settle_as(there);
+        Ok(())
+    }
+
     /// Takes parameters and moving averages from a snapshot; the optimizer's state and progress stay.
     ///
     /// # Errors
@@ -153,7 +187,7 @@ impl Model {
     }
 
     pub(crate) fn restore_weights_in(&mut self, executor: &mut Executor, snapshot: &Snapshot) -> Result<()> {
-        self.write_from(executor, snapshot, |store| matches!(store, Store::Parameters | Store::Moving))
+        self.write_from(executor, snapshot, is_of_weights)
     }
 
     fn write_from(&self, executor: &mut Executor, snapshot: &Snapshot, wanted: impl Fn(Store) -> bool) -> Result<()> {

@@ -7,6 +7,7 @@ mod windows;
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{Dataset, InputRows, TargetRows, split_at};
@@ -71,6 +72,27 @@ pub struct StreamedDataset {
     rows: Range<usize>,
     block: usize,
     buffer: usize,
+    /// Where the targets are read from, if it is a file that is known.
+    targets_from: Option<Arc<Path>>,
+}
+
+/// What is wrong with something in a file.
+#[derive(Debug)]
+struct InFile {
+    path: Arc<Path>,
+    source: ReadError,
+}
+
+impl fmt::Display for InFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.source)
+    }
+}
+
+impl std::error::Error for InFile {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
 }
 
 /// A data set in memory or a streamed one: what [`Model::fit`](crate::Model::fit) takes.
@@ -115,7 +137,7 @@ impl StreamedDataset {
         let example = checked(&read, 0..1)?;
         let fitting = |bytes: usize| (bytes / bytes_of_one(&example)).max(1);
         let (block, buffer) = (fitting(BLOCK_BYTES), fitting(BUFFER_BYTES));
-        Ok(StreamedDataset { read: Arc::new(read), example, rows: 0..samples, block, buffer })
+        Ok(StreamedDataset { read: Arc::new(read), example, rows: 0..samples, block, buffer, targets_from: None })
     }
 
     /// The same set with another number of samples that are read in one piece and stay together when blocks are
@@ -196,8 +218,20 @@ impl StreamedDataset {
         let data = self.read(range.clone())?;
         let Some(check) = check else { return Ok(data) };
         let rows = self.rows.start + range.start..self.rows.start + range.end;
-        check(&data).map_err(|error| reader(rows.clone(), counted_from(rows.start, error.into())))?;
+        check(&data).map_err(|error| {
+            let error = counted_from(rows.start, error.into());
+            let source = match &self.targets_from {
+                Some(path) => InFile { path: path.clone(), source: error }.into(),
+                None => error,
+            };
+            reader(rows, source)
+        })?;
         Ok(data)
+    }
+
+    /// The same set, of which errors about targets name the file that they come from.
+    pub(crate) fn with_targets_from(self, path: &Path) -> Self {
+        StreamedDataset { targets_from: Some(path.into()), ..self }
     }
 
     /// The first `samples` samples, or all where there are fewer.
@@ -368,6 +402,24 @@ impl From<&Dataset> for AnyDataset {
 impl From<&StreamedDataset> for AnyDataset {
     fn from(data: &StreamedDataset) -> Self {
         AnyDataset::Streamed(data.clone())
+    }
+}
+
+/// What a call returned that makes a set, such as [`Dataset::shuffle`]: who takes the set also passes the error on.
+impl TryFrom<Result<Dataset>> for AnyDataset {
+    type Error = Error;
+
+    fn try_from(made: Result<Dataset>) -> Result<Self> {
+        made.map(AnyDataset::InMemory)
+    }
+}
+
+/// As of a [`Dataset`].
+impl TryFrom<Result<StreamedDataset>> for AnyDataset {
+    type Error = Error;
+
+    fn try_from(made: Result<StreamedDataset>) -> Result<Self> {
+        made.map(AnyDataset::Streamed)
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Context {
     /// By the whole text of the shader: layers of one shape share theirs.
     pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     choices: Mutex<Arc<Choices>>,
+    /// How it was opened; `None` for a caller's device.
+    pub opened_by: Option<DeviceOptions>,
     /// As [`DeviceOptions::index_checks`] was set.
     index_checks: Option<bool>,
     /// As [`DeviceOptions::plan_for_hardware`] was set.
@@ -117,7 +119,8 @@ impl Context {
         device.set_device_lost_callback(move |_, message| *lock(&reason) = Some(message));
         let (limits, features) = (Some(device.limits()), Some(device.features()));
         let info = DeviceInfo { limits, features, cooperative_matrix: matrix, ..info };
-        Ok(Self::new(device, queue, info, lost, options))
+        let opened = Self::new(device, queue, info, lost, options);
+        Ok(Context { opened_by: Some(options.clone()), ..opened })
     }
 
     /// Wraps a caller's device, leaving its handlers alone.
@@ -142,6 +145,7 @@ impl Context {
             info,
             pipelines: Mutex::default(),
             choices: Mutex::default(),
+            opened_by: None,
             #[cfg(feature = "native")]
             kept_pipelines: None,
             #[cfg(feature = "native")]

@@ -117,6 +117,50 @@ impl DeviceOptions {
     }
 }
 
+impl Device {
+    /// [`Device::reopen`] for callers that are asynchronous themselves.
+    ///
+    /// # Errors
+    /// As [`Device::reopen`].
+    pub async fn reopen_async(&self) -> Result<Device> {
+        let Backend::Gpu(context) = &self.backend else { return Ok(self.clone()) };
+        let Some(options) = &context.opened_by else {
+            let expected =
+                "one that wgrad opened; a device of your own is opened by you, and wrapped by Device::from_wgpu";
+            return Err(Error::configuration("device to be opened again", expected, &context.info));
+        };
+        let adapters = adapters().await;
+        let infos: Vec<_> = adapters.iter().map(|(_, info)| info.to_string()).collect();
+        let Some((adapter, info)) = adapters.into_iter().find(|(_, info)| is_same(info, &context.info)) else {
+            let available = if infos.is_empty() { "none".into() } else { infos.join("; ") };
+            return Err(Error::NoAdapter { wanted: context.info.to_string(), available });
+        };
+        let device = options.open(adapter, info).await?;
+        #[cfg(feature = "native")]
+        if let Backend::Gpu(opened) = &device.backend {
+            opened.choose(&context.choices());
+        }
+        Ok(device)
+    }
+
+    /// Whether [`Device::reopen`] is able to.
+    pub(crate) fn can_reopen(&self) -> bool {
+        match &self.backend {
+            Backend::Cpu { .. } => true,
+            Backend::Gpu(context) => context.opened_by.is_some(),
+        }
+    }
+}
+
+/// Whether an adapter is the one that a device was opened on. Of equal ones without a place, the first will do: they compute the
+/// same.
+fn is_same(adapter: &DeviceInfo, device: &DeviceInfo) -> bool {
+    let traits = |info: &DeviceInfo| {
+        (info.name.clone(), info.kind, info.backend.clone(), info.driver.clone(), info.pci_bus_id.clone())
+    };
+    traits(adapter) == traits(device)
+}
+
 /// Which of these GPUs is meant, by its number, a part of its name or of its place.
 fn find(gpus: &[DeviceInfo], wanted: &str) -> Option<usize> {
     let wanted = wanted.to_lowercase();

@@ -204,6 +204,13 @@ impl Executor {
         }
     }
 
+    pub fn write_counts(&mut self, run: &Run, values: &[u32]) {
+        if let Some(counts) = run.plan.counts {
+            let table = &mut self.arena[run.places[counts]];
+            table.iter_mut().zip(values).for_each(|(count, value)| *count = f32::from_bits(*value));
+        }
+    }
+
     pub fn counts(&self, run: &Run) -> Vec<u32> {
         run.plan
             .counts

@@ -125,12 +125,13 @@ type Parser<'p> = (&'p str, usize, &'p dyn Fn(&[u8]));
 /// All parsers, with shares of `inputs` by how long one takes.
 fn drive_all(inputs: usize) -> usize {
     let device = Device::cpu_with_threads(1);
-    let parsers: [Parser<'_>; 5] = [
+    let parsers: [Parser<'_>; 6] = [
         ("idx", 30, &idx),
         ("npy", 35, &npy),
         ("npz", 10, &npz),
         ("checkpoint", 10, &|bytes| checkpoint(bytes, &device)),
-        ("caches", 15, &caches),
+        ("caches", 10, &caches),
+        ("texts", 5, &texts),
     ];
     parsers
         .into_iter()
@@ -164,6 +165,7 @@ fn every_corpus_has_inputs_that_are_accepted() {
     accepted("npz", &|bytes| npz::read_bytes(bytes, path(), ["x", "y"]).is_ok());
     accepted("checkpoint", &|bytes| Model::from_bytes(bytes, path(), &device).is_ok());
     accepted("caches", &|bytes| crate::cache::whole(bytes.to_vec(), "tilings", 1 << 20).is_some());
+    accepted("texts", &|bytes| History::from_json(&String::from_utf8_lossy(bytes)).is_ok());
 }
 
 /// A reader that gives a few bytes at a time, and fails at its n-th call.

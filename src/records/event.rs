@@ -37,4 +37,18 @@ pub enum Event {
     Step(StepRecord),
     /// An epoch is done, validation included.
     Epoch(EpochRecord),
+    /// The device was lost, and the training goes on from a snapshot on another one: see
+    /// [`Fit::on_device_loss`](crate::Fit::on_device_loss). Steps that are made again are not told again.
+    Recovered(RecoveryRecord),
+}
+
+/// A loss of the device that a training has survived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoveryRecord {
+    /// The epoch that goes on, counted from 1.
+    pub epoch: usize,
+    /// Its steps that are done and not made again.
+    pub step: usize,
+    /// What [`Error::DeviceLost`](crate::Error::DeviceLost) said.
+    pub reason: String,
 }

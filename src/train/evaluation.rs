@@ -7,7 +7,7 @@ use super::supply::Fed;
 use super::{DEFAULT_BUDGET, SUBMISSIONS};
 use crate::blocking::block_on;
 use crate::data::{AnyDataset, Samples};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::executor::Executor;
 use crate::model::Model;
 use crate::plan::Mode;
@@ -34,7 +34,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Shape`](crate::Error::Shape) if the data does not fit the model, and whatever the device reports.
-    pub fn evaluate(&self, data: impl Into<AnyDataset>) -> Result<Score> {
+    pub fn evaluate(&self, data: impl TryInto<AnyDataset, Error: Into<Error>>) -> Result<Score> {
         block_on(self.evaluate_async(data))
     }
 
@@ -42,8 +42,8 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::evaluate`].
-    pub async fn evaluate_async(&self, data: impl Into<AnyDataset>) -> Result<Score> {
-        let data = data.into();
+    pub async fn evaluate_async(&self, data: impl TryInto<AnyDataset, Error: Into<Error>>) -> Result<Score> {
+        let data = data.try_into().map_err(Into::into)?;
         let evaluate = async |executor: &mut Executor| {
             let mut fed = self.feed_evaluation(executor, &data, DEFAULT_BUDGET)?;
             self.score(executor, &mut fed).await

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::DEFAULT_BUDGET;
+use super::recovery::Recover;
 use crate::callbacks::{Callback, Monitor, Until};
 use crate::data::AnyDataset;
 use crate::error::{Error, Result};
@@ -53,6 +54,7 @@ pub struct Fit<'a> {
     pub(super) steps: usize,
     /// A training that was stopped, to go on with.
     pub(super) resumes: Option<TrainingState>,
+    pub(super) recover: Option<Recover<'a>>,
 }
 
 impl std::fmt::Debug for Fit<'_> {
@@ -91,6 +93,7 @@ impl<'a> Fit<'a> {
             averages_at_end: true,
             steps: usize::MAX,
             resumes: None,
+            recover: None,
         }
     }
 
@@ -249,6 +252,13 @@ impl<'a> Fit<'a> {
     /// weights, and `save` refuses them.
     pub fn allow_divergence(self, allows: bool) -> Self {
         Fit { allows_divergence: allows, ..self }
+    }
+
+    /// Goes on when the GPU is lost, from a snapshot that is kept on the host; see [`Recover`]. By default nothing is kept, and
+    /// `fit` ends with [`Error::DeviceLost`](crate::Error::DeviceLost). Without effect on the CPU device. `fit` refuses it on a device of the
+    /// caller's own, unless it says how another one is opened.
+    pub fn on_device_loss(self, recover: Recover<'a>) -> Self {
+        Fit { recover: Some(recover), ..self }
     }
 
     /// What the order of an epoch of this call is made from; `None` for that of the samples.

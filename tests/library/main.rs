@@ -21,6 +21,7 @@ mod metrics;
 mod optimizers;
 mod precision;
 mod prediction;
+mod recovery;
 mod reproducible;
 mod resume;
 mod snapshot;
@@ -55,6 +56,7 @@ fn main() {
     layers::add(&mut suite);
     snapshot::add(&mut suite);
     callbacks::add(&mut suite);
+    recovery::add(&mut suite);
     resume::add(&mut suite);
     transfer::add(&mut suite);
     weights::add(&mut suite);

@@ -11,6 +11,8 @@ pub fn add(suite: &mut Suite) {
         unsuited_targets_are_refused,
         targets_that_keras_takes_are_taken,
         rows_of_a_streamed_set_are_counted_from_its_start,
+        targets_of_a_file_are_refused_with_its_path,
+        what_makes_a_set_may_stand_for_it,
         rows_of_one_number_are_not_classes,
         class_weights_of_rows_are_those_of_ids,
     );
@@ -183,6 +185,46 @@ fn rows_of_a_streamed_set_are_counted_from_its_start(_: &Device) -> Outcome {
         assert!(error.to_string().contains(place), "{error}");
         model(Loss::MeanSquaredError, 1)?.fit(&set, Fit::new().shuffle(shuffle))?;
     }
+    Ok(())
+}
+
+fn targets_of_a_file_are_refused_with_its_path(_: &Device) -> Outcome {
+    use wgrad::data::npy::{Element, Header};
+    let directory = tempfile::tempdir()?;
+    let write = |name: &str, shape: &[usize], numbers: &[f32]| -> Result<_, Box<dyn std::error::Error>> {
+        let header = Header { element: Element::F32, shape: shape.to_vec() };
+        let path = directory.path().join(name);
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        std::fs::write(&path, [header.to_bytes(), bytes].concat())?;
+        Ok(path)
+    };
+    let samples = 12;
+    let mut targets = vec![0.0; samples];
+    targets[9] = 7.0;
+    let x = write("x.npy", &[samples, FEATURES], &numbers(FEATURES * samples, 3))?;
+    let y = write("y.npy", &[samples], &targets)?;
+    let set = StreamedDataset::open_npy(&x, &y, None)?.block_size(4)?;
+    let error = model(Loss::BinaryCrossentropy, 1)?.fit(&set, Fit::new().shuffle(false)).expect_err("a target of 7");
+    let place = format!("of the streamed data set: {}: targets for", y.display());
+    assert!(error.to_string().contains(&place) && error.to_string().contains("found 7 in row 9"), "{error}");
+    Ok(())
+}
+
+/// `fit` and `evaluate` take the `Result` of a call that makes a set, and pass its error on.
+fn what_makes_a_set_may_stand_for_it(_: &Device) -> Outcome {
+    let data = rows(&[0.0, 1.0, 0.5, 0.25], 1)?;
+    let trained = || -> wgrad::Result<(Model, Model)> {
+        let (mut one, mut other) = (model(Loss::MeanSquaredError, 1)?, model(Loss::MeanSquaredError, 1)?);
+        one.fit(data.shuffle(7), Fit::new())?;
+        other.fit(&data.shuffle(7)?, Fit::new())?;
+        Ok((one, other))
+    };
+    let (one, other) = trained()?;
+    assert_eq!(bits(&one)?, bits(&other)?);
+    assert_eq!(one.evaluate(data.subset(&[1]))?, one.evaluate(&data.subset(&[1])?)?);
+    let error = "a subset: expected rows below 4, the number of samples, found 4 as number 0";
+    refused(model(Loss::MeanSquaredError, 1)?.fit(data.subset(&[4]), Fit::new()), error);
+    refused(one.evaluate(data.subset(&[4])), error);
     Ok(())
 }
 

@@ -125,7 +125,8 @@ impl StreamedDataset {
     ) -> Result<StreamedDataset> {
         let pair = Pair::new(NpyArray::open(inputs.as_ref())?, NpyArray::open(targets.as_ref())?, classes)?;
         let samples = pair.inputs.rows;
-        StreamedDataset::from_fn(samples, move |rows| Ok(pair.read(rows)?))
+        let set = StreamedDataset::from_fn(samples, move |rows| Ok(pair.read(rows)?))?;
+        Ok(set.with_targets_from(targets.as_ref()))
     }
 }
 

@@ -325,6 +325,12 @@ impl Run {
         self.context.scoped("clearing counts", || self.context.queue.write_buffer(buffer, 0, &zeros))
     }
 
+    pub fn write_counts(&self, counts: &[u32]) -> Result<()> {
+        let Some(buffer) = self.count_buffer() else { return Ok(()) };
+        let bytes = bytemuck::cast_slice(counts);
+        self.context.scoped("writing counts", || self.context.queue.write_buffer(buffer, 0, bytes))
+    }
+
     /// Copies the tables of metrics to the host.
     pub async fn counts(&self) -> Result<Vec<u32>> {
         match self.count_buffer() {
