@@ -143,6 +143,7 @@ registry! {
     batch_norm_inference_forward BatchNormInferenceForward: "Batch normalization by its moving statistics.",
     batch_norm_inference_backward BatchNormInferenceBackward: "Its gradient.",
     gaussian_noise_forward GaussianNoiseForward: "Numbers with normal noise added.",
+    augmentation_forward AugmentationForward: "Images moved, bent and cut.",
     softmax_cross_entropy SoftmaxCrossEntropy: "Softmax and categorical cross-entropy with its gradient.",
     output_loss OutputLoss: "Any other loss with its gradient.",
     sum_squares SumSquares: "Sums of squares, chunk by chunk.",

@@ -96,7 +96,8 @@ pub use net::custom_loss::{CustomLoss, RowFormula};
 pub use net::initializers::Initializer;
 pub use net::layer::Layer;
 pub use net::layers::{
-    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+    ActivationLayer, Augmentation, BatchNormalization, Dense, Dropout, FillMode, Flatten, GaussianNoise,
+    LayerNormalization, Prelu, Rescaling,
 };
 pub use net::losses::{Loss, LossFunction};
 pub use net::metrics::{Average, Metric};

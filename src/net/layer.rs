@@ -6,7 +6,8 @@ use super::activation::Activation;
 use super::constraints::Constraint;
 use super::describe::Describe;
 use super::layers::{
-    ActivationLayer, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization, Prelu, Rescaling,
+    ActivationLayer, Augmentation, BatchNormalization, Dense, Dropout, Flatten, GaussianNoise, LayerNormalization,
+    Prelu, Rescaling,
 };
 use super::shape::Shape;
 use super::tensor::TensorSpec;
@@ -25,6 +26,8 @@ macro_rules! for_layers {
             Dropout(Dropout): dropout, "dropout";
             /// Normal numbers are added, in training.
             GaussianNoise(GaussianNoise): gaussian_noise, "gaussian_noise";
+            /// Images are moved, bent and cut, in training.
+            Augmentation(Augmentation): augmentation, "augmentation";
             /// y = x above zero, α·x below, α being trained.
             Prelu(Prelu): prelu, "prelu";
             /// Features normalized over the batch.
@@ -116,6 +119,11 @@ impl Layer {
     /// The activation that it ends with; linear for none.
     pub fn activation(&self) -> Activation {
         self.described().activation()
+    }
+
+    /// Whether a gradient can be asked of it for its input.
+    pub(crate) fn passes_gradients(&self) -> bool {
+        self.described().passes_gradients()
     }
 
     pub(crate) fn is_identity(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The layers, one file each. What there is stands in the list of `net/layer.rs`.
 
 mod activation;
+mod augmentation;
 mod batch_normalization;
 mod dense;
 mod dropout;
@@ -12,6 +13,8 @@ mod prelu;
 mod rescaling;
 
 pub use activation::ActivationLayer;
+pub(crate) use augmentation::MAX_NODES;
+pub use augmentation::{Augmentation, FillMode};
 pub use batch_normalization::BatchNormalization;
 pub use dense::Dense;
 pub use dropout::Dropout;

@@ -33,6 +33,7 @@ operations! {
     activation_backward,
     activation_forward,
     advance_step,
+    augmentation_forward,
     average_weights,
     batch_norm_backward,
     batch_norm_forward,

@@ -74,6 +74,7 @@ fn options(net: &Net) -> Vec<String> {
             Drawn::Rescaling { .. } => found.push("layer rescaling".into()),
             Drawn::Dropout { rate } => found.push(format!("layer dropout {rate}")),
             Drawn::Noise { stddev } => found.push(format!("layer gaussian noise {stddev}")),
+            Drawn::Augmentation => found.push("layer augmentation".into()),
             Drawn::Prelu { trained, regularizer } => {
                 found.push(format!("layer prelu, trained {trained}, penalised {}", regularizer.l2 > 0.0));
             }

@@ -4,9 +4,9 @@
 use std::ops::ControlFlow;
 
 use wgrad::{
-    Activation, Adam, AnyDataset, BatchNormalization, Dataset, Dense, Device, Dropout, Event, ExponentialDecay, Fit,
-    Flatten, GaussianNoise, Initializer, LayerNormalization, Loss, Model, Optimizer, Prelu, Rescaling, RmsProp,
-    Schedule, Sequential, Sgd, StreamedDataset,
+    Activation, Adam, AnyDataset, Augmentation, BatchNormalization, Dataset, Dense, Device, Dropout, Event,
+    ExponentialDecay, Fit, Flatten, GaussianNoise, Initializer, LayerNormalization, Loss, Model, Optimizer, Prelu,
+    Rescaling, RmsProp, Schedule, Sequential, Sgd, StreamedDataset,
 };
 
 use crate::common::{Outcome, Suite, bits, labelled, numbers, refused_for, trials, with_rows};
@@ -28,6 +28,8 @@ pub fn add(suite: &mut Suite) {
         tensors_start_as_they_are_told,
         softmax_has_a_temperature,
         noise_is_for_training_alone,
+        images_are_augmented_in_training_alone,
+        augmentation_knows_where_it_may_stand,
     );
     trials!(suite.in_half: the_same_seed_gives_the_same_bits);
     trials!(suite.on_gpu: masks_are_those_of_the_cpu, plans_have_as_many_launches_as_said);
@@ -37,6 +39,15 @@ pub fn add(suite: &mut Suite) {
 fn net() -> Sequential {
     Sequential::new([2, 3])
         .add(Rescaling::new(0.5).offset(0.1))
+        .add(
+            Augmentation::new()
+                .translation(0.3, 0.2)
+                .rotation(0.1)
+                .zoom(0.2)
+                .shear(0.1, 0.1)
+                .elastic(3.0, 1.0)
+                .cutout(0.5, 0.5),
+        )
         .add(Flatten)
         .add(Dense::new(9).use_bias(false))
         .add(BatchNormalization::new().momentum(0.9))
@@ -345,6 +356,75 @@ fn noise_is_for_training_alone(device: &Device) -> Outcome {
         losses.push(with.train_on_batch(&data)?.loss);
     }
     assert!(losses[0] != losses[1] && losses[0] != without.train_on_batch(&data)?.loss, "{losses:?}");
+    Ok(())
+}
+
+fn images_are_augmented_in_training_alone(device: &Device) -> Outcome {
+    let data = labelled(20, 12, 3);
+    let compile = |augmentation: Augmentation| {
+        let last = Dense::new(3).activation(Activation::Softmax);
+        let net = Sequential::new([2, 3, 2]).add(augmentation).add(Flatten).add(last);
+        net.compile(device, Sgd::default().learning_rate(0.0), Loss::CategoricalCrossentropy)
+    };
+    let mut without = compile(Augmentation::new())?;
+    let plain = without.train_on_batch(&data)?.loss;
+    let kinds = [
+        Augmentation::new().translation(0.5, 0.0),
+        Augmentation::new().translation(0.0, 0.5),
+        Augmentation::new().rotation(0.1),
+        Augmentation::new().zoom(0.3),
+        Augmentation::new().shear(0.3, 0.0),
+        Augmentation::new().shear(0.0, 0.3),
+        Augmentation::new().elastic(5.0, 2.0),
+        Augmentation::new().cutout(0.5, 0.7),
+    ];
+    for kind in kinds {
+        let mut with = compile(kind)?;
+        assert_eq!(with.predict(&data)?, without.predict(&data)?, "{kind:?}");
+        assert_eq!(with.evaluate(&data)?, without.evaluate(&data)?, "{kind:?}");
+        let losses = [with.train_on_batch(&data)?.loss, with.train_on_batch(&data)?.loss];
+        assert!(losses[0] != losses[1] && losses[0] != plain, "{kind:?}: {losses:?} and {plain}");
+        // A file says what it is.
+        let again = Model::from_bytes(&with.to_bytes()?, std::path::Path::new("memory"), device)?;
+        assert_eq!(again.description(), with.description());
+    }
+    // One launch more where it does anything.
+    let launches =
+        |augmentation| -> wgrad::Result<usize> { Ok(compile(augmentation)?.plan_summary(&data, 4)?.lines().count()) };
+    assert_eq!(launches(Augmentation::new().zoom(0.1))?, launches(Augmentation::new())? + 1);
+    Ok(())
+}
+
+fn augmentation_knows_where_it_may_stand(device: &Device) -> Outcome {
+    let compile = |net: Sequential| net.compile(device, Sgd::default(), Loss::MeanSquaredError);
+    let own = || Augmentation::new().zoom(0.1);
+    compile(Sequential::new([3, 2]).add(Rescaling::new(2.0)).add(own()).add(own()).add(LayerNormalization::new()))?;
+    compile(Sequential::new([3, 2]).add(LayerNormalization::new()).add(Flatten))?;
+    let behind = Sequential::new([3, 2]).add(LayerNormalization::new()).add(own());
+    refused_for(compile(behind), "layer augmentation_0: expected a place before all layers with parameters");
+    refused_for(compile(Sequential::new(6).add(own())), "[height, width]");
+    refused_for(compile(Sequential::new([1, 2, 3, 4]).add(own())), "[height, width]");
+    refused_for(compile(Sequential::new([1, 20_000]).add(own())), "16384 pixels");
+    refused_for(compile(Sequential::new([3, 2]).add(own()).add(Dense::new(1))), "Flatten");
+    let wrong = [
+        (Augmentation::new().translation(1.5, 0.0), "height_factor from 0 to 1"),
+        (Augmentation::new().translation(0.0, -0.1), "width_factor from 0 to 1"),
+        (Augmentation::new().rotation(f32::NAN), "rotation from 0 to 1"),
+        (Augmentation::new().zoom(1.0), "not including, 1"),
+        (Augmentation::new().shear(2.0, 0.0), "x_factor"),
+        (Augmentation::new().shear(0.0, 2.0), "y_factor"),
+        (Augmentation::new().cutout(0.5, 1.1), "cutout"),
+        (Augmentation::new().elastic(-1.0, 4.0), "alpha"),
+        (Augmentation::new().elastic(1.0, 0.5), "sigma from 1"),
+        (Augmentation::new().fill_value(f32::INFINITY), "fill_value"),
+    ];
+    for (wrong, message) in wrong {
+        refused_for(compile(Sequential::new([3, 2]).add(wrong)), message);
+    }
+    // The coarsest and the finest grid of a large image.
+    compile(Sequential::new([98, 98]).add(Augmentation::new().elastic(9.0, 2.1)).add(Flatten).add(Dense::new(1)))?;
+    let fine = Sequential::new([98, 98]).add(Augmentation::new().elastic(9.0, 2.0));
+    refused_for(compile(fine), "sigma of 2.0207");
     Ok(())
 }
 

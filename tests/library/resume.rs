@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use futures::future::LocalBoxFuture;
 use wgrad::{
-    Activation, Adagrad, Adam, AdamW, AnyDataset, BatchNormalization, Callback, Clip, CosineDecay, CustomSchedule,
-    Dataset, Dense, Device, Dropout, EpochRecord, Error, Event, Fit, LinearWarmup, Loss, Model, OneCycle, Optimizer,
-    PiecewiseConstantDecay, Precision, RmsProp, Schedule, Sequential, Sgd, Snapshot, StreamedDataset, Training,
+    Activation, Adagrad, Adam, AdamW, AnyDataset, Augmentation, BatchNormalization, Callback, Clip, CosineDecay,
+    CustomSchedule, Dataset, Dense, Device, Dropout, EpochRecord, Error, Event, Fit, Flatten, LinearWarmup, Loss,
+    Model, OneCycle, Optimizer, PiecewiseConstantDecay, Precision, RmsProp, Schedule, Sequential, Sgd, Snapshot,
+    StreamedDataset, Training,
 };
 
 use crate::common::{Outcome, Suite, bits, classifier, labelled, numbers, refused_for, trials, without_digests};
@@ -123,10 +124,12 @@ fn any_step_with_every_optimizer(device: &Device) -> Outcome {
     Ok(())
 }
 
-/// A schedule, dropout, batch normalization, gradients that wait for an update, weights of classes, samples that are kept
+/// A schedule, augmentation, dropout, batch normalization, gradients that wait for an update, weights of classes, samples that are kept
 /// back for validation: the seven steps of an epoch are two updates and a part of one.
 fn full(device: &Device) -> wgrad::Result<Model> {
-    let net = Sequential::new(5)
+    let net = Sequential::new([1, 5])
+        .add(Augmentation::new().translation(0.0, 0.3).zoom(0.2).elastic(3.0, 1.0).cutout(1.0, 0.5))
+        .add(Flatten)
         .add(Dense::new(6).activation(Activation::Relu))
         .add(BatchNormalization::new())
         .add(Dropout::new(0.3))

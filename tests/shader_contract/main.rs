@@ -37,6 +37,7 @@ use wgrad::kernels::{
     adam::Adam,
     adamax::Adamax,
     advance_step::AdvanceStep,
+    augmentation_forward::{AugmentationForward, Elastic},
     average_weights::AverageWeights,
     batch_norm_backward::BatchNormBackward,
     batch_norm_forward::BatchNormForward,
@@ -78,7 +79,7 @@ use wgrad::kernels::{
     sum_errors::SumErrors,
     sum_squares::SumSquares,
 };
-use wgrad::{Activation, Betas, Loss, Regularizer, StepBlock};
+use wgrad::{Activation, Betas, FillMode, Loss, Regularizer, StepBlock};
 
 /// What WebGPU grants without being asked for more.
 const STORAGE_BUFFERS: usize = 8;
@@ -371,6 +372,26 @@ fn without_products() -> Vec<Kernel> {
     all
 }
 
+/// Images of two rows of so many pixels, bent or not, with every fill mode.
+fn augmentations(width: usize) -> Vec<Kernel> {
+    let modes = [FillMode::Constant, FillMode::Nearest, FillMode::Reflect, FillMode::Wrap];
+    let elastic = |bent: bool| bent.then_some(Elastic { amplitude: 2.0, nodes_a_pixel: 1.0 / width as f32 });
+    let kernel = |(index, fill_mode): (usize, FillMode)| AugmentationForward {
+        size: [width, 2],
+        channels: 1 + index,
+        translation: [2.5, 0.1],
+        rotation: 0.1,
+        zoom: 0.2,
+        shear: [0.1, 0.0],
+        elastic: elastic(index < 2),
+        cutout: [width / 2, 1],
+        fill_mode,
+        fill_value: -1.0,
+        draws: Draws { seed: 3, layer: 0 },
+    };
+    modes.into_iter().enumerate().map(|mode| kernel(mode).into()).collect()
+}
+
 /// Layers beside activations that have no parameters, and PReLU.
 fn without_parameters(columns: usize) -> Vec<Kernel> {
     let draws = Draws { seed: u64::MAX, layer: 7 };
@@ -379,6 +400,7 @@ fn without_parameters(columns: usize) -> Vec<Kernel> {
         RescaleBackward { columns, scale: 1.0 / 127.5 }.into(),
     ];
     all.push(GaussianNoiseForward { columns, deviation: 0.1, draws }.into());
+    all.extend(augmentations(columns));
     all.extend([PreluForward { columns }.into(), PreluBackward { columns }.into()]);
     for keep in [Keep::Overwrite, Keep::Accumulate] {
         all.push(PreluBackwardParameters { columns, keep }.into());

@@ -4,12 +4,13 @@ use crate::data::Dataset;
 use crate::device::Device;
 use crate::error::Result;
 use crate::kernels::Kernel;
+use crate::kernels::augmentation_forward::{AugmentationForward, Elastic};
 use crate::kernels::gaussian_noise_forward::GaussianNoiseForward;
 use crate::kernels::hash::Draws;
 use crate::model::Model;
 use crate::net::activation::Activation;
 use crate::net::constraints::Constraint;
-use crate::net::layers::{BatchNormalization, Dense, Dropout, LayerNormalization, Prelu, Rescaling};
+use crate::net::layers::{BatchNormalization, Dense, Dropout, FillMode, LayerNormalization, Prelu, Rescaling};
 use crate::net::losses::{Loss, LossFunction};
 use crate::net::metrics::Metric;
 use crate::net::optimizers::{Adadelta, Adagrad, Adam, Adamax, Clip, Ftrl, Lion, Nadam, Optimizer, RmsProp, Sgd};
@@ -104,7 +105,25 @@ pub(super) const PRODUCTS: Net = Net { name: "products", build: products, data: 
 /// Operations that no layer makes a launch of yet, with the features of their rows.
 pub(super) fn alone() -> Vec<(Kernel, usize)> {
     let (columns, draws) = (11, Draws { seed: 5, layer: 2 });
-    vec![(GaussianNoiseForward { columns, deviation: 0.5, draws }.into(), columns)]
+    let noise = GaussianNoiseForward { columns, deviation: 0.5, draws };
+    vec![(noise.into(), columns), (augmentation(draws).into(), 2 * 5 * 3)]
+}
+
+/// Images of five by three pixels, changed in every way.
+fn augmentation(draws: Draws) -> AugmentationForward {
+    AugmentationForward {
+        size: [5, 3],
+        channels: 2,
+        translation: [1.0, 1.0],
+        rotation: 0.1,
+        zoom: 0.2,
+        shear: [0.1, 0.1],
+        elastic: Some(Elastic { amplitude: 1.0, nodes_a_pixel: 0.3 }),
+        cutout: [2, 1],
+        fill_mode: FillMode::Reflect,
+        fill_value: 0.5,
+        draws,
+    }
 }
 
 const FEATURES: usize = 13;

@@ -2,9 +2,9 @@
 //! optimizer and clipping that there is, in any order that makes sense.
 
 use wgrad::{
-    Activation, Adadelta, Adagrad, Adam, AdamW, Adamax, BatchNormalization, Clip, Dataset, Dense, Dropout, Flatten,
-    GaussianNoise, LayerNormalization, Loss, LossFunction, Nadam, Optimizer, Prelu, Regularizer, Rescaling, RmsProp,
-    Sequential, Sgd,
+    Activation, Adadelta, Adagrad, Adam, AdamW, Adamax, Augmentation, BatchNormalization, Clip, Dataset, Dense,
+    Dropout, Flatten, GaussianNoise, LayerNormalization, Loss, LossFunction, Nadam, Optimizer, Prelu, Regularizer,
+    Rescaling, RmsProp, Sequential, Sgd,
 };
 
 use crate::common::numbers;
@@ -18,6 +18,7 @@ pub enum Drawn {
     Rescaling { scale: f32, offset: f32 },
     Dropout { rate: f32 },
     Noise { stddev: f32 },
+    Augmentation,
     Prelu { trained: bool, regularizer: Regularizer },
     Normalization { batch: bool, gamma: bool, beta: bool, trained: bool },
 }
@@ -75,6 +76,9 @@ fn showing() -> Sgd {
     Sgd::default().learning_rate(1.0)
 }
 
+/// α and σ of augmentations.
+pub const ELASTIC: [f32; 2] = [10.0, 3.0];
+
 /// The widths of layers: every remainder of four, and one less and one more than the edges of tiles.
 const WIDTHS: [usize; 16] = [1, 2, 3, 4, 5, 7, 8, 10, 16, 17, 31, 33, 64, 100, 129, 300];
 
@@ -116,6 +120,7 @@ impl Drawn {
             Drawn::Rescaling { .. } => "rescaling",
             Drawn::Dropout { .. } => "dropout",
             Drawn::Noise { .. } => "gaussian_noise",
+            Drawn::Augmentation => "augmentation",
             Drawn::Prelu { .. } => "prelu",
             Drawn::Normalization { batch: true, .. } => "batch_normalization",
             Drawn::Normalization { .. } => "layer_normalization",
@@ -158,7 +163,13 @@ impl Net {
         let rows = draws.of(if half { &ROWS[3..] } else { &ROWS });
         let capacity = rows + draws.of(&[0, 0, 1, 6]);
         let (ids, weighted) = (draws.once_in(2), draws.once_in(3));
-        Net { seed, shape, layers, loss, optimizer: optimizer(&mut draws), rows, capacity, ids, weighted }
+        let optimizer = optimizer(&mut draws);
+        if draws.once_in(5) {
+            // A Dense that is not the first layer does not flatten its input.
+            let flatten = matches!(layers[0], Drawn::Dense { .. }).then_some(Drawn::Flatten);
+            layers.splice(0..0, [Drawn::Augmentation].into_iter().chain(flatten));
+        }
+        Net { seed, shape, layers, loss, optimizer, rows, capacity, ids, weighted }
     }
 
     /// Whether updates show gradients as they are, and the optimizer keeps nothing.
@@ -181,6 +192,14 @@ impl Net {
             Drawn::Rescaling { scale, offset } => net.add(Rescaling::new(scale).offset(offset)),
             Drawn::Dropout { rate } => net.add(Dropout::new(rate)),
             Drawn::Noise { stddev } => net.add(GaussianNoise::new(stddev)),
+            Drawn::Augmentation => net.add(
+                Augmentation::new()
+                    .translation(0.3, 0.2)
+                    .zoom(0.2)
+                    .shear(0.1, 0.0)
+                    .elastic(ELASTIC[0], ELASTIC[1])
+                    .cutout(0.4, 0.3),
+            ),
             Drawn::Prelu { trained, regularizer } => {
                 net.add(Prelu::new().trainable(trained).alpha_regularizer(regularizer))
             }

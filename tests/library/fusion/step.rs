@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use wgrad::kernels::augmentation_forward::{AugmentationForward, Elastic};
 use wgrad::kernels::dropout_forward::DropoutForward;
 use wgrad::kernels::gaussian_noise_forward::GaussianNoiseForward;
 use wgrad::kernels::hash::Draws;
 use wgrad::kernels::{Input, Kernel, Output, padded};
-use wgrad::{Activation, Loss, Regularizer, StepBlock};
+use wgrad::{Activation, FillMode, Loss, Regularizer, StepBlock};
 
 use super::layers::{Norm, activated, activation, differentiated, prelu, prelu_backward, softmax, weights};
-use super::nets::{Drawn, MOMENTUM, Net};
+use super::nets::{Drawn, ELASTIC, MOMENTUM, Net};
 use super::rounding::{EXPONENTIAL, Matrix, UNIT, sum_error};
 use super::update::Gradient;
 
@@ -81,6 +82,7 @@ impl Net {
                 }
                 Drawn::Dropout { rate } => self.dropped(&input, rate, index).stored(half, 1.0),
                 Drawn::Noise { stddev } => self.noisy(&input, stddev, index).stored(half, 1.0),
+                Drawn::Augmentation => self.augmented(&input, index).stored(half, 1.0),
                 Drawn::Prelu { .. } => prelu(&input, &parameters[&format!("{name}.alpha")]),
                 Drawn::Normalization { batch, trained, .. } => {
                     Norm { parameters, name: &name, batch, trained }.forward(&input).stored(half, 1.0)
@@ -134,6 +136,41 @@ impl Net {
                 error + UNIT * (18.0 * f64::from(stddev) + 21.0 * noise.abs() + 2.0 * y.abs())
             });
         Matrix { errors: errors.collect(), values, ..*x }
+    }
+
+    /// Images as the layer changes them; the kernel's trials argue the bound of places.
+    fn augmented(&self, x: &Matrix, layer: usize) -> Matrix {
+        let (draws, batch) = (Draws { seed: 0, layer: layer as u32 }, u32::from(self.shows_gradients()));
+        let ([height, width], [alpha, sigma]) = (self.shape, ELASTIC);
+        let [across, down] = [width as f32, height as f32];
+        let amplitude = alpha / (2.0 * std::f32::consts::PI.sqrt() * sigma) * 315.0 / 151.0;
+        let kernel: Kernel = AugmentationForward {
+            size: [width, height],
+            channels: 1,
+            translation: [0.2 * across, 0.3 * down],
+            rotation: 0.0,
+            zoom: 0.2,
+            shear: [0.1, 0.0],
+            elastic: Some(Elastic { amplitude, nodes_a_pixel: 1.0 / (3f32.sqrt() * sigma) }),
+            cutout: [(0.3 * across).round() as usize, (0.4 * down).round() as usize],
+            fill_mode: FillMode::Constant,
+            fill_value: 0.0,
+            draws,
+        }
+        .into();
+        let step = StepBlock { rows: x.rows as u32, batch, ..StepBlock::default() };
+        let stride = padded(x.columns);
+        let mut images = vec![0.0; padded(x.rows) * stride];
+        for (at, value) in x.values.iter().enumerate() {
+            images[at / x.columns * stride + at % x.columns] = *value;
+        }
+        let mut found = vec![0.0; images.len()];
+        kernel.reference(&step, &[Input::Floats(&images)], &mut [Output::Floats(&mut found)]);
+        let values = (0..x.values.len()).map(|at| found[at / x.columns * stride + at % x.columns]).collect();
+        let largest = |numbers: &[f64]| numbers.iter().fold(0.0, |largest: f64, number| largest.max(number.abs()));
+        let places = (width + height) as f64 + 2.0 * f64::from(amplitude);
+        let error = largest(&x.errors) + UNIT * (128.0 * places + 12.0) * largest(&x.values);
+        Matrix { errors: vec![error; x.values.len()], values, ..*x }
     }
 
     /// What batch normalizations keep of the batch.
@@ -223,7 +260,7 @@ impl Net {
                     stored(dy.map(|dy| f64::from(scale) * dy, |dx| 2.0 * UNIT * dx.abs()))
                 }
                 Drawn::Dropout { rate } => stored(self.dropped(&dy, rate, index)),
-                Drawn::Noise { .. } => dy,
+                Drawn::Noise { .. } | Drawn::Augmentation => dy,
                 Drawn::Prelu { trained, regularizer } => {
                     if trained {
                         let below = trace.input.map(|x| x.min(0.0), |_| 0.0);
