@@ -15,7 +15,7 @@ use super::machine::Processor;
 use super::pool::Pool;
 use super::shares::{COLUMN_UNIT, padded, share_of};
 
-use blocks::Blocks;
+use blocks::{Blocks, MOST_LANES};
 use output::Output;
 use target::{Epilogue, Goal, Kept, Passed, Target};
 
@@ -34,8 +34,13 @@ mod transpose;
 pub(crate) use sums::column_sums;
 pub(crate) use target::Finished;
 
-/// Products of fewer multiply-adds than this stay on the caller's thread: waking another costs as much.
-const WORTH_SHARING: usize = 1 << 16;
+/// Products of less work than this stay on the caller's thread: some five microseconds', of which another thread would save
+/// less than it costs to tell it, and to have what it made brought over from its caches.
+const WORTH_SHARING: usize = 1 << 18;
+/// What it takes to fetch, finish and store an element of C, in multiply-adds.
+const FINISHING: usize = 16;
+/// Numbers that are only added up are worth another thread sooner.
+const WORTH_ADDING: usize = 1 << 16;
 /// Rows of a tile of C, and of a strip of A.
 const ROWS: usize = 4;
 
@@ -275,8 +280,10 @@ fn share<G: Goal>(
     }
 }
 
+/// Counts the multiply-adds of whole vectors, since a product with few columns fills them in part only.
 fn is_worth_sharing(rows: usize, columns: usize, depth: usize) -> bool {
-    rows.saturating_mul(columns).saturating_mul(depth) >= WORTH_SHARING
+    let columns = columns.next_multiple_of(MOST_LANES);
+    rows.saturating_mul(columns).saturating_mul(depth.saturating_add(FINISHING)) >= WORTH_SHARING
 }
 
 /// How C is divided among threads. It depends on the shape and the number of threads, and changes no bit of C.

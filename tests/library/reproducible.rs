@@ -2,7 +2,8 @@
 //! two. And fusion changes nothing beyond rounding.
 
 use wgrad::{
-    Activation, Adam, Clip, Dense, Device, Fit, Loss, LossFunction, Model, Optimizer, RmsProp, Sequential, Sgd,
+    Activation, Adam, Clip, Dense, Device, Fit, InstructionSet, Loss, LossFunction, Model, Optimizer, RmsProp,
+    Sequential, Sgd,
 };
 
 use crate::common::{
@@ -65,24 +66,30 @@ fn threads_change_nothing(_: &Device) -> Outcome {
         RmsProp { momentum: 0.5, ..RmsProp::default() }.into(),
         Sgd { clip: Clip::GlobalNorm(0.1), ..Sgd::default() }.into(),
     ];
-    for (fused, optimizer) in
-        [true, false].into_iter().flat_map(|fused| optimizers.clone().map(|optimizer| (fused, optimizer)))
-    {
-        let train = |threads| -> wgrad::Result<_> {
-            let device = Device::cpu_with_threads(threads);
-            assert_eq!(device.info().threads, Some(threads));
-            let mut model =
-                classifier(253, 390, 10).compile(&device, optimizer.clone(), Loss::CategoricalCrossentropy)?;
-            model.set_fusion(fused);
-            let history = model.fit(&data, fit().batch_size(64))?;
-            // A batch that is too large for a copy a thread.
-            model.fit(&many, Fit::new().batch_size(1100))?;
-            let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
-            Ok((bits(&model)?, outputs, history.epochs[1].train.clone(), model.evaluate(&many)?))
-        };
-        let alone = train(1)?;
-        for threads in [2, 3] {
-            assert!(alone == train(threads)?, "{threads} threads give other bits with {optimizer:?}, fused: {fused}");
+    let combinations = || {
+        let with = |fused| optimizers.clone().map(|optimizer| (fused, optimizer));
+        [true, false].into_iter().flat_map(with)
+    };
+    for (index, set) in InstructionSet::available().into_iter().enumerate() {
+        // Everything with the best instructions, and the first combination with the others.
+        for (fused, optimizer) in combinations().take(if index == 0 { usize::MAX } else { 1 }) {
+            let train = |threads, cache| -> wgrad::Result<_> {
+                let device = Device::options().instruction_set(set).threads(threads).cache_size(cache).cpu()?;
+                assert_eq!(device.info().threads, Some(threads));
+                let mut model =
+                    classifier(253, 390, 10).compile(&device, optimizer.clone(), Loss::CategoricalCrossentropy)?;
+                model.set_fusion(fused);
+                let history = model.fit(&data, fit().batch_size(64))?;
+                // A batch that is too large for a copy a thread.
+                model.fit(&many, Fit::new().batch_size(1100))?;
+                let outputs: Vec<_> = model.predict(&data)?.into_iter().map(f32::to_bits).collect();
+                Ok((bits(&model)?, outputs, history.epochs[1].train.clone(), model.evaluate(&many)?))
+            };
+            let alone = train(1, 1 << 20)?;
+            for (threads, cache) in [(2, 1 << 20), (3, 128 << 10)] {
+                let what = format!("{optimizer:?}, fused: {fused}, {set}");
+                assert!(alone == train(threads, cache)?, "{threads} threads give other bits with {what}");
+            }
         }
     }
     Ok(())

@@ -30,7 +30,7 @@ const NARROW: usize = 3;
 /// is written would share few sets of a cache.
 const APART: usize = ROWS;
 /// Floats in a widest vector.
-const MOST_LANES: usize = 16;
+pub(super) const MOST_LANES: usize = 16;
 
 /// One thread's packed blocks. Memory that no product reaches is never touched, and so costs nothing.
 pub(super) struct Blocks {
@@ -345,6 +345,6 @@ fn panels<S: Simd, const WIDTH: usize>(band: Range<usize>) -> impl Iterator<Item
     })
 }
 
-fn ranges(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn ranges(range: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
     range.clone().step_by(length.max(1)).map(move |start| start..range.end.min(start + length))
 }

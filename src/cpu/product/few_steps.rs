@@ -4,6 +4,7 @@
 use pulp::Simd;
 
 use super::Part;
+use super::blocks::ranges;
 use super::few_rows::add;
 use super::target::Target;
 
@@ -29,19 +30,22 @@ impl<T: Target> Part<'_, T> {
         let whole = a.columns - a.columns % STEPS;
         for start in columns.clone().step_by(WIDTH) {
             let columns = start..columns.end.min(start + WIDTH);
-            let sums = &mut sums[..columns.len()];
-            let line = |k: usize| &b.data[k * b.row_stride + columns.start..][..columns.len()];
-            for row in rows.clone() {
-                let factor = |k: usize| a.data[row * a.row_stride + k * a.column_stride];
-                sums.fill(0.0);
-                for k in (0..whole).step_by(STEPS) {
-                    let factors: [f32; STEPS] = core::array::from_fn(|step| factor(k + step));
-                    add(simd, factors, core::array::from_fn(|step| line(k + step)), sums);
+            let width = columns.len();
+            let line = |k: usize| &b.data[k * b.row_stride + columns.start..][..width];
+            // As many rows as fit, so that the target is called once for all of them.
+            for rows in ranges(rows.clone(), WIDTH / width) {
+                for (row, sums) in rows.clone().zip(sums.chunks_exact_mut(width)) {
+                    let factor = |k: usize| a.data[row * a.row_stride + k * a.column_stride];
+                    sums.fill(0.0);
+                    for k in (0..whole).step_by(STEPS) {
+                        let factors: [f32; STEPS] = core::array::from_fn(|step| factor(k + step));
+                        add(simd, factors, core::array::from_fn(|step| line(k + step)), sums);
+                    }
+                    for k in whole..a.columns {
+                        add(simd, [factor(k)], [line(k)], sums);
+                    }
                 }
-                for k in whole..a.columns {
-                    add(simd, [factor(k)], [line(k)], sums);
-                }
-                target.finish(row..row + 1, &columns, sums, columns.len());
+                target.finish(rows, &columns, &mut sums, width);
             }
         }
     }

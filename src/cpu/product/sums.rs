@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::few_rows::add;
-use super::{COLUMN_UNIT, Matrix, Pool, WORTH_SHARING};
+use super::{COLUMN_UNIT, Matrix, Pool, WORTH_ADDING};
 use crate::cpu::machine::Instructions;
 
 /// Rows added in one pass over the sums.
@@ -17,7 +17,7 @@ pub(crate) fn column_sums(pool: &Pool, instructions: Instructions, matrix: Matri
     let valid = matrix.fits() && sums.len() == matrix.columns;
     debug_assert!(valid, "the sums do not match the matrix");
     if !valid {
-    } else if matrix.rows * matrix.columns < WORTH_SHARING {
+    } else if matrix.rows * matrix.columns < WORTH_ADDING {
         instructions.dispatch(ColumnSums { matrix, sums });
     } else {
         pool.for_parts([sums], COLUMN_UNIT, matrix.rows * matrix.columns, |start, [sums]| {

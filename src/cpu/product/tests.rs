@@ -145,6 +145,7 @@ fn block_edges() {
         (701, 401, 64),
         (1, 1203, 131),
         (3, 999, 10),
+        (2, 900, 300),
     ] {
         for (a, b) in LAYOUTS.into_iter().flat_map(|a| LAYOUTS.map(|b| (a, b))) {
             check_shape(rows, depth, columns, a, b);
@@ -249,7 +250,7 @@ fn not_a_number_reaches_its_row_and_column_even_past_a_zero() {
 #[test]
 fn the_epilogue_sees_every_element_once_and_finished() {
     for (rows, depth, columns) in
-        [(130, 801, 500), (500, 70, 130), (1, 600, 300), (3, 50, 70), (300, 410, 10), (5, 0, 9)]
+        [(130, 801, 500), (500, 70, 130), (1, 900, 300), (3, 50, 70), (300, 410, 10), (5, 0, 9)]
     {
         let (left, right) = (values(rows * depth, 3), values(depth * columns, 4));
         let a = Matrix::row_major(&left, rows, depth, depth);
@@ -299,6 +300,7 @@ fn applied_sums_are_those_of_the_product_and_come_once() {
         (3, 8, 1030),
         (301, 9, 17),
         (7, 4, 3),
+        (600, 8, 130),
     ] {
         for layout in LAYOUTS {
             let (left, right) = (storage(rows, depth, 3), storage(depth, columns, 4));

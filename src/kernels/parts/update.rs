@@ -280,19 +280,26 @@ impl<R: Formula> Update<'_, R, f32> {
     /// The same once it is settled whether there is anything to ask.
     #[inline(always)]
     fn settled<S: Simd, const PLAIN: bool>(&self, simd: S, [g, w, a, b, c]: [&mut [f32]; 5]) {
+        // Copies of its own: behind references, the loop would read settings anew after each store, and make constants of them
+        // anew for each vector.
+        let formula = self.formula.clone();
+        let update = Update { formula: &formula, ..*self };
         let (g, g_rest) = S::as_simd_f32s(g);
         let (w, w_rest) = S::as_mut_simd_f32s(w);
-        let (a, a_rest) = slot::<S, R, PLAIN>(0, a, w.len());
-        let (b, b_rest) = slot::<S, R, PLAIN>(1, b, w.len());
-        let (c, c_rest) = slot::<S, R, PLAIN>(2, c, w.len());
+        // One length for all, so that nothing is asked in the loop.
+        let whole = w.len().min(g.len());
+        let (g, w) = (&g[..whole], &mut w[..whole]);
+        let (a, a_rest) = slot::<S, R, PLAIN>(0, a, whole);
+        let (b, b_rest) = slot::<S, R, PLAIN>(1, b, whole);
+        let (c, c_rest) = slot::<S, R, PLAIN>(2, c, whole);
         let vector = |numbers| Vector::new(simd, numbers);
         let zero = simd.splat_f32s(0.0);
-        for (index, (w, &g)) in w.iter_mut().zip(g).enumerate() {
+        for index in 0..whole {
             let (old_a, old_b, old_c) = (a.get(index), b.get(index), c.get(index));
             let slots =
                 [vector(*old_a.unwrap_or(&zero)), vector(*old_b.unwrap_or(&zero)), vector(*old_c.unwrap_or(&zero))];
-            let (updated, [new_a, new_b, new_c]) = self.apply::<_, PLAIN>(vector(g), vector(*w), slots);
-            *w = updated.numbers();
+            let (updated, [new_a, new_b, new_c]) = update.apply::<_, PLAIN>(vector(g[index]), vector(w[index]), slots);
+            w[index] = updated.numbers();
             if let Some(place) = a.get_mut(index) {
                 *place = new_a.numbers();
             }
@@ -310,7 +317,7 @@ impl<R: Formula> Update<'_, R, f32> {
                 vector(simd.partial_load_f32s(c_rest)),
             ];
             let (g, w) = (vector(simd.partial_load_f32s(g_rest)), vector(simd.partial_load_f32s(w_rest)));
-            let (updated, [new_a, new_b, new_c]) = self.apply::<_, PLAIN>(g, w, slots);
+            let (updated, [new_a, new_b, new_c]) = update.apply::<_, PLAIN>(g, w, slots);
             simd.partial_store_f32s(w_rest, updated.numbers());
             simd.partial_store_f32s(a_rest, new_a.numbers());
             simd.partial_store_f32s(b_rest, new_b.numbers());

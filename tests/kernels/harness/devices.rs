@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use wgrad::{CooperativeMatrix, Device, DeviceInfo, DeviceKind};
+use wgrad::{CooperativeMatrix, Device, DeviceInfo, DeviceKind, InstructionSet};
 
 use crate::gpus;
 
@@ -53,6 +53,14 @@ pub fn alone() -> MutexGuard<'static, ()> {
     LARGE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Runs a trial on the CPU device with each instruction set that the processor has.
+fn on_each_set(body: impl Fn(&Device) -> Outcome) -> Outcome {
+    InstructionSet::available().into_iter().try_for_each(|set| {
+        let device = Device::options().instruction_set(set).cpu().map_err(|error| error.to_string())?;
+        body(&device).map_err(|wrong| format!("with {set}: {wrong}"))
+    })
+}
+
 /// The trials so far.
 #[derive(Default)]
 pub struct Trials {
@@ -76,10 +84,10 @@ impl Trials {
         self.on_gpu(case, body);
     }
 
-    /// Adds a case on the CPU device.
+    /// Adds a case on the CPU device, with each of the processor's instruction sets.
     pub fn on_cpu(&mut self, case: &str, body: impl Fn(&Device) -> Outcome + Send + 'static) {
         let name = format!("{}::{case}::cpu", self.operation);
-        self.trials.push(Trial::test(name, move || body(&Device::cpu()).map_err(Failed::from)));
+        self.trials.push(Trial::test(name, move || on_each_set(&body).map_err(Failed::from)));
     }
 
     /// Adds a case on the GPU.

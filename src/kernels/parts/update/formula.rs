@@ -104,7 +104,7 @@ impl<S: Simd> Number<f32> for Vector<S> {
 }
 
 /// How a parameter and its slots follow from a gradient.
-pub(crate) trait Formula: Sync {
+pub(crate) trait Formula: Clone + Sync {
     /// The bindings of all its slots.
     const SLOTS: &'static [Binding];
 
