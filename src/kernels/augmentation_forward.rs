@@ -80,7 +80,7 @@ fn around_zero(word: u32) -> f32 {
 
 /// A whole number below `count`, which is at most 2¹⁶.
 fn below(word: u32, count: usize) -> usize {
-    (word >> 16) as usize * count >> 16
+    ((word >> 16) as usize * count) >> 16
 }
 
 /// What the four nodes around a place count, t being how far it is between the two in the middle.

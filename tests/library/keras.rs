@@ -173,8 +173,8 @@ const TRAINING: &[(&str, Exercise)] = &[
     }),
     ("`model.evaluate`, `model.predict`", |device| {
         let model = compiled(device, [])?;
-        let (score, outputs) = (model.evaluate(&data())?, model.predict(&data())?);
-        let (classes, top) = (model.predict_classes(&data())?, model.predict_top_k(&data(), 2)?);
+        let (score, outputs) = (model.evaluate(&data())?, model.predict(data())?);
+        let (classes, top) = (model.predict_classes(data())?, model.predict_top_k(data(), 2)?);
         assert!(score.accuracy.is_some() && outputs.len() == 72 && classes.len() == 24 && top[0].len() == 2);
         assert_eq!(top[0][0].0, classes[0]);
         Ok(())

@@ -139,7 +139,7 @@ fn trained(data: &AnyDataset, fit: Fit<'_>, at: &[usize]) -> Result<(Left, Vec<R
         ControlFlow::Continue(())
     };
     let history = model.fit(data, fit.observer(observer).on_device_loss(victim.recover()))?;
-    assert_eq!(model.predict(&[0.5; 5])?.len(), 3, "the model lives on the device that it came to");
+    assert_eq!(model.predict([0.5; 5])?.len(), 3, "the model lives on the device that it came to");
     let left = Left { model: model.to_bytes_with_optimizer()?, history: all_figures(&history), told: heard };
     Ok((left, recoveries))
 }
