@@ -120,6 +120,15 @@ struct Traits {
 }
 
 impl Loss {
+    /// What Keras calls [`Loss::CategoricalCrossentropy`] of class ids. Here the data set says whether its targets are ids
+    /// ([`Dataset::from_classes`](crate::Dataset::from_classes)) or rows.
+    ///
+    /// ```
+    /// assert_eq!(wgrad::Loss::SparseCategoricalCrossentropy, wgrad::Loss::CategoricalCrossentropy);
+    /// ```
+    #[allow(non_upper_case_globals, reason = "it is written as the variant is that it stands for")]
+    pub const SparseCategoricalCrossentropy: Loss = Loss::CategoricalCrossentropy;
+
     /// Every loss of this crate, with Keras's settings.
     pub const ALL: [Loss; 16] = [
         Loss::CategoricalCrossentropy,

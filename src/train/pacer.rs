@@ -9,13 +9,15 @@ use crate::clock::Stopwatch;
 pub(super) struct Pacer {
     pub(super) steps: usize,
     clock: Stopwatch,
+    /// Seconds a step, by the arrival before the last one.
+    before: f64,
 }
 
 const SUBMISSION_SECONDS: f64 = 0.05;
 
 impl Pacer {
     pub(super) fn new() -> Self {
-        Pacer { steps: 1, clock: Stopwatch::start() }
+        Pacer { steps: 1, clock: Stopwatch::start(), before: 0.0 }
     }
 
     /// Called when results of a submission arrive.
@@ -26,7 +28,10 @@ impl Pacer {
 
     /// So many steps arrived so long after those before.
     fn took(&mut self, steps: usize, seconds: f64) {
-        let fitting = if seconds > 0.0 { (steps as f64 * SUBMISSION_SECONDS / seconds) as usize } else { 16 };
+        let a_step = seconds / steps.max(1) as f64;
+        // Results that waited for a host that was late arrive at once: how long their steps took, only the arrival before can say.
+        let slower = a_step.max(std::mem::replace(&mut self.before, a_step));
+        let fitting = if slower > 0.0 { (SUBMISSION_SECONDS / slower) as usize } else { 16 };
         self.steps = fitting.clamp(1, 2 * self.steps);
     }
 }
