@@ -48,11 +48,6 @@ pub(crate) trait Describe {
         Activation::Linear
     }
 
-    /// Whether a gradient can be asked of it for its input; if not, no layer with tensors may stand before it.
-    fn passes_gradients(&self) -> bool {
-        true
-    }
-
     /// Whether it hands on its input as it is.
     fn is_identity(&self) -> bool {
         false

@@ -121,11 +121,6 @@ impl Layer {
         self.described().activation()
     }
 
-    /// Whether a gradient can be asked of it for its input.
-    pub(crate) fn passes_gradients(&self) -> bool {
-        self.described().passes_gradients()
-    }
-
     pub(crate) fn is_identity(&self) -> bool {
         self.described().is_identity()
     }

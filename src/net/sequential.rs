@@ -164,7 +164,6 @@ impl Sequential {
             layer.validate(&name)?;
         }
         let placed = self.placed()?;
-        self.check_gradients(&placed)?;
         // Whatever is counted later then fits in 64 bits, and each index in a shader's 32.
         for Placed { name, tensors, .. } in &placed {
             for tensor in tensors {
@@ -179,18 +178,6 @@ impl Sequential {
         }
         loss.validate()?;
         self.check_ending(loss, &placed)
-    }
-
-    /// Whether no gradient will be asked of a layer that has none.
-    fn check_gradients(&self, placed: &[Placed]) -> Result<()> {
-        let first = placed.iter().position(|placed| !placed.tensors.is_empty());
-        let without = self.layers.iter().rposition(|layer| !layer.passes_gradients());
-        let (Some(first), Some(without)) = (first, without.filter(|&without| first < Some(without))) else {
-            return Ok(());
-        };
-        let expected = "a place before all layers with parameters, for it passes no gradient on";
-        let found = format!("{} before it", placed[first].name);
-        Err(Error::configuration(format!("layer {}", placed[without].name), expected, found))
     }
 
     /// Whether the loss can follow what the stack ends with.

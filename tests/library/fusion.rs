@@ -39,7 +39,7 @@ fn every_option_is_drawn(_: &Device) -> Outcome {
     let nets: Vec<_> = MANY.map(|seed| Net::draw(seed, false)).collect();
     let found: BTreeSet<_> = nets.iter().flat_map(options).collect();
     // Losses, smoothed or not, but for squares; logits, ids, weights; clipping; optimizers; layers; regularizers.
-    let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 2 + 4 + 4 + 4;
+    let layers = ACTIVATIONS.len() * (4 + 1) + 2 + 3 + 2 + 4 + 4 + 4 + 1;
     assert_eq!(found.len(), 5 + 8 + 4 * 2 + 12 + layers + 4 + 3, "{found:#?}");
     Ok(())
 }

@@ -32,10 +32,11 @@ pub enum FillMode {
 /// `RandomTranslation`, `RandomRotation`, `RandomZoom`, `RandomShear`, `RandomElasticTransform` and `RandomErasing` in one, so
 /// that an image is sampled once (bilinearly) and stays sharp. Nothing happens unless a setter asks for it.
 ///
-/// Samples are [height, width] or [height, width, channels]. It stands before all layers with parameters, and hands on the
-/// shape that it gets, so a [`Flatten`](crate::Flatten) follows before a [`Dense`](crate::Dense). Shift, angle, zoom, shear and
-/// rectangle of an image are uniform between their limits; they follow from the model's seed, the layer's place, how many
-/// batches the model has seen and the row in the batch, as for [`Dropout`](crate::Dropout).
+/// Samples are [height, width] or [height, width, channels]. It stands before all layers with parameters, which take samples of
+/// one dimension only, and hands on the shape that it gets, so a [`Flatten`](crate::Flatten) follows before a
+/// [`Dense`](crate::Dense). Shift, angle, zoom, shear and rectangle of an image are uniform between their limits; they follow
+/// from the model's seed, the layer's place, how many batches the model has seen and the row in the batch, as for
+/// [`Dropout`](crate::Dropout).
 ///
 /// ```
 /// use wgrad::{Activation, Adam, Augmentation, Dense, Device, Flatten, Loss, Sequential};
@@ -179,7 +180,8 @@ impl Describe for Augmentation {
     fn output_shape(&self, name: &str, input: &Shape) -> Result<Shape> {
         let sides = input.dimensions();
         let (2 | 3) = sides.len() else {
-            let expected = "images, [height, width] or [height, width, channels], as in Sequential::new([28, 28])";
+            let expected = "images, [height, width] or [height, width, channels], as in Sequential::new([28, 28]), and this \
+                            layer before Flatten and all layers with parameters, for it passes no gradient on";
             return Err(Error::shape(format!("layer {name}"), expected, format!("shape {input}")));
         };
         let longest = sides[0].max(sides[1]);
@@ -194,9 +196,5 @@ impl Describe for Augmentation {
             return Err(Error::configuration(format!("layer {name}"), expected, self.elastic[1]));
         }
         Ok(input.clone())
-    }
-
-    fn passes_gradients(&self) -> bool {
-        false
     }
 }

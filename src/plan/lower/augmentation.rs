@@ -1,4 +1,5 @@
-//! Augmentation: a launch in training, none elsewhere, and none backwards: no layer before it has parameters.
+//! Augmentation: a launch in training, none elsewhere, and none backwards: it takes
+//! images, and layers with parameters make rows of one dimension, so that none can stand before it.
 
 use super::{At, Lower, Saved};
 use crate::kernels::augmentation_forward::{AugmentationForward, Elastic};
