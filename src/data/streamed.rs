@@ -230,6 +230,7 @@ impl StreamedDataset {
     }
 
     /// The same set, of which errors about targets name the file that they come from.
+    #[cfg(feature = "native")]
     pub(crate) fn with_targets_from(self, path: &Path) -> Self {
         StreamedDataset { targets_from: Some(path.into()), ..self }
     }
