@@ -6,12 +6,13 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use wgrad::{
-    Activation, ActivationLayer, Adadelta, Adagrad, Adam, AdamW, Adamax, Average, BatchNormalization, Checkpoint, Clip,
-    Constraint, CosineDecay, CosineDecayRestarts, CsvLog, CustomLoss, CustomSchedule, Dataset, Dense, Device, Dropout,
-    EarlyStopping, Event, ExponentialDecay, Fit, Flatten, Ftrl, GaussianNoise, Initializer, InverseTimeDecay,
-    JsonLines, KeepBest, Layer, LayerNormalization, LearningRate, LinearWarmup, Lion, Loss, LossFunction, Metric,
-    Model, Monitor, Nadam, OnEpochEnd, OneCycle, Optimizer, PiecewiseConstantDecay, PolynomialDecay, Precision, Prelu,
-    ReduceLrOnPlateau, Regularizer, Rescaling, RmsProp, Sequential, Sgd, TerminateAfter,
+    Activation, ActivationLayer, Adadelta, Adagrad, Adam, AdamW, Adamax, Augmentation, Average, BatchNormalization,
+    Checkpoint, Clip, Constraint, CosineDecay, CosineDecayRestarts, CsvLog, CustomLoss, CustomSchedule, Dataset, Dense,
+    Device, Dropout, EarlyStopping, Event, ExponentialDecay, FillMode, Fit, Flatten, Ftrl, GaussianNoise, Initializer,
+    InverseTimeDecay, JsonLines, KeepBest, Layer, LayerNormalization, LearningRate, LinearWarmup, Lion, Loss,
+    LossFunction, Metric, Model, Monitor, Nadam, OnEpochEnd, OneCycle, Optimizer, PiecewiseConstantDecay,
+    PolynomialDecay, Precision, Prelu, ReduceLrOnPlateau, Regularizer, Rescaling, RmsProp, Sequential, Sgd,
+    TerminateAfter,
 };
 
 use crate::common::{Outcome, Suite, bits, labelled, numbers, trials, with_rows};
@@ -66,6 +67,18 @@ fn trained(device: &Device, layers: impl IntoIterator<Item = Layer>) -> wgrad::R
     assert!(history.epochs.len() == 2 && history.epochs.iter().all(|epoch| epoch.train.loss.is_finite()));
     assert_ne!(bits(&model)?, before);
     Ok(model)
+}
+
+/// A net that sees changed images is trained otherwise than one that sees them as they are.
+fn augmented(device: &Device, change: Augmentation) -> Outcome {
+    let weights = |change: Augmentation| -> wgrad::Result<_> {
+        let net = Sequential::new([2, 2]).add(change).add(Flatten).add(Dense::new(3).activation(Activation::Softmax));
+        let mut model = net.compile(device, Sgd::default(), Loss::CategoricalCrossentropy)?;
+        model.fit(&data(), fit())?;
+        bits(&model)
+    };
+    assert_ne!(weights(change)?, weights(Augmentation::new())?, "{change:?}");
+    Ok(())
 }
 
 fn with_activations(device: &Device, activations: &[Activation]) -> Outcome {
@@ -253,6 +266,23 @@ const LAYERS: &[(&str, Exercise)] = &[
     ("`GaussianNoise`, `PReLU`", |device| {
         let layers: [Layer; 3] = [GaussianNoise::new(0.1).into(), Dense::new(4).into(), Prelu::new().into()];
         trained(device, layers).map(drop).map_err(Into::into)
+    }),
+    ("`RandomTranslation`, `RandomRotation`, `RandomZoom`, `RandomShear`", |device| {
+        augmented(device, Augmentation::new().translation(0.5, 0.5))?;
+        augmented(device, Augmentation::new().rotation(0.5))?;
+        augmented(device, Augmentation::new().zoom(0.5))?;
+        augmented(device, Augmentation::new().shear(0.5, 0.5))
+    }),
+    ("`RandomElasticTransform`, `RandomErasing`", |device| {
+        augmented(device, Augmentation::new().elastic(5.0, 2.0))?;
+        augmented(device, Augmentation::new().cutout(1.0, 1.0))
+    }),
+    ("`fill_mode`, `fill_value` of these", |device| {
+        let shifted = Augmentation::new().translation(1.0, 1.0);
+        for mode in [FillMode::Constant, FillMode::Nearest, FillMode::Reflect, FillMode::Wrap] {
+            augmented(device, shifted.fill_mode(mode))?;
+        }
+        augmented(device, shifted.fill_value(2.0))
     }),
     ("`ReLU`, `LeakyReLU`, `ELU`, `Softmax` as layers", |device| {
         with_activations(
