@@ -5,8 +5,9 @@
 //! cargo run --release --example augment -- [--seed N] [--epochs N] [--plain] [--device NAME]
 //! ```
 //!
-//! The seed is 0, the epochs are 40 and the device is `cpu` unless said otherwise; `--plain` trains the same net on the images
-//! as they are. It prints the loss and the accuracy of every epoch, on the test images too, which nothing depends on.
+//! The seed is 0, the epochs are 20 and the device is `cpu` unless said otherwise; `--plain` trains the same net on the images
+//! as they are: 98.6 % of the test images are told right then, 99.3 % with augmentation
+//! ([figures](../docs/journal.md)). It prints the loss and the accuracy of every epoch, on the test images too, which nothing depends on.
 
 #![allow(clippy::print_stdout, reason = "a program talks to its user")]
 
@@ -80,7 +81,7 @@ fn build(arguments: &Arguments, device: &Device, steps: usize) -> wgrad::Result<
 
 fn parse() -> Result<Arguments, lexopt::Error> {
     use lexopt::prelude::*;
-    let mut found = Arguments { seed: 0, epochs: 40, plain: false, device: "cpu".into() };
+    let mut found = Arguments { seed: 0, epochs: 20, plain: false, device: "cpu".into() };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
