@@ -107,7 +107,8 @@ fn choices(report: &Report) -> Vec<String> {
         sentences.push(in_half(single, half, units));
     }
     if let Some(threads) = speed.enough_threads.filter(|&enough| Some(enough) < report.device.threads) {
-        sentences.push(format!("{threads} threads are enough for the tutorial's net (Device::cpu_with_threads)."));
+        let enough = if threads == 1 { "1 thread is".into() } else { format!("{threads} threads are") };
+        sentences.push(format!("{enough} enough for the tutorial's net (Device::cpu_with_threads)."));
     }
     sentences.extend(own("f32").filter(|_| report.device.threads.is_none() && !software).and_then(slow));
     sentences
